@@ -1,0 +1,1 @@
+"""The coordinator: task events in over a WebSocket, contexts out into Claude sessions."""

@@ -1,0 +1,257 @@
+"""The actor that owns the way to the backend: what comes in becomes events, what goes out is sent."""
+
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Literal, NamedTuple
+
+import orjson
+import structlog
+
+from actors.connection.backend_socket import (
+    BackendSocket,
+    Closed,
+    Connecting,
+    Epoch,
+    Failed,
+    Opened,
+    Received,
+    Skipped,
+    SocketEvent,
+)
+from actors.connection.dial import Address
+from actors.connection.dialects import parse
+from actors.connection.line import MAX_MESSAGE
+from actors.connection.parsed import Ack, AnyControl, Nack, Welcome
+from actors.messages import (
+    ROUTER,
+    Announce,
+    BackendChanged,
+    BackendOpened,
+    EventReceived,
+    InputRejected,
+    PublicationConfirmed,
+    PublicationRefused,
+    PublicationSent,
+    Publish,
+    Resume,
+)
+from supervisors import Actor, Context
+
+CHANNELS = ["tasks", "subtasks", "agents"]
+
+_ROOM = 10_000
+"""Messages that may wait, here and at the router, before the socket is left alone."""
+_KEPT = 4096
+"""Bytes of a rejected message that are kept."""
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class _Phase(Enum):
+    """Where a connection is in its life."""
+
+    CLOSED = "closed"
+    GREETING = "greeting"
+    """Open; whether the backend introduces itself is not known yet."""
+    READY = "ready"
+
+
+class _WelcomeOverdue(NamedTuple):
+    """A backend that has said nothing by now has no welcome."""
+
+    epoch: Epoch
+
+
+class ConnectionActor(Actor):
+    """Tells the router what the backend says, and the backend what the router publishes.
+
+    Args:
+        context: Who it is.
+        url: The backend's WebSocket.
+        token: Its bearer token.
+        ping_seconds: Ping after so many seconds of silence.
+        max_reconnect_attempts: Give up after so many failed attempts in a row (0: never).
+        welcome_seconds: How long a backend may take to introduce itself.
+        step_seconds: How long each step of connecting, and each send, may take.
+
+    Raises:
+        ConfigurationError: The URL or the token can't be used.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        url: str,
+        token: str | None = None,
+        ping_seconds: float = 20.0,
+        max_reconnect_attempts: int = 0,
+        welcome_seconds: float = 1.0,
+        step_seconds: float = 10.0,
+    ) -> None:
+        super().__init__(context)
+        self._router = context.system.handle(ROUTER)
+        self._address = Address(url)
+        self._welcome_seconds = welcome_seconds
+        self._epoch: Epoch | None = None
+        self._phase = _Phase.CLOSED
+        self._welcome = Welcome(type="welcome")
+        self._state = BackendChanged(state="closed")
+        self._socket = BackendSocket(
+            self._address,
+            token,
+            incarnation=context.incarnation,
+            on_event=context.handle.tell,
+            wait_for_room=self._wait_for_room,
+            ping_seconds=ping_seconds,
+            max_reconnect_attempts=max_reconnect_attempts,
+            step_seconds=step_seconds,
+        )
+
+    def on_start(self) -> None:
+        """Begin to connect; a backend that is down is no failure."""
+        self._socket.start()
+
+    def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
+        """Hang up."""
+        if not self._socket.close():
+            _log.warning("backend_socket_abandoned", backend=self._address.shown)
+
+    def on_receive(self, message: object) -> None:
+        """Handle one message."""
+        match message:
+            case Received():
+                self._read(message)
+            case Publish():
+                self._publish(message)
+            case Resume():
+                self._subscribe(message)
+            case Announce():
+                self._announce()
+            case _WelcomeOverdue():
+                self._greet_anyway(message.epoch)
+            case Skipped():
+                self._reject(f"longer than {MAX_MESSAGE} bytes", message.head, message.size)
+            case Connecting() | Opened() | Closed() | Failed() if (
+                message.epoch[0] == self.context.incarnation
+            ):
+                self._follow(message)
+            case Connecting() | Opened() | Closed() | Failed():
+                pass  # of a predecessor's socket
+
+    def _follow(self, event: SocketEvent) -> None:
+        self._epoch = event.epoch
+        match event:
+            case Connecting():
+                self._change("connecting", self._address.shown)
+            case Opened():
+                self._phase = _Phase.GREETING
+                self._change("open", self._address.shown)
+                self.tell_later(self._welcome_seconds, _WelcomeOverdue(event.epoch))
+            case Closed():
+                self._phase = _Phase.CLOSED
+                self._closed(event)
+            case Failed():
+                raise event.error
+
+    def _closed(self, event: Closed) -> None:
+        if event.retry_in is None:
+            self._change("given_up", event.reason)
+        else:
+            state: Literal["refused", "closed"] = "refused" if event.refused else "closed"
+            self._change(state, f"{event.reason}; next attempt in {event.retry_in:.1f} s")
+
+    def _read(self, message: Received) -> None:
+        """Read one message.
+
+        An event is a fact whichever connection brought it, and a backend without replay tells it only once;
+        everything else counts for its own connection only.
+        """
+        parsed = parse(message.data)
+        present = message.epoch == self._epoch
+        if present and self._phase is _Phase.GREETING:
+            self._greet(parsed.control if isinstance(parsed.control, Welcome) else None)
+        if parsed.problems:
+            self._reject("; ".join(parsed.problems), message.data[:_KEPT], len(message.data))
+        if parsed.event is not None:
+            self._router.tell(EventReceived(event=parsed.event))
+        elif present:
+            self._acknowledged(parsed.control)
+
+    def _acknowledged(self, control: AnyControl | None) -> None:
+        if isinstance(control, Ack):
+            self._router.tell(PublicationConfirmed(key=control.id))
+        elif isinstance(control, Nack):
+            self._router.tell(PublicationRefused(key=control.id, reason=f"{control.code}: {control.error}"))
+
+    def _greet_anyway(self, epoch: Epoch) -> None:
+        if epoch == self._epoch and self._phase is _Phase.GREETING:
+            self._greet(None)
+
+    def _greet(self, welcome: Welcome | None) -> None:
+        self._phase = _Phase.READY
+        self._welcome = welcome or Welcome(type="welcome")
+        self._tell_opened()
+
+    def _announce(self) -> None:
+        self._router.tell(self._state)
+        if self._phase is _Phase.READY:
+            self._tell_opened()
+
+    def _tell_opened(self) -> None:
+        instance, acks = self._welcome.instance, self._welcome.acks
+        self._router.tell(BackendOpened(instance=instance, acks=acks, connection=self._epoch))
+
+    def _subscribe(self, resume: Resume) -> None:
+        if self._phase is not _Phase.READY or resume.connection not in (None, self._epoch):
+            return
+        since = {} if resume.since is None else {"since": resume.since}
+        self._socket.send(orjson.dumps({"type": "subscribe", "channels": CHANNELS, **since}))
+
+    def _publish(self, publication: Publish) -> None:
+        """Send it; one that does not go out is published again after the next ``BackendOpened``."""
+        if self._phase is not _Phase.READY:
+            return
+        try:
+            message = _written(publication)
+        except ValueError as error:
+            self._router.tell(PublicationRefused(key=publication.key, reason=str(error)))
+            return
+        if self._socket.send(message) and not self._welcome.acks:
+            self._router.tell(PublicationSent(key=publication.key))
+
+    def _reject(self, reason: str, head: bytes, size: int) -> None:
+        _log.info("input_rejected", reason=reason, size=size)
+        self._router.tell(InputRejected(origin="socket", reason=reason, raw=head[:_KEPT], size=size))
+
+    def _change(
+        self, state: Literal["connecting", "open", "closed", "refused", "given_up"], detail: str
+    ) -> None:
+        log = _log.warning if state in ("refused", "given_up") else _log.info
+        log("backend_changed", state=state, detail=detail)
+        self._state = BackendChanged(state=state, detail=detail)
+        self._router.tell(self._state)
+
+    def _wait_for_room(self, seconds: float) -> bool:
+        return self.handle.wait_for_room(_ROOM, seconds) and self._router.wait_for_room(_ROOM, seconds)
+
+
+def _written(publication: Publish) -> bytes:
+    """A publication as the design dialect has it.
+
+    Raises:
+        ValueError: No backend could take it.
+    """
+    event = {
+        "id": publication.key,
+        "event_type": publication.event_type,
+        "payload": publication.payload,
+        "timestamp": datetime.now(UTC).isoformat(),
+    }
+    try:
+        message = orjson.dumps(event)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"it can't be written as JSON: {error}") from None
+    if len(message) > MAX_MESSAGE:
+        raise ValueError(f"it is longer than {MAX_MESSAGE} bytes")
+    return message

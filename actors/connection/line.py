@@ -1,0 +1,94 @@
+"""An open WebSocket: one thread receives, others send."""
+
+import select
+import socket
+import ssl
+import threading
+
+import websocket
+
+from actors.connection.frames import FrameDecoder, Item
+
+MAX_MESSAGE = 16 * 1024 * 1024
+"""The longest message in either direction, in bytes."""
+
+_CHUNK = 64 * 1024
+_NORMAL, _GOING_AWAY = 1000, 1001
+
+
+class Line:
+    """Wraps the library's socket, which has shaken hands.
+
+    Args:
+        opened: Sends; its timeout is that of each send.
+        raw: Its socket, to receive from.
+    """
+
+    def __init__(self, opened: websocket.WebSocket, raw: socket.socket) -> None:
+        self._websocket = opened
+        self._socket = raw
+        self._decoder = FrameDecoder(MAX_MESSAGE)
+        self._poll = select.poll()
+        self._poll.register(raw, select.POLLIN)
+        # OpenSSL does not read and write one connection at once; where there is no TLS nothing is shared.
+        self._turn = threading.Lock()
+        if isinstance(raw, ssl.SSLSocket):
+            opened.lock = self._turn
+
+    def receive(self, seconds: float) -> list[Item] | None:
+        """What came in, perhaps no whole message; None if nothing did in this time.
+
+        Raises:
+            ConnectionError: The peer hung up.
+            OSError: The connection broke.
+            ProtocolError: The peer doesn't speak the protocol.
+        """
+        if not self._readable(seconds):
+            return None
+        data = self._read()
+        if data == b"":
+            raise ConnectionError("it hung up without a word")
+        return self._decoder.feed(data or b"")
+
+    def send(self, message: bytes) -> None:
+        """Send one text message.
+
+        Raises:
+            OSError, WebSocketException: It could not be sent whole; the connection is of no more use.
+        """
+        self._websocket.send(message, websocket.ABNF.OPCODE_TEXT)
+
+    def ping(self) -> None:
+        """Ask for a sign of life; raises as ``send`` does."""
+        self._websocket.ping()
+
+    def pong(self, data: bytes) -> None:
+        """Give one; raises as ``send`` does."""
+        self._websocket.pong(data)
+
+    def say_goodbye(self, *, answer: bool, seconds: float = 0.2) -> None:
+        """Send a close frame, if that is possible in this time: unasked, or as the answer to the peer's."""
+        try:
+            self._websocket.settimeout(seconds)
+            self._websocket.send_close(_NORMAL if answer else _GOING_AWAY)
+        except (OSError, websocket.WebSocketException):
+            pass  # it is gone, or doesn't read: then there is nobody to be polite to
+
+    def _readable(self, seconds: float) -> bool:
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        return bool(self._poll.poll(seconds * 1000))
+
+    def _read(self) -> bytes | None:
+        """The bytes that are there; None if they were TLS's own."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return self._socket.recv(_CHUNK)
+        with self._turn:
+            timeout = self._socket.gettimeout()
+            self._socket.settimeout(0)
+            try:
+                return self._socket.recv(_CHUNK)
+            except ssl.SSLWantReadError:
+                return None
+            finally:
+                self._socket.settimeout(timeout)

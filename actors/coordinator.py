@@ -1,0 +1,97 @@
+"""The coordinator as one thing: started, waited for, stopped."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from actors.errors import ConfigurationError
+from actors.gateway import Tokens, bind, load_secret
+from actors.gateway.address import url_of
+from actors.messages import ROUTER, InputRejected
+from actors.settings import Settings
+from actors.tree import build_tree, claude_environment
+from actors.workdir import WorkDir, prepare
+from supervisors import DeadLetter, ExitReport, StartFailed, System
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 9.0
+
+
+class Coordinator:
+    """Holds the work directory and the tree of actors.
+
+    Args:
+        settings: The settings.
+        environment: What claude is started with; by default the user's own environment.
+
+    Raises:
+        ConfigurationError: The work directory or a port can't be had, or another coordinator runs there.
+    """
+
+    def __init__(self, settings: Settings, *, environment: Mapping[str, str] | None = None) -> None:
+        self.settings = settings
+        self.workdir = prepare(settings.work_dir)
+        self._environment = claude_environment() if environment is None else environment
+        self.system = System(on_dead_letter=self._dead_letter)
+
+    def start(self) -> None:
+        """Start all actors, in order; returns when all are ready.
+
+        Raises:
+            ConfigurationError: Something that the user can mend.
+            StartFailed: Something else.
+        """
+        self._lock = self.workdir.lock()
+        self.tokens = Tokens(load_secret(self.workdir.secret))
+        self._listener = bind(self.settings.gateway_port)
+        try:
+            self._lock.publish(self.url)
+            self.system.start(
+                build_tree(
+                    self.settings, self.workdir, self._listener, self.tokens, environment=self._environment
+                )
+            )
+        except StartFailed as error:
+            self._release()
+            cause = root_cause(error)
+            if isinstance(cause, ConfigurationError):
+                raise cause from error
+            raise
+        except BaseException:
+            self._release()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+        return url_of(self._listener)
+
+    def wait(self) -> ExitReport | None:
+        """Wait until the root has ended; its report says why."""
+        return self.system.wait()
+
+    def stop(self) -> list[str]:
+        """Stop everything, in reverse order; the names of what had to be abandoned."""
+        abandoned = self.system.stop(STOP_SECONDS)
+        self._release()
+        return abandoned
+
+    def _release(self) -> None:
+        self._listener.close()
+        self._lock.release()
+
+    def _dead_letter(self, letter: DeadLetter) -> None:
+        """A message that killed its reader twice is kept as what it is: something that can't be used."""
+        raw = repr(letter.message).encode(errors="replace")
+        reason = f"it killed its reader {letter.name}: {letter.traceback[-3000:]}"
+        self.system.handle(ROUTER).tell(
+            InputRejected(origin=f"actor {letter.name}", reason=reason, raw=raw[:4096], size=len(raw))
+        )
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The first of a chain of errors."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

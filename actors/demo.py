@@ -1,0 +1,219 @@
+"""The example workflow from beginning to end: embedded backend, coordinator, three agents in a row."""
+
+import json
+
+import socket
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+from actors import show
+from actors.coordinator import Coordinator
+from actors.follow import follow_history
+from actors.logs import set_up_logging
+from actors.router.reader import JournalReader, Row
+from actors.settings import Settings, find_claude
+from actors.tree import SCRIPTED, scripted_environment
+from actors.workdir import prepare
+
+TITLE = "Build Auth System"
+STEPS = (
+    (
+        "Design schema",
+        "architect-agent",
+        "Design the database schema for users, sessions and tokens. Keep it short.",
+    ),
+    (
+        "Implement JWT",
+        "coding-agent",
+        "Implement issuing and checking of JWTs on the schema, in auth/jwt.py.",
+    ),
+    ("Write tests", "test-agent", "Write tests for the JWT code, in tests/test_jwt.py."),
+)
+FINISHED = ("completed", "blocked", "unfinished", "cancelled", "deleted")
+STUCK = ("session.blocked", "agent.blocked")
+
+
+@dataclass
+class Progress:
+    """What the demo waits for.
+
+    Attributes:
+        subtasks: The ids of the subtasks, in their order.
+        ended: Those that are over, well or not.
+        problem: Why it can't go on.
+    """
+
+    subtasks: list[str]
+    ended: set[str]
+    problem: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self.problem is not None or len(self.ended) == len(self.subtasks)
+
+
+def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float) -> int:
+    """Run it in a directory of its own, and show it.
+
+    Args:
+        settings: Where ``claude_command`` is what ``--real`` uses.
+        console: Where to show it.
+        real: Use the user's own claude.
+        timeout: Give up after so many seconds.
+
+    Returns:
+        The exit code: 0 if everything was finished, else 1.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="agent-coordinator-demo-"))
+    project = directory / "project"
+    project.mkdir()
+    console.print(_whose(settings) if real else SIMULATION)
+    settings = settings.model_copy(
+        update={
+            "ws_url": None,
+            "work_dir": directory,
+            "project_dir": project,
+            "embedded_port": free_port(),
+            "claude_command": settings.claude_command if real else SCRIPTED,
+        }
+    )
+    with (directory / "coordinator.log").open("w", encoding="utf-8") as log:
+        set_up_logging(settings.log_level, log)
+        environment = None if real else scripted_environment(prepare(directory))
+        coordinator = Coordinator(settings, environment=environment)
+        coordinator.start()
+        try:
+            subtasks = create_workflow(settings)
+            console.print(f"Created {TITLE!r}: {' → '.join(agent for _, agent, _ in STEPS)}  ({directory})")
+            progress = follow(coordinator, console, subtasks, timeout)
+        except KeyboardInterrupt:
+            progress = Progress([], set(), "interrupted")
+        finally:
+            coordinator.stop()
+        return report(coordinator, console, progress)
+
+
+SIMULATION = (
+    "[yellow]This is a simulation: a scripted stand-in plays claude. Nothing is sent anywhere, no account is used."
+    "[/]"
+)
+
+
+def _whose(settings: Settings) -> str:
+    path = find_claude(settings)
+    return (
+        f"[yellow]This runs your own claude ({show.text(path)}): it works, and is billed, on your account.[/]"
+    )
+
+
+def free_port() -> int:
+    """A port on loopback that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def create_workflow(settings: Settings) -> list[str]:
+    """Create the parent task and its chain of subtasks; the subtasks' ids."""
+    subtasks = [
+        {"key": str(place), "title": title, "assignees": [agent], "details": details,
+         "depends_on": [str(place - 1)] if place else []}
+        for place, (title, agent, details) in enumerate(STEPS)
+    ]  # fmt: skip
+    token = (settings.work_dir / "backend.token").read_text("ascii").strip()
+    request = Request(  # noqa: S310 - our own backend
+        f"http://127.0.0.1:{settings.embedded_port}/api/tasks",
+        json.dumps({"title": TITLE, "subtasks": subtasks}).encode(),
+        {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    with urlopen(request, timeout=10.0) as response:  # noqa: S310 - the same
+        task = json.load(response)
+    return [subtask["id"] for subtask in task["subtasks"]]
+
+
+def follow(coordinator: Coordinator, console: Console, subtasks: list[str], timeout: float) -> Progress:
+    """Show what happens, until all subtasks are over."""
+    progress = Progress(subtasks, set())
+    began = time.monotonic()
+    for event in follow_history(coordinator.workdir.history, timeout):
+        line = describe(event)
+        if line:
+            console.print(f"{time.monotonic() - began:6.1f} s  {line}")
+        take(progress, event)
+        if progress.is_over:
+            return progress
+    progress.problem = f"it took longer than {timeout:.0f} s"
+    return progress
+
+
+def describe(event: dict[str, Any]) -> str:
+    """One event in a line, or nothing where it would only be noise."""
+    payload, agent = event["payload"], show.text(event["agent"])
+    gist = show.text(show.gist(payload))[:110]
+    match event["event_type"]:
+        case "subtask.created":
+            return f"[dim]created[/]    {gist}"
+        case "subtask.completed" if event["source"] != "backend":
+            return f"[green]completed[/]  {show.text(payload.get('by'))}: {gist}"
+        case "subtask.blocked" | "agent.blocked" | "session.blocked":
+            return f"[red]blocked[/]    {agent}: {gist}"
+        case "session.starting" | "session.resuming" | "session.crashed" | "session.rate_limited" as kind:
+            return f"[cyan]{kind.partition('.')[2]:<10}[/] {agent} {gist}"
+        case "session.working":
+            return f"[cyan]working[/]    {agent}"
+        case "task.completed":
+            return f"[green]completed[/]  the whole task: {gist}"
+    return ""
+
+
+def take(progress: Progress, event: dict[str, Any]) -> None:
+    """See whether the event ends a subtask, or everything."""
+    kind, payload = event["event_type"], event["payload"]
+    if (
+        kind in ("subtask.completed", "subtask.blocked", "subtask.deleted")
+        and event["id"] in progress.subtasks
+    ):
+        progress.ended.add(event["id"])
+    if kind in STUCK or kind == "subtask.blocked":
+        progress.problem = f"{event['agent']} is blocked: {show.gist(payload)}"
+
+
+def report(coordinator: Coordinator, console: Console, progress: Progress) -> int:
+    """The table at the end."""
+    reader = JournalReader(coordinator.workdir.journal)
+    found = show.table("subtask", "agent", "state", "seconds", "delivered", "receipt")
+    unfinished = []
+    for subtask_id in progress.subtasks:
+        node = reader.node(subtask_id) or {"state": "unknown"}
+        if node["state"] != "completed":
+            unfinished.append(f"{node.get('title', subtask_id)}: {node['state']}")
+        for row in [each for each in reader.deliveries(limit=1000) if each["subtask_id"] == subtask_id] or [
+            {}
+        ]:
+            found.add_row(*_cells(node, row))
+    reader.close()
+    console.print(found)
+    if unfinished or progress.problem:
+        console.print(f"[red]Not finished:[/] {show.text(progress.problem or '; '.join(unfinished))}")
+        console.print(f"The log is {coordinator.workdir.path / 'coordinator.log'}")
+        return 1
+    console.print("[green]Everything is done: each context was delivered once, with Claude's own receipt.[/]")
+    return 0
+
+
+def _cells(node: Row, delivery: Row) -> list[str]:
+    times = node.get("times", {})
+    took = f"{times['closed'] - times['started']:.1f}" if {"closed", "started"} <= times.keys() else ""
+    receipt = delivery.get("receipt") or delivery.get("reason") or ""
+    return [
+        show.text(node.get("title")), show.text(", ".join(node.get("assignees", ()))), show.state(node["state"]),
+        took, f"{delivery.get('kind', 'nothing')} {str(delivery.get('id', ''))[:8]}",
+        f"{delivery.get('state', '')} ({receipt})" if delivery else "",
+    ]  # fmt: skip

@@ -1,0 +1,126 @@
+"""Runs the embedded task backend as a child process, and falls with it so that its supervisor starts it again."""
+
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+
+import structlog
+
+from actors.errors import ConfigurationError, CoordinatorError
+from actors.model import Model
+from supervisors import Actor, Context
+
+log = structlog.get_logger(__name__)
+
+START_SECONDS = 30.0
+STOP_SECONDS = 4.0
+PORT_IN_USE = 3
+"""The backend's exit code where another program has its port."""
+TAIL = 20
+"""How many of its last lines are told when it ends."""
+
+
+class BackendFailedError(CoordinatorError):
+    """The embedded backend has ended, or didn't start."""
+
+
+class Ended(Model):
+    """From the watching thread: the process has ended."""
+
+    code: int
+
+
+class BackendActor(Actor):
+    """Owns the backend's process. Its start is over when it accepts connections.
+
+    Args:
+        port: Where it listens on loopback.
+        work_dir: Where its database and its token lie.
+        root: Where the product lies: the directory that holds the package ``backend``.
+    """
+
+    def __init__(self, context: Context, *, port: int, work_dir: Path, root: Path) -> None:
+        super().__init__(context)
+        self._port = port
+        self._work_dir = work_dir
+        self._root = root
+        self._process: subprocess.Popen[str] | None = None
+        self._log_thread: threading.Thread | None = None
+        self._watch_thread: threading.Thread | None = None
+        self._tail: deque[str] = deque(maxlen=TAIL)
+
+    def on_start(self) -> None:
+        """Start the process, and wait until it says that it is ready."""
+        self._process = process = subprocess.Popen(  # noqa: S603 - our own program
+            self._command(),
+            stdin=subprocess.PIPE,  # its end is the backend's end, also where we are killed
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            cwd=self._root,
+            start_new_session=True,  # an interrupt at the terminal is ours to pass on, in order
+        )
+        self._log_thread = threading.Thread(target=self._read_log, args=(process,), daemon=True)
+        self._log_thread.start()
+        impatience = threading.Timer(START_SECONDS, process.kill)
+        impatience.start()
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+        finally:
+            impatience.cancel()
+        if not line.startswith("ready "):
+            self._fail(process.wait())
+        log.info("backend_ready", url=line.split()[1])
+        self._watch_thread = threading.Thread(target=self._watch, args=(process,), daemon=True)
+        self._watch_thread.start()
+
+    def on_receive(self, message: object) -> None:
+        """Fall when the process has fallen."""
+        match message:
+            case Ended(code=code):
+                self._fail(code)
+            case _:
+                raise TypeError(f"the backend's actor knows no {type(message).__name__}")
+
+    def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it ends in any case
+        """End the process: SIGTERM, then SIGKILL."""
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for thread in (self._log_thread, self._watch_thread):
+            if thread is not None:
+                thread.join()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _command(self) -> list[str]:
+        options = ["--port", str(self._port), "--work-dir", str(self._work_dir), "--exit-with-stdin"]
+        return [sys.executable, "-m", "backend", *options]
+
+    def _read_log(self, process: "subprocess.Popen[str]") -> None:
+        for line in process.stderr or ():
+            self._tail.append(line.rstrip())
+
+    def _watch(self, process: "subprocess.Popen[str]") -> None:
+        self.handle.tell(Ended(code=process.wait()))
+
+    def _fail(self, code: int) -> None:
+        if self._log_thread is not None:
+            self._log_thread.join(1.0)
+        tail = "\n".join(self._tail)
+        if code == PORT_IN_USE:
+            raise ConfigurationError(
+                f"EMBEDDED_PORT: port {self._port} on 127.0.0.1 is in use; set another one, or WS_URL to the"
+                " backend that runs there."
+            )
+        raise BackendFailedError(f"the embedded backend ended with exit code {code}:\n{tail}")

@@ -1,0 +1,58 @@
+"""The gateway's actor: owns the HTTP server, and is restarted when that dies."""
+
+import socket
+from collections.abc import Sequence
+
+import structlog
+from fastapi import APIRouter
+
+from actors.gateway.ask import REPLY_SECONDS, Router
+from actors.gateway.errors import ServerDiedError
+from actors.gateway.http_thread import HttpThread
+from actors.gateway.server import build_app
+from actors.gateway.tokens import Tokens
+from actors.messages import ROUTER
+from supervisors import Actor, Context
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class GatewayActor(Actor):
+    """Serves agents and the operator on loopback.
+
+    Args:
+        context: Who it is.
+        listener: The listening socket; it outlives the actor, so that its port never changes.
+        tokens: What tells agents and the operator.
+        extra: More routes to serve, each with its own lock.
+        reply_seconds: How long the router's answer is waited for.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        listener: socket.socket,
+        tokens: Tokens,
+        extra: Sequence[APIRouter] = (),
+        reply_seconds: float = REPLY_SECONDS,
+    ) -> None:
+        super().__init__(context)
+        router = Router(context.system.handle(ROUTER), reply_seconds)
+        app = build_app(router, tokens, extra=extra)
+        self._server = HttpThread(app, listener, on_stop=router.give_up, on_death=self._server_died)
+
+    def on_start(self) -> None:
+        """Begin to serve; returns when requests are answered."""
+        self._server.start()
+
+    def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - stopped or failed, the server goes
+        """Stop serving."""
+        if not self._server.stop():
+            _log.warning("gateway_server_abandoned")
+
+    def _server_died(self, cause: BaseException | None) -> None:
+        # In the server's thread: this incarnation fails at its next turn, and the supervisor starts another.
+        error = ServerDiedError("the HTTP server ended by itself")
+        error.__cause__ = cause
+        self.stop(error)

@@ -1,0 +1,52 @@
+"""The doors' locks: a bearer token for agents, another for the operator."""
+
+from collections.abc import Callable
+
+from fastapi import HTTPException, Request
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from actors.gateway.tokens import Tokens
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+def bearer_token(headers: Headers) -> str:
+    """The token of the ``Authorization`` header; empty where there is none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+class AgentsOnly:
+    """Lets requests through that carry an agent's token, and notes the agent in their scope.
+
+    Args:
+        app: What is behind the door.
+        tokens: What tells a good token.
+        key: Where in the scope the agent's name is put.
+    """
+
+    def __init__(self, app: ASGIApp, tokens: Tokens, key: str) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401, or go on in the agent's name."""
+        agent = self._tokens.agent_of(bearer_token(Headers(scope=scope)))
+        if agent is None:
+            refusal = PlainTextResponse("An agent's bearer token is needed.", 401, _CHALLENGE)
+            await refusal(scope, receive, send)
+            return
+        await self._app({**scope, self._key: agent}, receive, send)
+
+
+def operator_only(tokens: Tokens) -> Callable[[Request], None]:
+    """A dependency for routes that only the operator may use; anyone else gets 401."""
+
+    def check(request: Request) -> None:
+        if not tokens.is_operator(bearer_token(request.headers)):
+            raise HTTPException(401, "The operator's bearer token is needed.", _CHALLENGE)
+
+    return check

@@ -1,0 +1,121 @@
+"""An HTTP server in a thread of its own, on a socket that outlives it."""
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import uvicorn
+from starlette.types import ASGIApp
+
+START_SECONDS = 10.0
+STOP_SECONDS = 3.0
+_GRACE_SECONDS = 1
+"""How long requests under way may go on at a stop; together with the rest it must fit into STOP_SECONDS."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a record of uvicorn's tells more than that a stop has cut off a request."""
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        return False
+    return not str(record.msg).startswith("Cancel %s running task(s)")
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers, and when it will soon no longer do."""
+
+    def __init__(self, config: uvicorn.Config, started: Future[None], on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._started_future = started
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started_future.set_result(None)
+
+    async def main_loop(self) -> None:
+        try:
+            await super().main_loop()
+        except asyncio.CancelledError:
+            # The event loop ends under us: callers must not wait on connections that nobody serves any more.
+            for connection in self.server_state.connections:
+                connection.transport.abort()
+            raise
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
+
+
+class HttpThread:
+    """Serves an application until it is stopped.
+
+    Args:
+        app: What to serve.
+        listener: The listening socket. It stays open: the server works on a duplicate, so connections wait in
+            the backlog while no server is there.
+        on_stop: Called in the event loop when a stop begins, to end what would go on for long.
+        on_death: Called in the server's thread when that ends without having been stopped, with the reason.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        *,
+        on_stop: Callable[[], None],
+        on_death: Callable[[BaseException | None], None],
+    ) -> None:
+        # Signals are left alone (uvicorn takes them in the main thread only), logging to the application.
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
+        for chatty in ("uvicorn", "mcp"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        self._started: Future[None] = Future()
+        self._server = _Server(config, self._started, on_stop)
+        self._socket = listener.dup()
+        self._on_death = on_death
+        self._thread = threading.Thread(target=self._run, name="gateway-http", daemon=True)
+
+    def start(self, seconds: float = START_SECONDS) -> None:
+        """Begin to serve; returns when requests are answered.
+
+        Raises:
+            TimeoutError: It doesn't answer in time.
+            BaseException: Whatever kept it from starting.
+        """
+        self._thread.start()
+        self._started.result(seconds)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> bool:
+        """Stop serving; requests under way are cut off after a short grace.
+
+        Returns:
+            Whether the thread ended in time.
+        """
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        self._socket.close()
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        reason: BaseException | None = None
+        try:
+            self._server.run([self._socket])
+        except BaseException as error:  # noqa: BLE001 - a thread's boundary: whatever ended it is reported
+            reason = error
+        if not self._started.done():
+            self._started.set_exception(reason or RuntimeError("the HTTP server ended before it had started"))
+        elif not self._server.should_exit:
+            self._on_death(reason)

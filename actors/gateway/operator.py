@@ -1,0 +1,57 @@
+"""The operator's doors: what a person can do from the command line or a page."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Path
+from fastapi.responses import JSONResponse
+
+from actors.gateway.arguments import Agent, Arguments, Words
+from actors.gateway.ask import Router
+from actors.gateway.auth import operator_only
+from actors.gateway.errors import RouterSilentError
+from actors.gateway.tokens import Tokens
+from actors.messages import Reply, Report, SendMessage, StartSession
+from actors.model import AGENT_PATTERN
+
+PERSON = "person"
+"""The sender's name of what a person writes."""
+
+
+class MessageForAgent(Arguments):
+    """The body of ``POST /api/messages``."""
+
+    agent: Agent
+    text: Words
+
+
+def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
+    """The routes below ``/api``, each behind the operator's token.
+
+    They answer ``{"ok", "text"}``: 200 if it was done, 409 if the router refused it; and 503 if the router
+    did not answer in time.
+    """
+    routes = APIRouter(prefix="/api", dependencies=[Depends(operator_only(tokens))])
+
+    @routes.post("/messages")
+    async def send_message(body: MessageForAgent) -> JSONResponse:
+        def message(reply: Reply) -> Report:
+            return SendMessage(agent=body.agent, text=body.text, sender=PERSON, source="person", reply=reply)
+
+        return await _ask(router, message)
+
+    @routes.post("/agents/{agent}/start")
+    async def start_session(agent: Annotated[str, Path(pattern=AGENT_PATTERN)]) -> JSONResponse:
+        return await _ask(router, lambda reply: StartSession(agent=agent, reply=reply))
+
+    return routes
+
+
+async def _ask(router: Router, report: Callable[[Reply], Report]) -> JSONResponse:
+    try:
+        answer = await router.ask(report)
+    except RouterSilentError as error:
+        raise HTTPException(
+            503, f"{error}; it isn't known whether this was recorded, look before you repeat it"
+        ) from error
+    return JSONResponse({"ok": answer.ok, "text": answer.text}, 200 if answer.ok else 409)

@@ -1,0 +1,52 @@
+"""The application: every door of the gateway, on loopback only."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Route
+
+from actors.gateway.ask import Router
+from actors.gateway.auth import AgentsOnly
+from actors.gateway.mcp_server import AGENT, AgentTools
+from actors.gateway.operator import operator_routes
+from actors.gateway.tokens import Tokens
+
+PRODUCT = "agent-coordinator"
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def build_app(router: Router, tokens: Tokens, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
+    """Put the doors together; an application serves once.
+
+    Args:
+        router: Where reports go.
+        tokens: What tells agents and the operator.
+        extra: More routes to serve; each brings its own lock.
+    """
+    manager = AgentTools(router).manager()
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lambda _app: manager.run())
+    app.add_exception_handler(RequestValidationError, _unusable)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+    # Outermost: a page in a browser can point a name of its own at loopback, but then Host says that name.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)
+    # POST only: without sessions there is no stream to open with GET, and 405 says so.
+    app.router.routes.append(Route("/mcp", AgentsOnly(manager.asgi_app, tokens, AGENT), methods=["POST"]))
+    app.add_api_route("/healthz", _health)
+    for routes in (operator_routes(router, tokens), *extra):
+        app.include_router(routes)
+    return app
+
+
+async def _health() -> dict[str, str]:
+    return {"status": "ok", "product": PRODUCT}
+
+
+async def _unusable(_request: Request, error: Exception) -> JSONResponse:
+    # The framework's own answer repeats the input, which may hold what can't be encoded.
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+    return JSONResponse({"detail": "; ".join(problems)}, 422)

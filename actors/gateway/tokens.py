@@ -1,0 +1,118 @@
+"""Who calls: bearer tokens that prove a name and need no storage, only one secret."""
+
+import hmac
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from actors.errors import ConfigurationError
+from actors.model import AGENT_PATTERN
+
+SECRET_BYTES = 32
+_OPERATOR = "operator"
+_AGENT = "agent."
+
+
+class Tokens:
+    """Makes and checks tokens of the form ``<whom>.<HMAC-SHA256 of whom, in hex>``.
+
+    A token is good for as long as the secret is, so one that a session was started with outlives a restart of
+    the coordinator.
+
+    Args:
+        secret: The key, at least 32 bytes.
+
+    Raises:
+        ValueError: The secret is too short.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < SECRET_BYTES:
+            raise ValueError(f"the secret has {len(secret)} bytes, at least {SECRET_BYTES} are needed")
+        self._secret = secret
+
+    @property
+    def operator(self) -> str:
+        """The token of the person who runs the coordinator."""
+        return self._sign(_OPERATOR)
+
+    def for_agent(self, agent: str) -> str:
+        """The token with which this agent's session speaks for itself.
+
+        Raises:
+            ValueError: That is no agent's name.
+        """
+        if not re.fullmatch(AGENT_PATTERN, agent):
+            raise ValueError(f"{agent!r} is no agent's name")
+        return self._sign(_AGENT + agent)
+
+    def agent_of(self, token: str) -> str | None:
+        """The agent that this token was made for; None if it is no agent's token of ours."""
+        whom = self._bearer(token)
+        return whom.removeprefix(_AGENT) if whom and whom.startswith(_AGENT) else None
+
+    def is_operator(self, token: str) -> bool:
+        """Whether this is the operator's token."""
+        return self._bearer(token) == _OPERATOR
+
+    def _bearer(self, token: str) -> str | None:
+        if not token.isascii():  # compare_digest takes no other text
+            return None
+        whom = token.rpartition(".")[0]
+        return whom if hmac.compare_digest(self._sign(whom), token) else None
+
+    def _sign(self, whom: str) -> str:
+        return f"{whom}.{hmac.digest(self._secret, whom.encode(), 'sha256').hex()}"
+
+
+def load_secret(path: Path) -> bytes:
+    """The secret in this file, which is made at the first use.
+
+    Raises:
+        ConfigurationError: The file can't be made or read, isn't ours alone, or doesn't hold a secret.
+    """
+    try:
+        return _create(path)
+    except FileExistsError:
+        return _read(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the gateway's secret can't be made: {error.strerror}") from error
+
+
+def _create(path: Path) -> bytes:
+    secret = secrets.token_bytes(SECRET_BYTES)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret)
+    return secret
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb", opener=_open_itself) as file:
+            _refuse_foreign(path, os.fstat(file.fileno()))
+            secret = file.read(SECRET_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the gateway's secret can't be read: {error.strerror}") from error
+    if len(secret) != SECRET_BYTES:
+        raise ConfigurationError(
+            f"{path} does not hold the gateway's secret; delete it to have a new one made"
+        )
+    return secret
+
+
+def _open_itself(path: str, flags: int) -> int:
+    # No link is followed, and a FIFO in its place is refused rather than waited for.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _refuse_foreign(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigurationError(f"{path} is not a regular file; the gateway's secret belongs there")
+    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise ConfigurationError(
+            f"{path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}, user {status.st_uid}): what"
+            " it holds may be known. Delete it to have a new one made; running sessions then need a restart."
+        )

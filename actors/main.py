@@ -1,0 +1,240 @@
+"""The command line: ``python -m actors.main``."""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Annotated, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import psutil
+import structlog
+import typer
+from rich.console import Console
+
+from actors import show
+from actors.coordinator import Coordinator
+from actors.demo import run_demo
+from actors.errors import ConfigurationError, CoordinatorError
+from actors.gateway import Tokens, load_secret
+from actors.logs import set_up_logging
+from actors.options import with_settings
+from actors.router.reader import JournalReader
+from actors.settings import Settings, find_claude
+from actors.workdir import find_holder, prepare
+
+USAGE_ERROR = 2
+ESCALATED = 70
+"""The root supervisor gave up; whoever runs us should start us again."""
+SWITCH_INTERVAL = 0.0005
+"""Seconds; at Python's 5 ms one busy thread would make every event wait that long."""
+
+log = structlog.get_logger(__name__)
+console = Console()
+app = typer.Typer(
+    help="Starts Claude Code agents as their tasks become ready, and puts each result into the session that waits"
+    " for it.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a command: run."""
+    if context.invoked_subcommand is None:
+        run()
+
+
+@app.command()
+@with_settings()
+def run(settings: Settings) -> None:
+    """Run the coordinator until it is stopped (Ctrl-C or SIGTERM)."""
+    set_up_logging(settings.log_level)
+    find_claude(settings)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    coordinator = Coordinator(settings)
+    stopped = threading.Event()
+    _handle_signals(stopped)
+    coordinator.start()
+    if settings.ws_url is None:
+        url = f"http://127.0.0.1:{settings.embedded_port}"
+        console.print(f"No WS_URL is set: the embedded backend runs on {url}")
+    console.print(f"The coordinator runs (pid {os.getpid()}, {settings.work_dir}). Ctrl-C stops it.")
+    threading.Thread(target=_watch, args=(coordinator, stopped), daemon=True).start()
+    stopped.wait()
+    _end(coordinator)
+
+
+def _watch(coordinator: Coordinator, stopped: threading.Event) -> None:
+    coordinator.wait()
+    stopped.set()
+
+
+def _end(coordinator: Coordinator) -> None:
+    abandoned = coordinator.stop()
+    report = coordinator.wait()
+    if abandoned:
+        log.error("stopped_with_leftovers", abandoned=abandoned)
+    if report is not None and report.reason is not None:
+        console.print(f"The coordinator gave up: {report.reason}. Nothing is lost; start it again.")
+        raise typer.Exit(ESCALATED)
+    console.print(
+        "The coordinator has stopped. Nothing is lost; it goes on from here when it is started again."
+    )
+
+
+def _handle_signals(stopped: threading.Event) -> None:
+    def stop(_number: int, _frame: object) -> None:
+        if stopped.is_set():
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
+            os._exit(130)
+        stopped.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+
+@app.command()
+@with_settings("claude_command", "log_level")
+def demo(
+    settings: Settings,
+    *,
+    real: Annotated[
+        bool, typer.Option("--real", help="Use your own claude instead of the simulation.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(help="Give up after so many seconds.")] = 1800.0,
+) -> None:
+    """Run the example workflow "Build Auth System" from beginning to end, and show what happens."""
+    raise typer.Exit(run_demo(settings, console, real=real, timeout=timeout))
+
+
+@app.command()
+@with_settings("work_dir")
+def status(
+    settings: Settings,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Show closed subtasks too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the agents, the subtasks that are open, and what they wait for."""
+    workdir = prepare(settings.work_dir)
+    reader = JournalReader(workdir.journal)
+    running = find_holder(workdir.lock_file)
+    found: dict[str, Any] = {
+        "coordinator": running._asdict() if running else None,
+        "backend": reader.backend(),
+        "counts": reader.counts(),
+        "agents": reader.agents(),
+        "subtasks": show.with_waits(reader, reader.nodes(closed=everything, limit=1000)),
+    }
+    show.status(console, found, as_json=as_json)
+
+
+@app.command()
+@with_settings("work_dir")
+def history(
+    settings: Settings,
+    *,
+    subtask: Annotated[str | None, typer.Argument(help="Only events about this task or subtask.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one event a line.")] = False,
+) -> None:
+    """Show the newest events."""
+    reader = JournalReader(prepare(settings.work_dir).journal)
+    show.events(console, reader.events(limit=limit, subject=subtask), as_json=as_json)
+
+
+@app.command()
+@with_settings("work_dir")
+def deliveries(
+    settings: Settings,
+    *,
+    agent: Annotated[str | None, typer.Argument(help="Only what went to this agent.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="Only those in this state: queued, written, accepted, started, completed, dead."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one delivery a line.")] = False,
+) -> None:
+    """Show the newest deliveries: what agents were told, and the evidence that it arrived."""
+    reader = JournalReader(prepare(settings.work_dir).journal)
+    show.deliveries(console, reader.deliveries(agent=agent, state=state, limit=limit), as_json=as_json)
+
+
+@app.command()
+@with_settings("work_dir")
+def send(
+    settings: Settings,
+    agent: Annotated[str, typer.Argument(help="The agent, such as coding-agent.")],
+    text: Annotated[str, typer.Argument(help="What it is to be told. A dash reads it from standard input.")],
+) -> None:
+    """Send an agent a message; it reaches a session that is working at once."""
+    body = sys.stdin.read() if text == "-" else text
+    console.print(_operate(settings, "/api/messages", {"agent": agent, "text": body}))
+
+
+@app.command()
+@with_settings("work_dir")
+def start(
+    settings: Settings, agent: Annotated[str, typer.Argument(help="The agent, such as coding-agent.")]
+) -> None:
+    """Start an agent's session, or have a blocked one try again."""
+    console.print(_operate(settings, f"/api/agents/{agent}/start", {}))
+
+
+def _operate(settings: Settings, path: str, body: dict[str, str]) -> str:
+    """Ask the running coordinator for something; its answer in words.
+
+    Raises:
+        ConfigurationError: None runs there.
+        CoordinatorError: It will not do it.
+    """
+    workdir = prepare(settings.work_dir)
+    running = find_holder(workdir.lock_file)
+    if running is None or running.url is None:
+        raise ConfigurationError(f"No coordinator runs on {workdir.path}. Start one first: ./scripts/run")
+    token = Tokens(load_secret(workdir.secret)).operator
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = Request(running.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - our own address
+    try:
+        with urlopen(request, timeout=35.0) as response:  # noqa: S310 - the same
+            return str(json.load(response)["text"])
+    except HTTPError as error:
+        raise CoordinatorError(_words(error)) from error
+    except (URLError, OSError) as error:
+        raise CoordinatorError(f"The coordinator at {running.url} doesn't answer: {error}") from error
+
+
+def _words(error: HTTPError) -> str:
+    try:
+        return str(json.load(error).get("text") or error)
+    except (ValueError, AttributeError):
+        return str(error)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is said in plain words."""
+    try:
+        app()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - this is the command line
+        sys.exit(USAGE_ERROR)
+    except CoordinatorError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the same
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The base of everything that actors say to each other, and the names that it is made of."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+AGENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+NODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$"
+
+AgentName = Annotated[str, StringConstraints(pattern=AGENT_PATTERN)]
+"""An agent's name. It becomes part of file names, so it can't hold a separator or begin with a dot."""
+
+NodeId = Annotated[str, StringConstraints(pattern=NODE_PATTERN)]
+"""The id of a task or subtask. It stands in header lines, so it can't hold spaces or control bytes."""
+
+_AGENT = re.compile(AGENT_PATTERN)
+_NODE = re.compile(NODE_PATTERN)
+
+
+def is_agent_name(text: str) -> bool:
+    """Whether this can be an agent's name."""
+    return _AGENT.fullmatch(text) is not None
+
+
+def is_node_id(text: str) -> bool:
+    """Whether this can be the id of a task or subtask."""
+    return _NODE.fullmatch(text) is not None
+
+
+def _whole(text: str) -> str:
+    """Lone surrogates, which JSON can hold and nothing else can, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+"""Text from elsewhere: any characters, but never one that can't be written down."""
+
+
+class Model(BaseModel):
+    """Frozen, and strict about unknown fields: a message is a value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

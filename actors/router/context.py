@@ -1,0 +1,202 @@
+"""What Claude reads: one header line of ours, what it is to do, and the rest quoted.
+
+Everything that comes from elsewhere (titles, details, summaries, messages) is quoted: each of its lines begins
+with ``> ``. So no text can end its quotation, and none can pose as a header or as words of the coordinator's,
+whatever it holds. Control bytes and invisible characters are taken out first.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from actors.delivery import DeliveryKind
+from actors.model import AGENT_PATTERN
+from actors.router.node import Node
+
+QUOTE = "> "
+BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+HIDDEN = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f"  # control characters, but for tab and newline
+    "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"  # zero-width, bidirectional, invisible
+    "\U000e0000-\U000e007f\ud800-\udfff]"  # tags, lone surrogates
+)
+OPENINGS = {
+    DeliveryKind.TASK_READY: "This subtask is yours. It waits for nothing: begin now.",
+    DeliveryKind.DEPENDENCY_COMPLETED: (
+        "This subtask is yours. Everything that it depends on is done, with the results below: begin now."
+    ),
+    DeliveryKind.UPSTREAM_COMPLETED: "Something that your subtask depends on is done; take its result into account.",
+    DeliveryKind.SUBTASK_UPDATED: "Your subtask was changed while you have it. This is what holds now:",
+    DeliveryKind.SUBTASK_CLOSED: "Leave this subtask as it is; don't work on it any further and don't report it:",
+    DeliveryKind.MESSAGE: "A message for you:",
+    DeliveryKind.REMINDER: (
+        "Your turn ended, and this subtask is neither completed nor blocked. If it is done, call complete_subtask"
+        " with what came of it; if you can't go on, call report_blocked with the reason; else go on with it."
+    ),
+}
+CLOSING = (
+    "When it is done, call the tool complete_subtask once, with a completion_summary that whoever comes next can"
+    " build on. If you can't go on, call report_blocked with the reason."
+)
+WITHOUT_TOOLS = (
+    'If you lack these tools, write {path} instead: {{"status": "success", "completion_summary": "…",'
+    ' "insights_found": ["…"], "files_modified": ["…"]}} (or "status": "blocked" with a "reason").'
+)
+
+
+def clean(text: str) -> str:
+    """The text with line ends as newlines and without anything that a terminal or a reader might obey."""
+    return HIDDEN.sub("", BREAKS.sub("\n", text))
+
+
+def quote(text: str) -> str:
+    """The text as a quotation: each line begins with ``> ``."""
+    return "\n".join(QUOTE + line for line in clean(text).split("\n"))
+
+
+def header(delivery_id: str, kind: DeliveryKind, subtask_id: str | None) -> str:
+    """The first line of every context."""
+    subtask = f" subtask={subtask_id}" if subtask_id else ""
+    return f"[coordinator delivery={delivery_id} kind={kind.value}{subtask}]"
+
+
+class ContextBuilder:
+    """Writes the contexts.
+
+    Args:
+        directory: Where contexts that are too long go, as ``<delivery id>.md``.
+        limit: The longest context in bytes; a longer one is shortened and refers to its file.
+        result_file: Where an agent without tools reports: the path for a subtask's id.
+        write: Writes a file durably before the context refers to it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        limit: int,
+        result_file: Callable[[str], Path],
+        write: Callable[[Path, bytes], None],
+    ) -> None:
+        self._directory = directory
+        self._limit = limit
+        self._result_file = result_file
+        self._write = write
+
+    def assignment(
+        self, delivery_id: str, kind: DeliveryKind, node: Node, parent: Node | None, upstreams: Sequence[Node]
+    ) -> str:
+        """A subtask for an agent to begin with, and all that its upstreams have come to."""
+        blocks = [_task(node, parent), *(_result(upstream) for upstream in upstreams)]
+        closing = f"{CLOSING}\n{WITHOUT_TOOLS.format(path=self._result_file(node.id))}"
+        return self._compose(delivery_id, kind, node.id, blocks, closing)
+
+    def update(self, delivery_id: str, node: Node, fields: Iterable[str]) -> str:
+        """What changed of a subtask that an agent has in hand."""
+        return self._compose(delivery_id, DeliveryKind.SUBTASK_UPDATED, node.id, [_changes(node, fields)])
+
+    def upstream(self, delivery_id: str, node: Node, upstream: Node) -> str:
+        """The result of a dependency that was added late."""
+        return self._compose(delivery_id, DeliveryKind.UPSTREAM_COMPLETED, node.id, [_result(upstream)])
+
+    def closed(self, delivery_id: str, node: Node, reason: str) -> str:
+        """A subtask that is over for this agent."""
+        block = f"Subtask {node.id}: {reason}", node.title or ""
+        return self._compose(delivery_id, DeliveryKind.SUBTASK_CLOSED, node.id, [block])
+
+    def message(self, delivery_id: str, subtask_id: str | None, sender: str | None, text: str) -> str:
+        """Somebody's words."""
+        known = sender is not None and re.fullmatch(AGENT_PATTERN, sender)
+        block = f"From {sender if known else 'somebody'}:", text
+        return self._compose(delivery_id, DeliveryKind.MESSAGE, subtask_id, [block])
+
+    def reminder(self, delivery_id: str, node: Node) -> str:
+        """How to report."""
+        return self._compose(delivery_id, DeliveryKind.REMINDER, node.id, [("Your subtask:", node.name)])
+
+    def _compose(
+        self,
+        delivery_id: str,
+        kind: DeliveryKind,
+        subtask_id: str | None,
+        blocks: Sequence["Block"],
+        closing: str = "",
+    ) -> str:
+        head = f"{header(delivery_id, kind, subtask_id)}\n{OPENINGS[kind]}"
+        whole = _join(head, blocks, closing)
+        if len(whole) * 4 <= self._limit or len(whole.encode()) <= self._limit:
+            return whole
+        path = self._directory / f"{delivery_id}.md"
+        self._write(path, whole.encode())
+        pointer = f"It is shortened here. Read the whole of it first, in the file {path}"
+        return _join(f"{head}\n{pointer}", _shorten(blocks, self._limit), closing)
+
+
+Block = tuple[str, str]
+"""An introduction of ours (one line), and text from elsewhere."""
+
+
+def _join(head: str, blocks: Sequence[Block], closing: str) -> str:
+    parts = [head, *(f"{intro}\n{quote(text)}" for intro, text in blocks), closing]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _shorten(blocks: Sequence[Block], limit: int) -> list[Block]:
+    """Each block cut to its fair share of the limit (bytes); short ones leave theirs to the long ones."""
+    sizes = sorted(len(quote(text).encode()) for _, text in blocks)
+    left, share = limit, 0
+    for place, size in enumerate(sizes):
+        share = left // (len(sizes) - place)
+        if size > share:
+            break
+        left -= size
+    return [(intro, _cut(text, share)) for intro, text in blocks]
+
+
+def _cut(text: str, share: int) -> str:
+    kept: list[str] = []
+    for line in clean(text).split("\n"):
+        size = len(line.encode()) + len(QUOTE) + 1
+        if size > share:
+            kept.append(line.encode()[: max(0, share - len(QUOTE) - 4)].decode(errors="ignore") + "…")
+            break
+        share -= size
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _task(node: Node, parent: Node | None) -> Block:
+    lines = [f"Title: {node.name}"]
+    if parent is not None and parent.title:
+        lines.append(f"Part of: {parent.title}")
+    if node.details:
+        lines += ["Details:", node.details]
+    return f"Your {node.entity} {node.id}:", "\n".join(lines)
+
+
+def _result(node: Node) -> Block:
+    lines = [f"Title: {node.name}", f"Completed by: {node.by or 'unknown'}", "Summary:"]
+    lines.append(node.summary or "(none was given)")
+    lines += _list("Insights:", node.insights) + _list("Files:", node.files)
+    lines.append("Timeline: " + ", ".join(f"{what} {_clock(at)}" for what, at in node.times.items()))
+    return f"Result of {node.entity} {node.id}:", "\n".join(lines)
+
+
+def _changes(node: Node, fields: Iterable[str]) -> Block:
+    lines = [f"Title: {node.name}"]
+    if "details" in fields:
+        lines += ["Details:", node.details or "(none)"]
+    if "dependencies" in fields:
+        lines.append(f"Depends on: {', '.join(node.upstreams or ()) or 'nothing'}")
+        if node.pending:
+            lines.append(f"Not done yet: {', '.join(sorted(node.pending))} (you will be told)")
+    return f"Your {node.entity} {node.id}:", "\n".join(lines)
+
+
+def _list(title: str, items: Iterable[str]) -> list[str]:
+    lines = [f"- {item}" for item in items]
+    return [title, *lines] if lines else []
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,283 @@
+"""Hands deliveries to sessions: at once what concerns the subtask in hand, a new subtask when idle."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from actors.delivery import ORDER, Delivery, DeliveryKind, DeliveryState, DeliveryStep
+from actors.messages import SESSIONS, Adopt, Announce, Deliver, Revive, SessionState, session_name
+from actors.router.context import ContextBuilder
+from actors.router.graph import Graph
+from actors.router.journal import Journal
+from actors.router.lanes import Lane, Window
+from actors.router.node import Hold, Node
+from actors.router.outgoing import Outgoing
+from supervisors import ChildSpec, StartChild
+
+
+class Dispatch:
+    """The lanes of all agents.
+
+    Args:
+        context: Writes an assignment's text at the moment when it is handed over.
+        session: The child spec of an agent's session actor.
+        auto_start: Start sessions as they are needed.
+        queue_size: How many deliveries of one agent are held in memory.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        graph: Graph,
+        outgoing: Outgoing,
+        *,
+        context: ContextBuilder,
+        session: Callable[[str], ChildSpec],
+        auto_start: bool,
+        queue_size: int,
+    ) -> None:
+        self._journal = journal
+        self._graph = graph
+        self._outgoing = outgoing
+        self._context = context
+        self._session = session
+        self._auto_start = auto_start
+        self._queue_size = queue_size
+        self.lanes: dict[str, Lane] = {}
+        self.is_replaying = False
+        self._unsettled: dict[str, Lane] = {}
+        self.changed: set[str] = set()
+        """Agents whose waiting deliveries or subtask in hand changed, for the files that people read."""
+        self._load()
+
+    def _load(self) -> None:
+        for agent, session_id, state, in_hand, reminders in self._journal.agents.load():
+            lane = self._new_lane(agent, session_id)
+            lane.state, lane.in_hand, lane.reminders = SessionState(state), in_hand, reminders
+            lane.outstanding = {each.id: each for _, each in self._journal.deliveries.handed(agent)}
+
+    def resume(self) -> None:
+        """After a start: hear from the sessions that live, and start those that have something to go on with."""
+        for agent, lane in self.lanes.items():
+            self._outgoing.tell(session_name(agent), Announce())
+            if self._auto_start and self.in_hand(lane) is not None:
+                self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
+
+    # ------------------------------------------------------------ what waits
+
+    def add(
+        self,
+        agent: str,
+        kind: DeliveryKind,
+        subtask_id: str | None,
+        now: float,
+        text: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        """Queue a delivery; ``text`` is given its id. An assignment's text is written when it is handed over."""
+        lane = self.lane(agent, now)
+        delivery_id = str(uuid4())
+        delivery = Delivery(
+            id=delivery_id, agent=agent, kind=kind, subtask_id=subtask_id, text=text(delivery_id)
+        )
+        number = self._journal.deliveries.add(delivery, now)
+        (lane.assignments if kind.assigns else lane.words).offer(number, delivery)
+        self.unsettle(lane)
+
+    def withdraw(self, subtask_id: str, agent: str, reason: str, now: float) -> bool:
+        """Take back what waits for the agent about the subtask; whether the agent has it already."""
+        lane = self.lanes.get(agent)
+        if lane is None:
+            return False
+        for _, delivery in self._journal.deliveries.of_subtask(subtask_id, agent):
+            lane.assignments.drop(delivery.id)
+            lane.words.drop(delivery.id)
+            self._journal.deliveries.step(
+                DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason=reason), now
+            )
+        has_it = lane.in_hand == subtask_id
+        if has_it:
+            self._take_in_hand(lane, None)
+        self.unsettle(lane)
+        return has_it
+
+    def has_waiting_assignment(self, subtask_id: str, agent: str) -> bool:
+        """Whether the subtask still waits to be handed to the agent."""
+        waiting = self._journal.deliveries.of_subtask(subtask_id, agent)
+        return any(delivery.kind.assigns for _, delivery in waiting)
+
+    def settle(self, now: float) -> None:
+        """Hand over whatever can be handed over now."""
+        unsettled, self._unsettled = self._unsettled, {}
+        for lane in unsettled.values():
+            self.changed.add(lane.agent)
+            if not lane.is_up:
+                self._start(lane)
+            elif lane.is_usable:
+                self._send_words(lane, now)
+                self._send_assignment(lane, now)
+
+    def settle_all(self) -> None:
+        """Look at every lane again."""
+        self._unsettled.update(self.lanes)
+
+    # ------------------------------------------------------------ what sessions say
+
+    def session_ready(self, agent: str, now: float) -> Lane:
+        """A session lives: give it its conversation, and what it was given before."""
+        lane = self.lane(agent, now)
+        lane.is_up = True
+        if lane.state not in (SessionState.READY, SessionState.WORKING):
+            lane.state = SessionState.STARTING
+        name = session_name(agent)
+        self._outgoing.tell(name, Adopt(session_id=lane.session_id))
+        for delivery in lane.outstanding.values():
+            self._outgoing.tell(name, Deliver(delivery=delivery))
+        self.unsettle(lane)
+        return lane
+
+    def session_changed(
+        self, agent: str, state: SessionState, detail: str, pid: int | None, now: float
+    ) -> Lane:
+        """A session is doing something else."""
+        lane = self.lane(agent, now)
+        lane.state = state
+        self._journal.agents.set_state(agent, state.value, detail, pid, now)
+        self.unsettle(lane)
+        return lane
+
+    def progressed(self, agent: str, step: DeliveryStep, now: float) -> Delivery | None:
+        """A delivery moved forward; the delivery, or None if this is no news."""
+        lane = self.lane(agent, now)
+        delivery = lane.outstanding.get(step.delivery_id)
+        if delivery is None:
+            return None
+        if ORDER[step.state] <= ORDER[delivery.state]:
+            if step.attempts is not None:
+                self._journal.deliveries.count(step.delivery_id, step.attempts)
+            return None
+        self._journal.deliveries.step(step, now)
+        moved = delivery.model_copy(
+            update={"state": step.state, "attempts": step.attempts or delivery.attempts}
+        )
+        if step.state.is_final:
+            del lane.outstanding[step.delivery_id]
+            self.unsettle(lane)
+        else:
+            lane.outstanding[step.delivery_id] = moved
+        return moved
+
+    # ------------------------------------------------------------ what an agent has in hand
+
+    def in_hand(self, lane: Lane) -> Node | None:
+        """The subtask that the agent is to go on with; None if it is over, or held."""
+        node = self._graph.get(lane.in_hand) if lane.in_hand else None
+        return None if node is None or node.is_closed or node.hold is not None else node
+
+    def remind(self, lane: Lane, now: float, text: Callable[[str], str]) -> None:
+        """Tell the agent how to report."""
+        lane.reminders += 1
+        self._journal.agents.set_hand(lane.agent, lane.in_hand, lane.reminders)
+        self.add(lane.agent, DeliveryKind.REMINDER, lane.in_hand, now, text)
+
+    def lane(self, agent: str, now: float) -> Lane:
+        """The agent's lane; a new agent gets one, with a conversation of its own."""
+        lane = self.lanes.get(agent)
+        if lane is None:
+            lane = self._new_lane(agent, str(uuid4()))
+            self._journal.agents.add(agent, lane.session_id, now)
+        return lane
+
+    def start_session(self, agent: str, now: float) -> None:
+        """Start it because somebody wants it, or have it try again if it is blocked."""
+        lane = self.lane(agent, now)
+        held = self._graph.get(lane.in_hand) if lane.in_hand else None
+        if held is not None:
+            self._graph.resume(held)
+        self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
+        self._outgoing.tell(session_name(agent), Revive())
+
+    def waiting(self, agent: str) -> list[Delivery]:
+        """What is held in memory of what waits for the agent, for people to look at."""
+        lane = self.lanes[agent]
+        return [*lane.outstanding.values(), *lane.words.held(), *lane.assignments.held()]
+
+    # ------------------------------------------------------------ inside
+
+    def _new_lane(self, agent: str, session_id: str) -> Lane:
+        def window(*, assigning: bool) -> Window:
+            fetch = partial(self._fetch, agent, assigning)
+            return Window(self._queue_size, fetch)
+
+        lane = Lane(agent, session_id, window(assigning=True), window(assigning=False))
+        self.lanes[agent] = lane
+        self.unsettle(lane)
+        return lane
+
+    def _fetch(self, agent: str, assigning: bool, after: int, limit: int) -> list[tuple[int, Delivery]]:  # noqa: FBT001 - bound by partial
+        return self._journal.deliveries.waiting(agent, assigning=assigning, after=after, limit=limit)
+
+    def unsettle(self, lane: Lane) -> None:
+        """Look at this lane when the present message is done."""
+        self._unsettled[lane.agent] = lane
+
+    def _start(self, lane: Lane) -> None:
+        wanted = lane.outstanding or lane.words.head() or lane.assignments.head()
+        if self._auto_start and wanted and not self.is_replaying:
+            self._outgoing.tell(SESSIONS, StartChild(self._session(lane.agent)))
+
+    def _send_words(self, lane: Lane, now: float) -> None:
+        while len(lane.outstanding) < self._queue_size and (delivery := lane.words.head()):
+            lane.words.pop()
+            self._pick_up(lane, delivery)
+            self._send(lane, delivery, now)
+
+    def _send_assignment(self, lane: Lane, now: float) -> None:
+        if self.is_replaying or lane.outstanding or self.in_hand(lane) is not None:
+            return
+        delivery = lane.assignments.head()
+        if delivery is None or delivery.subtask_id is None:
+            return
+        node = self._graph.get(delivery.subtask_id)
+        lane.assignments.pop()
+        if node is None:
+            return
+        self._take_in_hand(lane, node.id)
+        self._send(lane, delivery.model_copy(update={"text": self._write(delivery, node)}), now)
+
+    def _write(self, delivery: Delivery, node: Node) -> str:
+        """The text of an assignment, with all that its upstreams have come to by now."""
+        parent = self._graph.get(node.parent) if node.parent else None
+        upstreams = [self._graph.get(upstream) for upstream in node.upstreams or ()]
+        known = [upstream for upstream in upstreams if upstream is not None]
+        return self._context.assignment(delivery.id, delivery.kind, node, parent, known)
+
+    def _send(self, lane: Lane, delivery: Delivery, now: float) -> None:
+        lane.outstanding[delivery.id] = delivery
+        self._journal.deliveries.hand_over(delivery, now)
+        self._outgoing.tell(session_name(lane.agent), Deliver(delivery=delivery))
+
+    def _pick_up(self, lane: Lane, delivery: Delivery) -> None:
+        """Words about a subtask that is held put it back into the agent's hand, if that is free."""
+        if self.in_hand(lane) is not None or delivery.kind is DeliveryKind.SUBTASK_CLOSED:
+            return
+        node = self._graph.get(delivery.subtask_id or lane.in_hand or "")
+        if node is None or node.is_closed or not node.released or lane.agent not in (node.assignees or ()):
+            return
+        if node.id == lane.in_hand or node.hold in (Hold.BLOCKED, Hold.UNFINISHED):
+            self._graph.resume(node)
+            self._take_in_hand(lane, node.id)
+
+    def _take_in_hand(self, lane: Lane, subtask_id: str | None) -> None:
+        lane.in_hand, lane.reminders = subtask_id, 0
+        self._journal.agents.set_hand(lane.agent, subtask_id, 0)
+
+
+def describe(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as people read it in ``<agent>_queue.json``."""
+    return {
+        "delivery_id": delivery.id,
+        "type": delivery.kind.value,
+        "subtask_id": delivery.subtask_id,
+        "state": delivery.state.value,
+    }

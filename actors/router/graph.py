@@ -1,0 +1,354 @@
+"""The dependency graph: what waits for what, and what follows from an event.
+
+A plain class without threads, files or clocks. Only nodes that are still open are held in memory; closed
+ones are looked up where they are needed, so neither memory nor the cost of an event grows with history.
+The order in which events arrive doesn't matter, nor does their repetition.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from actors.events import NodeCompleted, NodeCreated, NodeDeleted, NodeDescribed, NodeEvent, NodeUpdated
+from actors.router.cycles import find_path
+from actors.router.node import BY_GRAPH, FINALITY, Hold, Node, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """These agents are to be given the node."""
+
+    node: Node
+    agents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """These agents are no longer to work on the node; it goes on without them."""
+
+    node: Node
+    agents: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """The node was changed while agents have it; ``fields`` says what."""
+
+    node: Node
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamDone:
+    """An upstream of a node that an agent already has is done."""
+
+    node: Node
+    upstream: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Nothing more is to be done for the node."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The node doesn't go on by itself; its ``hold`` and ``reason`` say why."""
+
+    node: Node
+
+
+Change = Released | Withdrawn | Amended | UpstreamDone | Closed | Held
+
+DESCRIBED = ("parent", "title", "details", "assignees", "dependencies")
+TOLD = ("title", "details", "dependencies")
+"""Changes that an agent at work is told of."""
+
+
+class Graph:
+    """Nodes and the edges between them.
+
+    Args:
+        lookup: Finds a closed node by its id, with its dependents.
+        nodes: The open nodes to begin with, with their dependents, pending and broken upstreams.
+    """
+
+    def __init__(
+        self, lookup: Callable[[str], Node | None] = lambda _: None, nodes: Iterable[Node] = ()
+    ) -> None:
+        self._lookup = lookup
+        self.open: dict[str, Node] = {node.id: node for node in nodes}
+        self._cyclic = {node.id for node in self.open.values() if node.hold is Hold.CYCLE}
+        self.touched: dict[str, Node] = {}
+        self.edges: list[tuple[str, str, bool]] = []
+        """Edges that changed: (upstream, dependent, whether it is there now)."""
+
+    def get(self, node_id: str) -> Node | None:
+        """The node with this id, open or closed."""
+        return self.open.get(node_id) or self.touched.get(node_id) or self._lookup(node_id)
+
+    def apply(self, event: NodeEvent, now: float) -> list[Change]:
+        """Take in an event; ``now`` is in seconds since the epoch. What follows from it, in order."""
+        node = self._ensure(event.id)
+        match event:
+            case NodeCreated() | NodeUpdated():
+                changes = self._describe(node, event, now)
+            case NodeCompleted():
+                changes = self._complete(node, event, now)
+            case NodeDeleted():
+                changes = self._close(node, Status.DELETED, now)
+            case _:
+                raise TypeError(f"not an event of the graph: {event!r}")
+        if self._cyclic:
+            changes += self._recheck_cycles(now)
+        return changes
+
+    def start(self, node: Node, now: float) -> None:
+        """An agent has begun to work on it."""
+        if not node.is_closed and not (node.started and node.released):
+            node.started = node.released = True
+            node.times.setdefault("started", now)
+            self._touch(node)
+
+    def hold(self, node: Node, hold: Hold, reason: str) -> list[Change]:
+        """The node doesn't go on by itself, says an agent, a backend or the coordinator."""
+        if node.is_closed or node.hold in BY_GRAPH or (node.hold, node.reason) == (hold, reason):
+            return []
+        return self._set_hold(node, hold, reason)
+
+    def resume(self, node: Node) -> None:
+        """Somebody took care of what held it."""
+        if node.hold in (Hold.BLOCKED, Hold.UNFINISHED):
+            node.hold, node.reason = None, ""
+            self._touch(node)
+
+    def why_waiting(self, node: Node) -> str:
+        """For people: what this open node waits for, down to its root."""
+        if node.hold is not None:
+            return node.reason
+        waits = []
+        for upstream_id in sorted(node.pending):
+            upstream = self.get(upstream_id)
+            state = upstream.state if upstream else Status.UNKNOWN.value
+            waits.append(f"{upstream_id} ({state})")
+        return "waits for " + ", ".join(waits) if waits else ""
+
+    # ------------------------------------------------------------ what an event does
+
+    def _describe(self, node: Node, event: NodeDescribed, now: float) -> list[Change]:
+        before, linked = node.assignees or (), node.upstreams or ()
+        if node.status is Status.UNKNOWN:
+            node.status = Status.OPEN
+            node.times["created"] = now
+        node.entity = event.entity
+        changed = self._merge(node, event)
+        self._touch(node)
+        if node.is_closed:
+            return []
+        changes: list[Change] = []
+        if changed and node.released:
+            self.resume(node)
+        if "dependencies" in changed:
+            changes += self._relink(node, linked, now)
+        if event.status == "cancelled":
+            return changes + self._close(node, Status.CANCELLED, now)
+        if event.status == "blocked":
+            changes += self.hold(node, Hold.BLOCKED, "the backend says that it is blocked")
+        if node.released and "assignees" in changed:
+            changes += self._reassign(node, before)
+        told = tuple(field for field in changed if field in TOLD)
+        if node.released and told:
+            changes.append(Amended(node, told))
+        return changes + self._evaluate(node, now)
+
+    def _merge(self, node: Node, event: NodeDescribed) -> list[str]:
+        changed = []
+        for field in DESCRIBED:
+            value = getattr(event, field)
+            if value is None:
+                continue
+            attribute = "upstreams" if field == "dependencies" else field
+            if field in ("assignees", "dependencies"):
+                value = tuple(dict.fromkeys(value))
+            present = getattr(node, attribute)
+            if self._is_news(node, field, present, event) and present != value:
+                setattr(node, attribute, value)
+                changed.append(field)
+        return changed
+
+    @staticmethod
+    def _is_news(node: Node, field: str, present: object, event: NodeDescribed) -> bool:
+        """Whether the event may set the field: the latest sequence number wins.
+
+        Where the backend counts nothing, an update sets it and a (late, or repeated) creation only fills it in.
+        """
+        if event.seq is None:
+            return isinstance(event, NodeUpdated) or present is None
+        if event.seq <= node.revs.get(field, -1):
+            return False
+        node.revs[field] = event.seq
+        return True
+
+    def _reassign(self, node: Node, before: tuple[str, ...]) -> list[Change]:
+        after = node.assignees or ()
+        gone = tuple(agent for agent in before if agent not in after)
+        new = tuple(agent for agent in after if agent not in before)
+        changes: list[Change] = []
+        if gone:
+            to = ", ".join(after) or "nobody"
+            changes.append(Withdrawn(node, gone, f"it is assigned to {to} now"))
+        if new:
+            changes.append(Released(node, new))
+        return changes
+
+    def _complete(self, node: Node, event: NodeCompleted, now: float) -> list[Change]:
+        node.title = node.title or event.title
+        node.parent = node.parent or event.parent
+        news = {"summary": event.summary, "insights": event.insights, "files": event.files, "by": event.by}
+        for field, value in news.items():
+            if value and not getattr(node, field):
+                setattr(node, field, value)
+        return self._close(node, Status.COMPLETED, now)
+
+    def _close(self, node: Node, status: Status, now: float) -> list[Change]:
+        self._touch(node)
+        if FINALITY[status] <= FINALITY[node.status]:
+            return []
+        was_open = not node.is_closed
+        node.status, node.hold, node.reason = status, None, ""
+        node.times["closed"] = now
+        node.pending.clear()
+        node.broken.clear()
+        self._cyclic.discard(node.id)
+        self.open.pop(node.id, None)
+        changes: list[Change] = [Closed(node)] if was_open else []
+        for dependent_id in sorted(node.dependents):
+            dependent = self.open.get(dependent_id)
+            if dependent is not None:
+                changes += self._upstream_closed(dependent, node, now)
+        return changes
+
+    def _upstream_closed(self, node: Node, upstream: Node, now: float) -> list[Change]:
+        if upstream.id not in node.pending:
+            return []
+        if upstream.status is not Status.COMPLETED:
+            node.broken[upstream.id] = upstream.status
+            return self._evaluate(node, now)
+        node.pending.discard(upstream.id)
+        node.broken.pop(upstream.id, None)
+        if node.released:
+            return [UpstreamDone(node, upstream), *self._evaluate(node, now)]
+        return self._evaluate(node, now)
+
+    # ------------------------------------------------------------ what follows for a node
+
+    def _evaluate(self, node: Node, now: float) -> list[Change]:
+        """Hold it, release it or take it back, as its upstreams demand."""
+        changes: list[Change] = []
+        if node.is_closed or node.status is Status.UNKNOWN:
+            return changes
+        hold = self._hold_by_graph(node)
+        if hold is not None and hold != (node.hold, node.reason):
+            changes += self._set_hold(node, *hold)
+        elif hold is None and node.hold in BY_GRAPH:
+            node.hold, node.reason = None, ""
+            self._touch(node)
+        if node.pending and node.released and not node.started:
+            node.released = False
+            self._touch(node)
+            changes.append(Withdrawn(node, node.assignees or (), "it waits for something else first"))
+        elif not node.pending and not node.released:
+            node.released = True
+            node.times["released"] = now
+            self._touch(node)
+            changes.append(Released(node, node.assignees or ()))
+        return changes
+
+    def _hold_by_graph(self, node: Node) -> tuple[Hold, str] | None:
+        if node.id in self._cyclic:
+            return Hold.CYCLE, " → ".join(self._cycle_of(node) or [node.id, node.id])
+        if node.broken:
+            which, status = min(node.broken.items())
+            return Hold.UPSTREAM, f"{which} → {node.id}: {which} was {status.value}"
+        return None
+
+    def _set_hold(self, node: Node, hold: Hold, reason: str) -> list[Change]:
+        node.hold, node.reason = hold, reason
+        self._touch(node)
+        return [Held(node)]
+
+    # ------------------------------------------------------------ edges
+
+    def _relink(self, node: Node, linked: tuple[str, ...], now: float) -> list[Change]:
+        """Bring edges and pending upstreams in line with what the node now depends on."""
+        wanted = node.upstreams or ()
+        for upstream_id in linked:
+            if upstream_id not in wanted:
+                self._unlink(node, upstream_id)
+        caught: set[str] = set()
+        for upstream_id in wanted:
+            upstream = self._ensure(upstream_id)
+            if node.id not in upstream.dependents:
+                upstream.dependents.add(node.id)
+                self.edges.append((upstream_id, node.id, True))
+            if upstream.status is not Status.COMPLETED:
+                caught |= self._await(node, upstream)
+        return [change for each in sorted(caught) for change in self._evaluate(self.open[each], now)]
+
+    def _await(self, node: Node, upstream: Node) -> set[str]:
+        """Make the node wait for the upstream; the ids that now wait for themselves."""
+        node.pending.add(upstream.id)
+        if upstream.is_closed:
+            node.broken[upstream.id] = upstream.status
+            return set()
+        caught = set(find_path(self.open, upstream.id, node.id) or ())
+        self._cyclic |= caught
+        return caught - {node.id}
+
+    def _unlink(self, node: Node, upstream_id: str) -> None:
+        node.pending.discard(upstream_id)
+        node.broken.pop(upstream_id, None)
+        upstream = self.get(upstream_id)
+        if upstream is not None:
+            upstream.dependents.discard(node.id)
+        self.edges.append((upstream_id, node.id, False))
+
+    def _cycle_of(self, node: Node) -> list[str] | None:
+        for upstream_id in sorted(node.pending):
+            if upstream_id in self.open:
+                path = find_path(self.open, upstream_id, node.id)
+                if path:
+                    return [node.id, *path]
+        return None
+
+    def _recheck_cycles(self, now: float) -> list[Change]:
+        """Let go of what no longer waits for itself; rare, so it may look at every held node."""
+        changes: list[Change] = []
+        for node_id in sorted(self._cyclic):
+            node = self.open.get(node_id)
+            if node is None or self._cycle_of(node) is None:
+                self._cyclic.discard(node_id)
+                if node is not None:
+                    changes += self._evaluate(node, now)
+        return changes
+
+    # ------------------------------------------------------------ bookkeeping
+
+    def _ensure(self, node_id: str) -> Node:
+        node = self.get(node_id)
+        if node is None:
+            node = Node(node_id)
+            self.open[node_id] = node
+            self._touch(node)
+        return node
+
+    def _touch(self, node: Node) -> None:
+        self.touched[node.id] = node
+
+    def take_touched(self) -> tuple[list[Node], list[tuple[str, str, bool]]]:
+        """The nodes and edges that changed since the last call, to be saved."""
+        nodes, edges = list(self.touched.values()), self.edges
+        self.touched, self.edges = {}, []
+        return nodes, edges

@@ -1,0 +1,91 @@
+"""A lane an agent: what waits for it, what is on its way to it, and what it has in hand."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from actors.delivery import Delivery
+from actors.messages import SessionState
+
+Fetch = Callable[[int, int], list[tuple[int, Delivery]]]
+"""``(after, limit)``: what waits in the journal behind this number, in order."""
+
+
+class Window:
+    """The head of a queue that lies in the journal; at most ``size`` of it is held in memory.
+
+    Args:
+        size: How many.
+        fetch: Reads on in the journal.
+    """
+
+    def __init__(self, size: int, fetch: Fetch) -> None:
+        self._size = size
+        self._fetch = fetch
+        self._held: deque[tuple[int, Delivery]] = deque()
+        self._last = 0
+        self._more = True  # until the journal said otherwise
+
+    def offer(self, number: int, delivery: Delivery) -> None:
+        """Take in one that was just journaled; where there is no room it is read again later."""
+        if not self._more and len(self._held) < self._size:
+            self._held.append((number, delivery))
+            self._last = number
+        else:
+            self._more = True
+
+    def head(self) -> Delivery | None:
+        """The oldest, or None if nothing waits."""
+        if not self._held and self._more:
+            self._held.extend(self._fetch(self._last, self._size))
+            self._more = len(self._held) == self._size
+            self._last = self._held[-1][0] if self._held else self._last
+        return self._held[0][1] if self._held else None
+
+    def pop(self) -> None:
+        """Take the oldest away."""
+        self._held.popleft()
+
+    def drop(self, delivery_id: str) -> None:
+        """Take one away wherever it stands."""
+        self._held = deque(each for each in self._held if each[1].id != delivery_id)
+
+    def held(self) -> list[Delivery]:
+        """What is in memory, oldest first."""
+        return [delivery for _, delivery in self._held]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more may wait in the journal."""
+        return self._more
+
+
+USABLE = frozenset(SessionState) - {SessionState.BLOCKED, SessionState.STOPPED}
+
+
+@dataclass(slots=True)
+class Lane:
+    """One agent.
+
+    Attributes:
+        assignments: New subtasks, which wait until the agent is idle.
+        words: All else, which goes at once.
+        outstanding: What its session was given and hasn't finished, by id, in order.
+        in_hand: The subtask that it works on, or worked on last.
+        is_up: A session actor has said that it lives.
+    """
+
+    agent: str
+    session_id: str
+    assignments: Window
+    words: Window
+    state: SessionState = SessionState.STOPPED
+    in_hand: str | None = None
+    reminders: int = 0
+    is_up: bool = False
+    outstanding: dict[str, Delivery] = field(default_factory=dict)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether its session takes deliveries."""
+        return self.is_up and self.state in USABLE

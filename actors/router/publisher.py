@@ -1,0 +1,63 @@
+"""The durable outbox: what the coordinator learned first, on its way to the backend."""
+
+from typing import Any
+
+from actors.messages import CONNECTION, Publish
+from actors.router.journal import Journal
+from actors.router.outgoing import Outgoing
+
+WINDOW = 100
+"""How many publications are on their way at a time."""
+
+
+class Publisher:
+    """Sends what waits in the journal whenever the backend is there, in order, under the same keys."""
+
+    def __init__(self, journal: Journal, outgoing: Outgoing) -> None:
+        self._journal = journal
+        self._outgoing = outgoing
+        self._is_open = False
+        self._last = 0
+        self._in_flight: set[str] = set()
+        self._is_behind = True
+
+    def add(self, key: str, event_type: str, payload: dict[str, Any]) -> None:
+        """Publish an event, now or when the backend is back."""
+        publication = Publish(key=key, event_type=event_type, payload=payload)
+        number = self._journal.outbox.add(publication)
+        if self._is_open and not self._is_behind and len(self._in_flight) < WINDOW:
+            self._send(number, publication)
+        else:
+            self._is_behind = True
+
+    def opened(self) -> None:
+        """The backend is there: begin with the oldest that it may not have."""
+        self._is_open, self._is_behind, self._last = True, True, 0
+        self._in_flight.clear()
+        self._catch_up()
+
+    def closed(self) -> None:
+        """The backend is gone; all else waits."""
+        self._is_open = False
+
+    def settle(self, key: str, state: str, reason: str | None = None) -> None:
+        """The backend has it (``published``) or will never take it (``refused``)."""
+        self._journal.outbox.settle(key, state, reason)
+        self._in_flight.discard(key)
+        if self._is_open and self._is_behind and not self._in_flight:
+            self._catch_up()
+
+    def is_waiting_for(self, key: str) -> bool:
+        """Whether this is on its way."""
+        return key in self._in_flight
+
+    def _catch_up(self) -> None:
+        waiting = self._journal.outbox.waiting(WINDOW, self._last)
+        self._is_behind = len(waiting) == WINDOW
+        for number, publication in waiting:
+            self._send(number, publication)
+
+    def _send(self, number: int, publication: Publish) -> None:
+        self._last = number
+        self._in_flight.add(publication.key)
+        self._outgoing.tell(CONNECTION, publication)

@@ -1,0 +1,116 @@
+"""Reads the journal for people, beside the router that writes it; never writes."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from actors.errors import ConfigurationError
+
+Row = dict[str, Any]
+
+
+class JournalReader:
+    """Questions that people ask of a journal, whether its coordinator runs or not.
+
+    Raises:
+        ConfigurationError: There is no journal that can be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise ConfigurationError(
+                f"There is no journal in {path.parent}: no coordinator has run there yet."
+            )
+        try:
+            self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            self._database.row_factory = sqlite3.Row
+            self._database.execute("SELECT 1 FROM meta").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(f"{path} can't be read: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def backend(self) -> str:
+        """What was last known of the backend."""
+        rows = self._rows("SELECT value FROM meta WHERE name = 'backend'")
+        return str(rows[0]["value"]) if rows else "unknown"
+
+    def counts(self) -> Row:
+        """How much there is of everything that people look for first."""
+        return {
+            "events": self._count("SELECT coalesce(max(number), 0) FROM events"),
+            "rejected": self._count("SELECT coalesce(max(number), 0) FROM rejected"),
+            "deliveries on their way": self._count(
+                "SELECT count(*) FROM deliveries WHERE state NOT IN ('completed', 'dead')"
+            ),
+            "publications waiting": self._count("SELECT count(*) FROM publications WHERE state = 'waiting'"),
+        }
+
+    def agents(self) -> list[Row]:
+        """Each agent with its session's state and what it has in hand."""
+        return self._rows(
+            "SELECT agent, state, detail, pid, in_hand, session_id, cost_usd, since,"
+            " (SELECT count(*) FROM deliveries d WHERE d.agent = a.agent"
+            "  AND d.state NOT IN ('completed', 'dead')) AS waiting"
+            " FROM agents a ORDER BY agent"
+        )
+
+    def nodes(self, *, closed: bool, limit: int) -> list[Row]:
+        """Tasks and subtasks: the open ones, and where wanted the newest closed ones."""
+        where = "" if closed else "WHERE status IN ('unknown', 'open')"
+        rows = self._rows(
+            f"SELECT id, status, document FROM nodes {where} LIMIT ?",  # noqa: S608 - one of two texts
+            (limit,),
+        )
+        return [_node(row) for row in rows]
+
+    def node(self, node_id: str) -> Row | None:
+        """One task or subtask."""
+        rows = self._rows("SELECT id, status, document FROM nodes WHERE id = ?", (node_id,))
+        return _node(rows[0]) if rows else None
+
+    def deliveries(self, *, agent: str | None = None, state: str | None = None, limit: int = 20) -> list[Row]:
+        """The newest deliveries, oldest of them first, without their text."""
+        rows = self._rows(
+            "SELECT number, id, agent, kind, subtask_id, state, attempts, receipt, reason,"
+            " queued_at, written_at, accepted_at, started_at, completed_at, length(text) AS characters"
+            " FROM deliveries WHERE (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR state = ?2)"
+            " ORDER BY number DESC LIMIT ?3",
+            (agent, state, limit),
+        )
+        return rows[::-1]
+
+    def events(self, *, limit: int = 20, subject: str | None = None) -> list[Row]:
+        """The newest events, oldest of them first."""
+        rows = self._rows(
+            "SELECT number, at, source, kind, subject, agent, document FROM events"
+            " WHERE (?1 IS NULL OR subject = ?1) ORDER BY number DESC LIMIT ?2",
+            (subject, limit),
+        )
+        return [row | {"document": orjson.loads(row["document"])} for row in rows[::-1]]
+
+    def _rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
+        return [dict(row) for row in self._database.execute(statement, values)]
+
+    def _count(self, statement: str) -> int:
+        return int(self._database.execute(statement).fetchone()[0])
+
+
+def _node(row: Row) -> Row:
+    document = orjson.loads(row["document"])
+    return {"id": row["id"], "status": row["status"], "state": _state(row["status"], document), **document}
+
+
+def _state(status: str, document: Row) -> str:
+    """The same word as ``Node.state``."""
+    if status != "open":
+        return status
+    if document.get("hold"):
+        return "unfinished" if document["hold"] == "unfinished" else "blocked"
+    if document.get("started"):
+        return "working"
+    return "ready" if document.get("released") else "waiting"

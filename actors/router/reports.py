@@ -1,0 +1,158 @@
+"""What agents and people report and ask; the answer goes out after the commit."""
+
+from actors.messages import (
+    Completion,
+    DescribeSubtask,
+    InputRejected,
+    Report,
+    ReportBlocked,
+    ReportCompletion,
+    SendMessage,
+    ShareKnowledge,
+    StartSession,
+)
+from actors.router.dispatch import Dispatch
+from actors.router.graph import Graph
+from actors.router.history import History
+from actors.router.journal import Journal
+from actors.router.node import Hold, Node, Status
+from actors.router.outgoing import Outgoing
+from actors.router.workflow import Workflow
+
+NOTHING_IN_HAND = "You have no subtask in hand, so there is nothing to report. Wait for the next message."
+
+
+class Reports:
+    """One method a kind of report."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        graph: Graph,
+        dispatch: Dispatch,
+        workflow: Workflow,
+        history: History,
+        outgoing: Outgoing,
+    ) -> None:
+        self._journal = journal
+        self._graph = graph
+        self._dispatch = dispatch
+        self._workflow = workflow
+        self._history = history
+        self._outgoing = outgoing
+        self.knowledge_changed = False
+
+    def completion(self, report: ReportCompletion, now: float) -> None:
+        """A subtask is done."""
+        node = self._subject(report, report.agent, report.subtask_id)
+        if isinstance(node, str):
+            self._refuse(report, node, now)
+            return
+        if node.status is Status.COMPLETED:
+            self._accept(report, f"Subtask {node.id} was completed already; nothing has changed.")
+            return
+        if node.is_closed:
+            self._refuse(report, f"Subtask {node.id} was {node.status.value}; leave it.", now)
+            return
+        self._complete(node, report.completion, report.agent, now)
+        self._accept(report, f"Subtask {node.id} is completed. Its result goes to those who wait for it.")
+
+    def _complete(self, node: Node, completion: Completion, agent: str | None, now: float) -> None:
+        by = agent or (node.assignees[0] if node.assignees and len(node.assignees) == 1 else None)
+        self._workflow.complete(node, completion, by, "agent", now)
+
+    def blocked(self, report: ReportBlocked, now: float) -> None:
+        """An agent cannot go on."""
+        node = self._subject(report, report.agent, report.subtask_id)
+        if isinstance(node, str):
+            self._refuse(report, node, now)
+            return
+        if node.is_closed:
+            self._refuse(report, f"Subtask {node.id} is {node.status.value} already.", now)
+            return
+        self._workflow.hold(node, Hold.BLOCKED, report.reason, report.agent, now)
+        self._accept(
+            report, f"Subtask {node.id} is shown as blocked. End your turn; you will hear when it can go on."
+        )
+
+    def message(self, report: SendMessage, now: float) -> None:
+        """Words for an agent."""
+        self._history.note(now, "agent.message", None, report.agent, sender=report.sender, text=report.text)
+        self._workflow.message(report.agent, None, report.sender, report.text, now)
+        self._accept(report, f"The message to {report.agent} is journaled and on its way.")
+
+    def knowledge(self, report: ShareKnowledge, now: float) -> None:
+        """Something that all agents should know."""
+        self._journal.knowledge.add(report.agent, report.topic, report.text, now)
+        self._history.note(now, "knowledge.shared", None, report.agent, topic=report.topic)
+        self.knowledge_changed = True
+        self._accept(report, "It is in shared_knowledge.json now, for all agents.")
+
+    def describe(self, report: DescribeSubtask, now: float) -> None:
+        """What an agent has in hand, with the upstream results."""
+        lane = self._dispatch.lane(report.agent, now)
+        node = self._graph.get(lane.in_hand) if lane.in_hand else None
+        if node is None or node.is_closed:
+            self._accept(report, "You have no subtask in hand. Wait for the next message.")
+            return
+        upstreams = [self._graph.get(upstream) for upstream in node.upstreams or ()]
+        data = describe(node) | {"upstreams": [result(each) for each in upstreams if each is not None]}
+        self._outgoing.answer(report.reply, ok=True, text=f"You have subtask {node.id} in hand.", data=data)
+
+    def start_session(self, report: StartSession, now: float) -> None:
+        """Start an agent's session."""
+        self._dispatch.start_session(report.agent, now)
+        self._accept(report, f"The session of {report.agent} is started.")
+
+    # ------------------------------------------------------------ inside
+
+    def _subject(self, report: Report, agent: str | None, subtask_id: str | None) -> Node | str:
+        """The subtask that a report is about, or why it can't be that."""
+        if subtask_id is None:
+            lane = self._dispatch.lanes.get(agent or "")
+            subtask_id = lane.in_hand if lane else None
+            if subtask_id is None:
+                return NOTHING_IN_HAND
+        node = self._graph.get(subtask_id)
+        if node is None or node.status is Status.UNKNOWN:
+            return f"There is no subtask {subtask_id}."
+        if agent is not None and agent not in (node.assignees or ()):
+            return f"Subtask {subtask_id} is not yours, so you can't report on it."
+        return node
+
+    def _accept(self, report: Report, text: str) -> None:
+        self._outgoing.answer(report.reply, ok=True, text=text)
+
+    def _refuse(self, report: ReportCompletion | ReportBlocked, text: str, now: float) -> None:
+        self._outgoing.answer(report.reply, ok=False, text=text)
+        if report.reply is None:
+            raw = report.model_dump_json(exclude={"reply"}).encode(errors="replace")
+            self._history.reject(
+                InputRejected(origin=report.way, reason=text, raw=raw[:4096], size=len(raw)), now
+            )
+
+
+def describe(node: Node) -> dict[str, object]:
+    """A subtask, as an agent or a person reads it."""
+    return {
+        "id": node.id,
+        "task_id": node.parent,
+        "title": node.title,
+        "details": node.details,
+        "state": node.state,
+        "assignees": list(node.assignees or ()),
+        "dependencies": list(node.upstreams or ()),
+    }
+
+
+def result(node: Node) -> dict[str, object]:
+    """What came of a subtask."""
+    return {
+        "id": node.id,
+        "title": node.title,
+        "state": node.state,
+        "completed_by": node.by,
+        "completion_summary": node.summary,
+        "insights_found": list(node.insights),
+        "files_modified": list(node.files),
+    }

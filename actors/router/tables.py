@@ -1,0 +1,272 @@
+"""The journal's tables: each a small class with the statements that it needs, and no more."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from actors.delivery import Delivery, DeliveryKind, DeliveryState, DeliveryStep
+from actors.messages import InputRejected, Publish
+from actors.router.node import Node, Status, from_document, to_document
+
+Execute = Callable[..., sqlite3.Cursor]
+"""``(statement, values) -> cursor``; see ``Journal.execute``."""
+
+OPEN = "state NOT IN ('completed', 'dead')"
+ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
+
+
+class Table:
+    """What all tables share: the way to the database."""
+
+    def __init__(self, execute: Execute) -> None:
+        self._execute = execute
+
+
+class Events(Table):
+    """The history, and what was rejected."""
+
+    def add(
+        self,
+        *,
+        at: float,
+        source: str,
+        kind: str,
+        subject: str | None,
+        agent: str | None,
+        key: str | None,
+        document: bytes,
+    ) -> int | None:
+        """Append an event; its number, or None if its key is there already."""
+        cursor = self._execute(
+            "INSERT INTO events (at, source, kind, subject, agent, key, document) VALUES (?,?,?,?,?,?,?)"
+            " ON CONFLICT DO NOTHING",
+            (at, source, kind, subject, agent, key, document),
+        )
+        return cursor.lastrowid if cursor.rowcount else None
+
+    def after(self, number: int, limit: int) -> list[tuple[Any, ...]]:
+        """Events behind this number, oldest first: (number, at, source, kind, subject, agent, document)."""
+        return self._execute(
+            "SELECT number, at, source, kind, subject, agent, document FROM events WHERE number > ?"
+            " ORDER BY number LIMIT ?",
+            (number, limit),
+        ).fetchall()
+
+    def reject(self, rejected: InputRejected, at: float) -> None:
+        """Keep something that couldn't be used."""
+        self._execute(
+            "INSERT INTO rejected (at, origin, reason, size, raw) VALUES (?,?,?,?,?)",
+            (at, rejected.origin, rejected.reason, rejected.size, rejected.raw),
+        )
+
+
+class Nodes(Table):
+    """The graph's nodes and edges."""
+
+    def save(self, nodes: Iterable[Node], edges: Iterable[tuple[str, str, bool]]) -> None:
+        """Write nodes and changed edges (upstream, dependent, whether it is there)."""
+        for node in nodes:
+            self._execute(
+                "INSERT OR REPLACE INTO nodes VALUES (?,?,?)",
+                (node.id, node.status.value, orjson.dumps(to_document(node))),
+            )
+        for upstream, dependent, there in edges:
+            if there:
+                self._execute("INSERT OR IGNORE INTO edges VALUES (?,?)", (upstream, dependent))
+            else:
+                self._execute("DELETE FROM edges WHERE upstream = ? AND dependent = ?", (upstream, dependent))
+
+    def find(self, node_id: str) -> Node | None:
+        """One node with its dependents."""
+        row = self._execute("SELECT status, document FROM nodes WHERE id = ?", (node_id,)).fetchone()
+        if row is None:
+            return None
+        node = from_document(node_id, row[0], orjson.loads(row[1]))
+        node.dependents = {
+            dependent
+            for (dependent,) in self._execute("SELECT dependent FROM edges WHERE upstream = ?", (node_id,))
+        }
+        return node
+
+    def load_open(self) -> list[Node]:
+        """All nodes that are still open, with what they wait for and what waits for them."""
+        rows = self._execute("SELECT id, status, document FROM nodes WHERE status IN ('unknown', 'open')")
+        nodes = {row[0]: from_document(row[0], row[1], orjson.loads(row[2])) for row in rows}
+        for node in nodes.values():
+            for upstream_id in node.upstreams or ():
+                self._link(node, upstream_id, nodes)
+        return list(nodes.values())
+
+    def _link(self, node: Node, upstream_id: str, nodes: dict[str, Node]) -> None:
+        upstream = nodes.get(upstream_id)
+        if upstream is not None:
+            upstream.dependents.add(node.id)
+            node.pending.add(upstream_id)
+            return
+        row = self._execute("SELECT status FROM nodes WHERE id = ?", (upstream_id,)).fetchone()
+        status = Status(row[0])
+        if status is not Status.COMPLETED:
+            node.pending.add(upstream_id)
+            node.broken[upstream_id] = status
+
+
+Numbered = tuple[int, Delivery]
+
+
+def _delivery(row: tuple[Any, ...]) -> Numbered:
+    number, delivery_id, agent, kind, subtask_id, text, state, attempts = row
+    return number, Delivery.model_construct(
+        id=delivery_id,
+        agent=agent,
+        kind=DeliveryKind(kind),
+        subtask_id=subtask_id,
+        text=text,
+        state=DeliveryState(state),
+        attempts=attempts,
+    )
+
+
+DELIVERY = "number, id, agent, kind, subtask_id, text, state, attempts"
+
+
+class Deliveries(Table):
+    """Contexts on their way."""
+
+    def add(self, delivery: Delivery, at: float) -> int:
+        """Queue one; its number, which is its place in the agent's order."""
+        cursor = self._execute(
+            "INSERT INTO deliveries (id, agent, kind, subtask_id, text, state, queued_at)"
+            " VALUES (?,?,?,?,?,'queued',?)",
+            (delivery.id, delivery.agent, delivery.kind.value, delivery.subtask_id, delivery.text, at),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def hand_over(self, delivery: Delivery, at: float) -> None:
+        """It goes to its session, with this text; on every retry it will be the same text."""
+        self._execute(
+            "UPDATE deliveries SET text = ?, handed_at = ? WHERE id = ?", (delivery.text, at, delivery.id)
+        )
+
+    def step(self, step: DeliveryStep, at: float) -> None:
+        """Record one step forward."""
+        column = f"{step.state.value}_at"
+        stamp = f", {column} = {at!r}" if step.state is not DeliveryState.DEAD else f", completed_at = {at!r}"
+        self._execute(
+            "UPDATE deliveries SET state = ?, receipt = coalesce(?, receipt), reason = coalesce(?, reason),"
+            f" attempts = coalesce(?, attempts){stamp} WHERE id = ?",  # noqa: S608 - an enum and a float
+            (step.state.value, step.receipt, step.reason, step.attempts, step.delivery_id),
+        )
+
+    def count(self, delivery_id: str, attempts: int) -> None:
+        """It was written once more."""
+        self._execute("UPDATE deliveries SET attempts = ? WHERE id = ?", (attempts, delivery_id))
+
+    def handed(self, agent: str) -> list[Numbered]:
+        """What was given to the agent's session and isn't over, in order."""
+        return self._select(f"agent = ? AND {OPEN} AND handed_at IS NOT NULL ORDER BY number", (agent,))
+
+    def waiting(self, agent: str, *, assigning: bool, after: int, limit: int) -> list[Numbered]:
+        """What waits behind this number, in order: new subtasks, or all the rest."""
+        which = "IN" if assigning else "NOT IN"
+        return self._select(
+            f"agent = ? AND number > ? AND {OPEN} AND handed_at IS NULL"
+            f" AND kind {which} {ASSIGNING} ORDER BY number LIMIT ?",
+            (agent, after, limit),
+        )
+
+    def of_subtask(self, subtask_id: str, agent: str) -> list[Numbered]:
+        """What waits for this agent about this subtask."""
+        return self._select(
+            f"subtask_id = ? AND agent = ? AND {OPEN} AND handed_at IS NULL ORDER BY number",
+            (subtask_id, agent),
+        )
+
+    def agents(self) -> list[str]:
+        """The agents that something is on its way to."""
+        rows = self._execute(f"SELECT DISTINCT agent FROM deliveries WHERE {OPEN} ORDER BY agent")  # noqa: S608
+        return [agent for (agent,) in rows]
+
+    def _select(self, where: str, values: tuple[Any, ...]) -> list[Numbered]:
+        cursor = self._execute(f"SELECT {DELIVERY} FROM deliveries WHERE {where}", values)  # noqa: S608
+        return [_delivery(row) for row in cursor]
+
+
+class Outbox(Table):
+    """Our own events on their way to the backend."""
+
+    def add(self, publication: Publish) -> int:
+        """Queue one."""
+        cursor = self._execute(
+            "INSERT OR IGNORE INTO publications (key, event_type, payload, state) VALUES (?,?,?,'waiting')",
+            (publication.key, publication.event_type, orjson.dumps(publication.payload)),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def waiting(self, limit: int, after: int = 0) -> list[tuple[int, Publish]]:
+        """The oldest that the backend doesn't have yet."""
+        rows = self._execute(
+            "SELECT number, key, event_type, payload FROM publications"
+            " WHERE state = 'waiting' AND number > ? ORDER BY number LIMIT ?",
+            (after, limit),
+        )
+        return [
+            (row[0], Publish(key=row[1], event_type=row[2], payload=orjson.loads(row[3]))) for row in rows
+        ]
+
+    def settle(self, key: str, state: str, reason: str | None = None) -> None:
+        """``published`` or ``refused``."""
+        self._execute(
+            "UPDATE publications SET state = ?, reason = ? WHERE key = ? AND state = 'waiting'",
+            (state, reason, key),
+        )
+
+
+class Agents(Table):
+    """The agents, their conversations, and what they have in hand."""
+
+    def load(self) -> Iterator[tuple[Any, ...]]:
+        """(agent, session_id, state, in_hand, reminders) of each."""
+        yield from self._execute("SELECT agent, session_id, state, in_hand, reminders FROM agents").fetchall()
+
+    def add(self, agent: str, session_id: str, at: float) -> None:
+        """An agent that is heard of for the first time, with the conversation that it will lead."""
+        self._execute(
+            "INSERT INTO agents (agent, session_id, state, since) VALUES (?,?,'stopped',?)",
+            (agent, session_id, at),
+        )
+
+    def set_hand(self, agent: str, in_hand: str | None, reminders: int) -> None:
+        """What it works on, and how often it was reminded of it."""
+        self._execute(
+            "UPDATE agents SET in_hand = ?, reminders = ? WHERE agent = ?", (in_hand, reminders, agent)
+        )
+
+    def set_state(self, agent: str, state: str, detail: str, pid: int | None, at: float) -> None:
+        """What its session is doing."""
+        self._execute(
+            "UPDATE agents SET state = ?, detail = ?, pid = ?, since = ? WHERE agent = ?",
+            (state, detail, pid, at, agent),
+        )
+
+    def set_cost(self, agent: str, cost_usd: float) -> None:
+        """What its session reckons that it has cost."""
+        self._execute("UPDATE agents SET cost_usd = ? WHERE agent = ?", (cost_usd, agent))
+
+
+class Knowledge(Table):
+    """What agents share with all others."""
+
+    def add(self, agent: str, topic: str, text: str, at: float) -> None:
+        """Keep a piece of it."""
+        self._execute(
+            "INSERT INTO knowledge (at, agent, topic, text) VALUES (?,?,?,?)", (at, agent, topic, text)
+        )
+
+    def latest(self, limit: int) -> list[dict[str, Any]]:
+        """The newest pieces, oldest first."""
+        rows = self._execute(
+            "SELECT at, agent, topic, text FROM knowledge ORDER BY number DESC LIMIT ?", (limit,)
+        ).fetchall()
+        return [dict(zip(("at", "agent", "topic", "text"), row, strict=True)) for row in reversed(rows)]

@@ -1,0 +1,416 @@
+"""A session: one agent's claude, driven by what the router gives and what Claude says.
+
+The actor owns the process, the receipts and the lock of its conversation. It writes a context, waits for Claude's
+own receipt, and reports each step. Nothing is written a second time before the transcript was asked.
+"""
+
+import random
+import time
+from collections import deque
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from actors.delivery import Delivery, DeliveryState, DeliveryStep
+from actors.messages import (
+    ROUTER,
+    Adopt,
+    Announce,
+    Deliver,
+    Progressed,
+    Revive,
+    SessionChanged,
+    SessionReady,
+    SessionState,
+    TurnEnded,
+)
+from actors.model import Model
+from actors.session.command import SessionSettings, command_line
+from actors.session.facts import (
+    Fact,
+    MessageMoved,
+    Noise,
+    Retrying,
+    TurnBegan,
+    TurnOver,
+    parse_line,
+    user_message,
+)
+from actors.session.lock import SessionLock, SessionTakenError
+from actors.session.process import ClaudeProcess, reap
+from actors.session.prompt import PromptError
+from actors.session.receipts import InFlight, Receipts
+from actors.session.transcript import Conversation, find_transcript, read_transcript
+from actors.workdir.files import write_atomically
+from supervisors import Actor, Context
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 4.0
+"""How long claude may take to end after SIGTERM."""
+ORPHAN_SECONDS = 2.0
+CRASHES = 5
+CRASH_PERIOD = 600.0
+"""More than so many crashes within so many seconds block the agent."""
+ROOM = 1000
+"""How many batches of output may wait for the actor before reading pauses."""
+CONTINUE = (
+    "[coordinator] Your process was interrupted and is running again, in the same conversation. Go on where you"
+    " left off; what was sent to you before is above, and isn't sent again."
+)
+
+
+class StreamRead(Model):
+    """From the reading thread: what Claude said. ``epoch`` numbers the processes, so stale news is dropped."""
+
+    epoch: int
+    facts: tuple[Fact, ...]
+
+
+class Written(Model):
+    """From the writing thread: a message that had to wait for room is in the pipe."""
+
+    epoch: int
+    delivery_id: str
+
+
+class Exited(Model):
+    """From the reading thread: the process has ended."""
+
+    epoch: int
+    code: int
+    noise: str
+
+
+class ReceiptDue(Model):
+    """To itself: see whether a receipt is overdue."""
+
+
+class Respawn(Model):
+    """To itself: start claude again after a crash."""
+
+    epoch: int
+
+
+class SessionActor(Actor):
+    """Drives the claude of one agent.
+
+    Args:
+        agent: The agent's name.
+        settings: What all sessions need to know.
+    """
+
+    def __init__(self, context: Context, *, agent: str, settings: SessionSettings) -> None:
+        super().__init__(context)
+        self._agent = agent
+        self._settings = settings
+        self._receipts = Receipts(settings.receipt_seconds)
+        self._process: ClaudeProcess | None = None
+        self._epoch = 0
+        self._session_id: str | None = None
+        self._lock: SessionLock | None = None
+        self._conversation = Conversation()
+        self._state = SessionState.STARTING
+        self._crashes: deque[float] = deque()
+        self._own: set[str] = set()
+        self._recovered: list[str] = []
+        self._turn: TurnOver | None = None
+        self._denied: tuple[str, ...] = ()
+        self._steps: list[DeliveryStep] = []
+        self._timer_is_set = False
+        self._force_new = False
+
+    # ------------------------------------------------------------ life
+
+    def on_start(self) -> None:
+        """Ask the router for the conversation and for what is on its way."""
+        self._announce()
+
+    def on_receive(self, message: object) -> None:
+        """Handle one message, then report what it changed."""
+        match message:
+            case Deliver(delivery=delivery):
+                self._deliver(delivery)
+            case StreamRead(epoch=epoch, facts=facts):
+                if epoch == self._epoch:
+                    self._read(facts)
+            case Written(epoch=epoch, delivery_id=delivery_id):
+                if epoch == self._epoch:
+                    self._written(delivery_id)
+            case Adopt(session_id=session_id):
+                self._session_id = session_id
+            case Announce():
+                self._announce()
+            case ReceiptDue():
+                self._timer_is_set = False
+                self._look_after_receipts()
+            case Exited(epoch=epoch, code=code, noise=noise):
+                if epoch == self._epoch:
+                    self._exited(code, noise)
+            case Respawn(epoch=epoch):
+                if epoch == self._epoch and self._process is None:
+                    self._spawn()
+            case Revive():
+                self._revive()
+            case _:
+                raise TypeError(f"a session knows no {type(message).__name__}")
+        self._report()
+
+    def on_exit(self, reason: BaseException | None) -> None:
+        """End claude, and let go of the conversation."""
+        self._epoch += 1
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop(STOP_SECONDS)
+        if self._lock is not None:
+            self._lock.release()
+        if reason is None:
+            self._change(SessionState.STOPPED)
+
+    def _announce(self) -> None:
+        idle = not self._receipts and not self._own
+        self.context.system.handle(ROUTER).tell(SessionReady(agent=self._agent, idle=idle))
+
+    # ------------------------------------------------------------ contexts in
+
+    def _deliver(self, delivery: Delivery) -> None:
+        item = self._receipts.add(delivery)
+        if item is None:
+            return
+        if self._process is None and self._state not in (SessionState.CRASHED, SessionState.BLOCKED):
+            self._spawn()
+        elif self._process is not None:
+            self._hand_over(item)
+
+    def _hand_over(self, item: InFlight) -> None:
+        """Write it, unless the transcript says that it has arrived."""
+        delivery = item.delivery
+        if delivery.id in self._conversation.arrived:
+            self._step(delivery.id, DeliveryState.STARTED, "transcript")
+            self._recovered.append(delivery.id)
+            return
+        if self._process is None:
+            return
+        item.attempts += 1
+        item.state, item.written_at = DeliveryState.QUEUED, None  # in this process nothing is known of it yet
+        if self._process.write(delivery.id, user_message(delivery.id, delivery.text)):
+            self._written(delivery.id)
+
+    def _written(self, delivery_id: str) -> None:
+        item = self._receipts.get(delivery_id)
+        if item is None:
+            return
+        item.written_at = time.monotonic()
+        self._step(delivery_id, DeliveryState.WRITTEN, None, attempts=item.attempts)
+        if not self._timer_is_set:
+            self._set_timer()
+
+    def _look_after_receipts(self) -> None:
+        """Where a receipt is overdue: ask the transcript, then write again, then give up."""
+        overdue = self._receipts.overdue(time.monotonic())
+        if overdue and self._process is not None:
+            self._conversation = self._ask_transcript()
+            for item in overdue:
+                if item.attempts >= self._settings.max_attempts:
+                    reason = f"no receipt from claude after {item.attempts} attempts"
+                    self._step(item.delivery.id, DeliveryState.DEAD, None, reason=reason)
+                else:
+                    log.warning("receipt_overdue", agent=self._agent, delivery=item.delivery.id)
+                    self._hand_over(item)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._receipts.next_due()
+        if due is not None and not self._timer_is_set:
+            self._timer_is_set = True
+            self.tell_later(max(0.0, due - time.monotonic()), ReceiptDue())
+
+    # ------------------------------------------------------------ news from Claude
+
+    def _read(self, facts: tuple[Fact, ...]) -> None:
+        for fact in facts:
+            match fact:
+                case MessageMoved(uuid=uuid, state=state, receipt=receipt):
+                    self._moved(uuid, state, receipt)
+                case TurnBegan(tools_missing=missing):
+                    if missing:
+                        log.warning("mcp_server_failed", agent=self._agent, servers=missing)
+                    self._change(SessionState.WORKING)
+                case Retrying():
+                    self._retrying(fact)
+                case TurnOver():
+                    self._turn = fact
+                    self._denied += fact.denied
+                case Noise(text=text):
+                    log.debug("claude_says", agent=self._agent, text=text)
+        self._look_for_idleness()
+
+    def _moved(self, uuid: str, state: DeliveryState, receipt: str) -> None:
+        if uuid in self._own:
+            if state.is_final:
+                self._own.discard(uuid)
+                self._finish_recovered()
+            return
+        self._step(uuid, state, receipt)
+
+    def _finish_recovered(self) -> None:
+        """The turn that an earlier process began is over now, and with it what belonged to it."""
+        for delivery_id in self._recovered:
+            self._step(delivery_id, DeliveryState.COMPLETED, "transcript")
+        self._recovered.clear()
+
+    def _retrying(self, fact: Retrying) -> None:
+        state = SessionState.RATE_LIMITED if fact.status == 429 else SessionState.WORKING  # noqa: PLR2004 - HTTP
+        detail = (
+            f"the API answered {fact.status or fact.error}; attempt {fact.attempt} in {fact.seconds:.0f} s"
+        )
+        self._change(state, detail)
+
+    def _look_for_idleness(self) -> None:
+        if self._turn is None or self._receipts or self._own:
+            return
+        turn, self._turn = self._turn, None
+        denied, self._denied = self._denied, ()
+        self._crashes.clear()
+        self._report()
+        self._change(SessionState.READY)
+        ended = TurnEnded(
+            agent=self._agent, text=turn.text, error=turn.error, denied=denied, cost_usd=turn.cost_usd
+        )
+        self.context.system.handle(ROUTER).tell(ended)
+
+    # ------------------------------------------------------------ the process
+
+    def _spawn(self) -> None:
+        """Start claude in its conversation, and give it all that isn't over."""
+        if self._session_id is None:
+            return
+        try:
+            if self._lock is None:
+                self._lock = SessionLock(self._settings.files / f"{self._session_id}.lock")
+            reap(self._session_id, ORPHAN_SECONDS)
+            self._start_process(self._session_id)
+        except (PromptError, SessionTakenError, OSError) as error:
+            self._change(SessionState.BLOCKED, str(error))
+            return
+        if self._process is None:
+            return
+        for item in self._receipts.all():
+            self._hand_over(item)
+        self._continue_turn()
+
+    def _start_process(self, session_id: str) -> None:
+        transcript = self._find_transcript()
+        self._conversation = read_transcript(transcript)
+        resume = transcript is not None and not self._force_new
+        arguments = command_line(
+            self._settings, self._agent, session_id, resume=resume, write=write_atomically
+        )
+        self._epoch += 1
+        self._turn, self._denied = None, ()
+        self._own.clear()
+        self._recovered.clear()
+        epoch = self._epoch
+        self._process = ClaudeProcess(
+            arguments,
+            environment=self._settings.environment,
+            directory=self._settings.directory,
+            pipe=self._settings.pipe(self._agent),
+            errors=self._settings.files / f"{self._agent}.stderr",
+            session_id=session_id,
+            on_lines=lambda lines: self._on_lines(epoch, lines),
+            on_written=lambda tag: self.handle.tell(Written(epoch=epoch, delivery_id=tag)),
+            on_exit=lambda code, noise: self.handle.tell(Exited(epoch=epoch, code=code, noise=noise)),
+        )
+        state = SessionState.RESUMING if resume else SessionState.STARTING
+        log.info("session_started", agent=self._agent, pid=self._process.pid, resume=resume)
+        self._change(state)
+
+    def _on_lines(self, epoch: int, lines: list[bytes]) -> None:
+        """In the reading thread."""
+        facts = tuple(fact for line in lines if (fact := parse_line(line)) is not None)
+        if facts:
+            self.handle.wait_for_room(ROOM, timeout=5.0)
+            self.handle.tell(StreamRead(epoch=epoch, facts=facts))
+
+    def _continue_turn(self) -> None:
+        """Where contexts had arrived before the process began: end their turn, if it was cut off."""
+        if not self._recovered:
+            return
+        if self._conversation.is_answered:
+            self._finish_recovered()
+            self._turn = TurnOver(text=self._conversation.last_text)
+            self._look_for_idleness()
+            return
+        uuid = str(uuid4())
+        self._own.add(uuid)
+        if self._process is not None:
+            self._process.write(uuid, user_message(uuid, CONTINUE))
+
+    def _exited(self, code: int, noise: str) -> None:
+        """It ended and nobody had asked for it: resume it, unless it does so again and again."""
+        self._process = None
+        self._own.clear()
+        self._force_new = "No conversation found" in noise
+        detail = f"claude ended by itself with {describe_exit(code)}" + (f": {noise[-500:]}" if noise else "")
+        log.warning("session_crashed", agent=self._agent, code=code, noise=noise[-500:])
+        now = time.monotonic()
+        self._crashes.append(now)
+        while self._crashes and self._crashes[0] < now - CRASH_PERIOD:
+            self._crashes.popleft()
+        if len(self._crashes) > CRASHES:
+            self._change(SessionState.BLOCKED, f"{detail}; it crashed {len(self._crashes)} times in a row")
+            return
+        self._change(SessionState.CRASHED, detail)
+        delay = random.uniform(0, min(30.0, 0.2 * 2 ** len(self._crashes)))  # noqa: S311 - jitter
+        self.tell_later(delay, Respawn(epoch=self._epoch))
+
+    def _revive(self) -> None:
+        self._crashes.clear()
+        if self._process is None:
+            self._change(SessionState.STARTING)
+            self._announce()
+            if self._receipts:
+                self._spawn()
+
+    def _find_transcript(self) -> Path | None:
+        return find_transcript(self._settings.environment, self._session_id or "")
+
+    def _ask_transcript(self) -> Conversation:
+        return read_transcript(self._find_transcript())
+
+    # ------------------------------------------------------------ news for the router
+
+    def _step(
+        self,
+        delivery_id: str,
+        state: DeliveryState,
+        receipt: str | None,
+        *,
+        attempts: int | None = None,
+        reason: str | None = None,
+    ) -> None:
+        if self._receipts.move(delivery_id, state):
+            step = DeliveryStep(
+                delivery_id=delivery_id, state=state, receipt=receipt, attempts=attempts, reason=reason
+            )
+            self._steps.append(step)
+
+    def _report(self) -> None:
+        if self._steps:
+            steps, self._steps = tuple(self._steps), []
+            self.context.system.handle(ROUTER).tell(Progressed(agent=self._agent, steps=steps))
+
+    def _change(self, state: SessionState, detail: str = "") -> None:
+        if state is self._state and not detail:
+            return
+        self._state = state
+        pid = self._process.pid if self._process else None
+        change = SessionChanged(agent=self._agent, state=state, detail=detail, pid=pid)
+        self.context.system.handle(ROUTER).tell(change)
+
+
+def describe_exit(code: int) -> str:
+    """An exit code, or the signal that ended a process, in words."""
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,128 @@
+"""What Claude's output stream says, as far as the session actor needs it.
+
+One parse boundary: a line becomes a fact, or is skipped. Kinds that aren't known here are skipped, so that a
+newer claude doesn't break anything.
+"""
+
+from typing import Any
+
+import orjson
+
+from actors.delivery import DeliveryState
+from actors.model import Model
+
+LIFECYCLE = {
+    "queued": DeliveryState.ACCEPTED,
+    "started": DeliveryState.STARTED,
+    "completed": DeliveryState.COMPLETED,
+    "cancelled": DeliveryState.COMPLETED,
+}
+"""A failed or interrupted turn is ``cancelled``: the message is in the history all the same."""
+
+
+class MessageMoved(Model):
+    """A message that was written into the session came further; ``receipt`` is Claude's own word for it."""
+
+    uuid: str
+    state: DeliveryState
+    receipt: str
+
+
+class TurnBegan(Model):
+    """The model was asked; ``tools_missing`` names MCP servers that didn't connect."""
+
+    tools_missing: tuple[str, ...] = ()
+
+
+class Retrying(Model):
+    """The API failed and claude tries again by itself."""
+
+    status: int | None
+    attempt: int
+    seconds: float
+    error: str
+
+
+class TurnOver(Model):
+    """A turn has ended."""
+
+    text: str = ""
+    error: str | None = None
+    denied: tuple[str, ...] = ()
+    cost_usd: float | None = None
+
+
+class Noise(Model):
+    """A line that is no JSON: a warning, or the reason why claude gives up."""
+
+    text: str
+
+
+Fact = MessageMoved | TurnBegan | Retrying | TurnOver | Noise
+
+
+def parse_line(line: bytes) -> Fact | None:
+    """The fact in a line of the stream, or None where there is none that matters."""
+    try:
+        data = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        text = line.decode(errors="replace").strip()
+        return Noise(text=text[:1000]) if text else None
+    if not isinstance(data, dict):
+        return None
+    parser = PARSERS.get(str(data.get("type")))
+    return parser(data) if parser else None
+
+
+def _lifecycle(data: dict[str, Any]) -> Fact | None:
+    state = LIFECYCLE.get(str(data.get("state")))
+    if state is None:
+        return None
+    return MessageMoved(uuid=str(data.get("command_uuid")), state=state, receipt=f"lifecycle:{data['state']}")
+
+
+def _user(data: dict[str, Any]) -> Fact | None:
+    if not data.get("isReplay"):
+        return None
+    return MessageMoved(uuid=str(data.get("uuid")), state=DeliveryState.STARTED, receipt="replay")
+
+
+def _system(data: dict[str, Any]) -> Fact | None:
+    match data.get("subtype"):
+        case "init":
+            servers = [each for each in data.get("mcp_servers") or [] if isinstance(each, dict)]
+            failed = tuple(str(each.get("name")) for each in servers if each.get("status") == "failed")
+            return TurnBegan(tools_missing=failed)
+        case "api_retry":
+            status, delay = data.get("error_status"), data.get("retry_delay_ms")
+            return Retrying(
+                status=status if isinstance(status, int) else None,
+                attempt=int(data.get("attempt") or 0),
+                seconds=delay / 1000 if isinstance(delay, int | float) else 0.0,
+                error=str(data.get("error"))[:200],
+            )
+    return None
+
+
+def _result(data: dict[str, Any]) -> Fact:
+    text = data.get("result")
+    denials = [each for each in data.get("permission_denials") or [] if isinstance(each, dict)]
+    cost = data.get("total_cost_usd")
+    error = None
+    if data.get("is_error"):
+        error = str(text or data.get("errors") or data.get("terminal_reason") or data.get("subtype"))[:1000]
+    return TurnOver(
+        text="" if error or not isinstance(text, str) else text,
+        error=error,
+        denied=tuple(str(each.get("tool_name")) for each in denials),
+        cost_usd=cost if isinstance(cost, int | float) else None,
+    )
+
+
+PARSERS = {"command_lifecycle": _lifecycle, "user": _user, "system": _system, "result": _result}
+
+
+def user_message(uuid: str, text: str) -> bytes:
+    """The line that gives claude a message."""
+    message = {"type": "user", "uuid": uuid, "message": {"role": "user", "content": text}}
+    return orjson.dumps(message) + b"\n"

@@ -1,0 +1,34 @@
+"""One process a conversation: two can resume the same one without an error, and must never."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from actors.errors import CoordinatorError
+
+
+class SessionTakenError(CoordinatorError):
+    """Somebody else leads this conversation."""
+
+
+class SessionLock:
+    """Held from its making to ``release``, or to the end of the process.
+
+    Args:
+        path: The lock's file, one a session id.
+
+    Raises:
+        SessionTakenError: Somebody holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._fd)
+            raise SessionTakenError(f"another process holds {path}") from error
+
+    def release(self) -> None:
+        """Let go of it."""
+        os.close(self._fd)

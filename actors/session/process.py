@@ -1,0 +1,216 @@
+"""One claude process in a PTY: started, read, written to, stopped, and whatever it leaves behind ended.
+
+pexpect reads the terminal; the process itself is made by ``subprocess``, which costs the same however much
+memory the coordinator holds (pexpect's own fork does not), and gives it the named pipe as standard input: with
+stream-json, claude's input must not be a terminal.
+"""
+
+import os
+import pty
+import selectors
+import signal
+import subprocess
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+import psutil
+from pexpect import fdpexpect
+
+from actors.session.pipe import InputPipe
+
+MARK = "COORDINATOR_SESSION"
+"""The environment variable by which everything that a session started can be found again."""
+
+READ_SIZE = 65536
+NOISE_TAIL = 2000
+"""How much of what claude wrote to standard error is told when it ends, in bytes."""
+LINE_LIMIT = 64 * 1024 * 1024
+"""A line longer than this is cut, in bytes: it is no line that a session needs."""
+JOIN_SECONDS = 2.0
+"""How long the reading thread may take to notice that the process has ended."""
+
+
+@contextmanager
+def _exit_of(process: "subprocess.Popen[bytes]") -> Iterator[int | None]:
+    """A file descriptor that can be read once the process has ended; None where the system has none."""
+    if not hasattr(os, "pidfd_open"):
+        yield None
+        return
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class ClaudeProcess:
+    """A running claude.
+
+    Args:
+        arguments: The command line.
+        environment: The whole environment; ``MARK`` is added.
+        directory: Where it works.
+        pipe: The named pipe's path.
+        errors: The file that takes its standard error.
+        session_id: The conversation, by which its children are marked.
+        on_lines: Called in the reading thread with each batch of whole lines.
+        on_written: Called with the tag of a message that had to wait and is written now.
+        on_exit: Called once, in the reading thread, with the exit code (negative: the signal) and the end of its
+            standard error.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: Path,
+        pipe: Path,
+        errors: Path,
+        session_id: str,
+        on_lines: Callable[[list[bytes]], None],
+        on_written: Callable[[str], None],
+        on_exit: Callable[[int, str], None],
+    ) -> None:
+        self._on_lines = on_lines
+        self._on_exit = on_exit
+        self._errors = errors
+        self._session_id = session_id
+        self._pipe = InputPipe(pipe, on_written)
+        terminal, child_terminal = pty.openpty()
+        try:
+            tty.setraw(child_terminal)  # in canonical mode a PTY cuts lines at 4096 bytes
+            with errors.open("wb") as error_file:
+                self._process = subprocess.Popen(  # noqa: S603 - the user's own CLAUDE_COMMAND
+                    list(arguments),
+                    stdin=self._pipe.reader,
+                    stdout=child_terminal,
+                    stderr=error_file,
+                    cwd=directory,
+                    env={**environment, MARK: session_id},
+                    start_new_session=True,
+                )
+        except BaseException:
+            os.close(terminal)
+            self._pipe.give_away_reader()
+            self._pipe.close()
+            raise
+        finally:
+            os.close(child_terminal)
+        self._pipe.give_away_reader()
+        self._terminal: pexpect.spawnbase.SpawnBase[bytes] = fdpexpect.fdspawn(
+            terminal, timeout=None, use_poll=True
+        )
+        self._reader = threading.Thread(target=self._read, name=f"session-{self.pid}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def write(self, tag: str, data: bytes) -> bool:
+        """Give it a message; False if it has to wait for room, then ``on_written`` tells."""
+        return self._pipe.write(tag, data)
+
+    def stop(self, seconds: float) -> None:
+        """End it, and all that it started: SIGTERM first, SIGKILL to what is left after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+        reap(self._session_id, 0.0)
+        self._reader.join(JOIN_SECONDS)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _read(self) -> None:
+        rest = b""
+        for data in self._chunks():
+            *lines, rest = (rest + data).split(b"\n")
+            rest = rest[-LINE_LIMIT:]
+            if lines:
+                self._on_lines(lines)
+        if rest:
+            self._on_lines([rest])
+        code = self._wait()
+        self._terminal.close()
+        self._pipe.close()
+        self._on_exit(code, self._noise())
+
+    def _chunks(self) -> Iterator[bytes]:
+        """What comes from the terminal, until it or the process has ended (a child may keep it open)."""
+        with selectors.DefaultSelector() as selector, _exit_of(self._process) as exited:
+            selector.register(self._terminal.child_fd, selectors.EVENT_READ)
+            if exited is not None:
+                selector.register(exited, selectors.EVENT_READ)
+            while True:
+                ready = [key.fd for key, _ in selector.select()]
+                if self._terminal.child_fd not in ready:
+                    return
+                try:
+                    yield self._terminal.read_nonblocking(READ_SIZE, timeout=0)
+                except (pexpect.EOF, OSError):
+                    return
+
+    def _wait(self) -> int:
+        """The exit code; a claude that closed its terminal but lives on is of no use any more."""
+        try:
+            return self._process.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _noise(self) -> str:
+        try:
+            with self._errors.open("rb") as file:
+                file.seek(max(0, self._errors.stat().st_size - NOISE_TAIL))
+                return file.read().decode(errors="replace").strip()
+        except OSError:
+            return ""
+
+
+def reap(session_id: str, seconds: float) -> int:
+    """End every process of a session that is still there: an orphaned claude, and tools that outlived theirs.
+
+    They are found by the mark in their environment, never by name.
+
+    Args:
+        session_id: The conversation.
+        seconds: How long they may take to end by themselves after SIGTERM; then SIGKILL.
+
+    Returns:
+        How many there were.
+    """
+    found = [process for process in psutil.process_iter() if _is_marked(process, session_id)]
+    for process in found:
+        _end(process, signal.SIGTERM if seconds else signal.SIGKILL)
+    _, alive = psutil.wait_procs(found, timeout=seconds or 1.0)
+    for process in alive:
+        _end(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=1.0)
+    return len(found)
+
+
+def _is_marked(process: psutil.Process, session_id: str) -> bool:
+    try:
+        return process.environ().get(MARK) == session_id
+    except (psutil.Error, OSError):
+        return False  # gone, or somebody else's
+
+
+def _end(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.Error:
+        return  # gone meanwhile

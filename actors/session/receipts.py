@@ -1,0 +1,79 @@
+"""What was written into a session and isn't finished: who still owes a receipt, and since when.
+
+A plain class: no clock, no process.
+"""
+
+from dataclasses import dataclass
+
+from actors.delivery import ORDER, Delivery, DeliveryState
+
+
+@dataclass(slots=True)
+class InFlight:
+    """One delivery in the session.
+
+    Attributes:
+        attempts: How often it was written.
+        written_at: When it was last written, in seconds of the monotonic clock; None while it waits.
+    """
+
+    delivery: Delivery
+    state: DeliveryState
+    attempts: int
+    written_at: float | None = None
+
+
+class Receipts:
+    """The deliveries that a session has been given and that aren't over.
+
+    Args:
+        seconds: How long the first receipt may take; twice as long after each further attempt.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._items: dict[str, InFlight] = {}
+
+    def add(self, delivery: Delivery) -> InFlight | None:
+        """Take one in; None if it is there already."""
+        if delivery.id in self._items:
+            return None
+        item = InFlight(delivery, delivery.state, delivery.attempts)
+        self._items[delivery.id] = item
+        return item
+
+    def get(self, delivery_id: str) -> InFlight | None:
+        """One that isn't over."""
+        return self._items.get(delivery_id)
+
+    def move(self, delivery_id: str, state: DeliveryState) -> bool:
+        """It came further; False if that is no news."""
+        item = self._items.get(delivery_id)
+        if item is None or ORDER[state] <= ORDER[item.state]:
+            return False
+        item.state = state
+        if state.is_final:
+            del self._items[delivery_id]
+        return True
+
+    def all(self) -> list[InFlight]:
+        """In the order in which they came."""
+        return list(self._items.values())
+
+    def overdue(self, now: float) -> list[InFlight]:
+        """Those that were written and have no receipt in time."""
+        return [item for item in self._items.values() if (due := self._due(item)) is not None and due <= now]
+
+    def next_due(self) -> float | None:
+        """When the next receipt will be overdue, or None if none is owed."""
+        return min(
+            (due for item in self._items.values() if (due := self._due(item)) is not None), default=None
+        )
+
+    def _due(self, item: InFlight) -> float | None:
+        if item.written_at is None or item.state is not DeliveryState.WRITTEN:
+            return None
+        return float(item.written_at + self._seconds * 2 ** max(0, item.attempts - 1))
+
+    def __bool__(self) -> bool:
+        return bool(self._items)

@@ -1,0 +1,168 @@
+"""What comes in on standard input: messages, each at most once, interruptions, and answers to questions."""
+
+import json
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from .faults import Faults
+from .output import Output
+from .transcript import Transcript
+
+
+class Message(NamedTuple):
+    """A message of the user: the nth that this process has read."""
+
+    number: int
+    id: str
+    content: Any
+
+    @property
+    def text(self) -> str:
+        """What it says, also where it came as a list of blocks."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(block.get("text", "") for block in self.content)
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """As it came."""
+        return {"role": "user", "content": self.content}
+
+
+class Inbox:
+    """The queue between the thread that reads and the one that works.
+
+    Args:
+        output: for receipts.
+        transcript: knows what earlier processes were told.
+        faults: what to do wrong.
+        on_interrupt: ends what the worker is at.
+    """
+
+    def __init__(
+        self, output: Output, transcript: Transcript, faults: Faults, on_interrupt: Callable[[], None]
+    ) -> None:
+        self._output = output
+        self._transcript = transcript
+        self._faults = faults
+        self._on_interrupt = on_interrupt
+        self._known = transcript.known_ids()
+        self._unanswered = transcript.unanswered_id()
+        self._taken: set[str] = set()
+        self._queue: deque[Message] = deque()
+        self._answers: dict[str, Mapping[str, Any]] = {}
+        self._changed = threading.Condition()
+        self._read = 0
+        self._working = False
+        self._ended = False
+        self.interrupted = threading.Event()
+        self.reading = threading.Event()
+        self.reading.set()
+
+    # The worker's side.
+
+    def take(self) -> Message | None:
+        """The next message, as soon as there is one; None when no more will come."""
+        with self._changed:
+            self._working = False
+            self._changed.wait_for(lambda: self._queue or self._ended)
+            if not self._queue:
+                return None
+            self._working = True
+            self.interrupted.clear()
+            return self._pop()
+
+    def absorb(self) -> list[Message]:
+        """The messages that came while a tool ran; a command of claude's own stays for a turn of its own."""
+        with self._changed:
+            absorbed = []
+            while self._queue and not self._queue[0].text.startswith("/"):
+                absorbed.append(self._pop())
+            return absorbed
+
+    def answer(self, request_id: str) -> Mapping[str, Any] | None:
+        """The host's answer to a control request; None if it is interrupted or nobody is there."""
+        with self._changed:
+            over = lambda: request_id in self._answers or self._ended or self.interrupted.is_set()  # noqa: E731  one wait
+            self._changed.wait_for(over)
+            return self._answers.pop(request_id, None)
+
+    def _pop(self) -> Message:
+        message = self._queue.popleft()
+        self._taken.add(message.id)
+        return message
+
+    # The reader's side.
+
+    def read(self) -> None:
+        """Reads until the end; a line that is no JSON ends the program, as it does the real one."""
+        for line in sys.stdin.buffer:
+            try:
+                self._dispatch(json.loads(line))
+            except ValueError as error:
+                sys.stderr.write(f"Error parsing streaming input line: {error}\n")
+                sys.stderr.flush()
+                os._exit(1)
+            self.reading.wait()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _dispatch(self, event: Mapping[str, Any]) -> None:
+        kind = event.get("type")
+        if kind == "user":
+            self._offer(Message(self._read + 1, str(event.get("uuid") or ""), event["message"]["content"]))
+        elif kind == "control_request" and event["request"].get("subtype") == "interrupt":
+            self._interrupt(str(event["request_id"]))
+        elif kind == "control_response":
+            response = event["response"]
+            self._tell(str(response["request_id"]), response.get("response", {}))
+
+    def _offer(self, message: Message) -> None:
+        self._read = message.number
+        if self._faults.due("crash_before_receipt", message.number):
+            self._faults.die()
+        if self._faults.due("stop_reading", message.number):
+            self.reading.clear()
+        if not self._faults.due("lose_message", message.number):
+            self._accept(message)
+
+    def _accept(self, message: Message) -> None:
+        with self._changed:
+            if message.id in {waiting.id for waiting in self._queue if waiting.id}:
+                return
+            if message.id in self._taken:
+                self._output.replay(message.id, message.message, fresh=False)
+            elif message.id in self._known and not self._runs_again(message):
+                self._output.replay(message.id, message.message, fresh=False)
+                self._output.lifecycle(message.id, "completed")
+            else:
+                self._enqueue(message)
+
+    def _runs_again(self, message: Message) -> bool:
+        return message.number == 1 and message.id == self._unanswered
+
+    def _enqueue(self, message: Message) -> None:
+        self._output.lifecycle(message.id, "queued")
+        self._transcript.add("queue-operation", operation="enqueue", content=message.content)
+        self._queue.append(message)
+        self._changed.notify_all()
+
+    def _interrupt(self, request_id: str) -> None:
+        with self._changed:
+            queued = [message.id for message in self._queue if message.id]
+            response = {"subtype": "success", "request_id": request_id, "response": {"still_queued": queued}}
+            self._output.reply(response)
+            if self._working:
+                self.interrupted.set()
+                self._on_interrupt()
+                self._changed.notify_all()
+
+    def _tell(self, request_id: str, response: Mapping[str, Any]) -> None:
+        with self._changed:
+            self._answers[request_id] = response
+            self._changed.notify_all()

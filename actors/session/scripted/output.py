@@ -1,0 +1,77 @@
+"""The events that the stand-in writes, a line each."""
+
+import json
+import sys
+import threading
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+
+def now() -> str:
+    """The time as the stream and the transcript tell it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Output:
+    """Standard output, used by the thread that reads and the one that works.
+
+    Args:
+        session: the session's id, in each event.
+        replay: whether user messages are said back.
+        receipts: whether life-cycle events and replays are written at all.
+        late: seconds by which life-cycle events are held back.
+    """
+
+    def __init__(self, session: str, *, replay: bool = True, receipts: bool = True, late: float = 0) -> None:
+        self.session = session
+        self._replay = replay and receipts
+        self._receipts = receipts
+        self._late = late
+        self._lock = threading.Lock()
+
+    def raw(self, text: str) -> None:
+        """Writes what need not be an event."""
+        with self._lock:
+            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.flush()
+
+    def event(self, kind: str, **fields: object) -> None:
+        """Writes an event; one without an id of its own gets one."""
+        event = {"type": kind, **fields, "session_id": self.session}
+        event.setdefault("uuid", str(uuid.uuid4()))
+        self.raw(json.dumps(event, ensure_ascii=False) + "\n")
+
+    def lifecycle(self, message_id: str, state: str) -> None:
+        """The receipt: how far a message has come. One that came without an id gets none."""
+        if not (self._receipts and message_id):
+            return
+        if self._late:
+            threading.Timer(self._late, self._lifecycle, (message_id, state)).start()
+        else:
+            self._lifecycle(message_id, state)
+
+    def _lifecycle(self, message_id: str, state: str) -> None:
+        self.event("command_lifecycle", command_uuid=message_id, state=state)
+
+    def replay(self, message_id: str, message: Mapping[str, Any], *, fresh: bool = True) -> None:
+        """Says a user message back; only one that is being answered has a time."""
+        if self._replay:
+            stamp = {"timestamp": now()} if fresh else {}
+            self.event(
+                "user",
+                message=message,
+                parent_tool_use_id=None,
+                uuid=message_id or str(uuid.uuid4()),
+                **stamp,
+                isReplay=True,
+            )
+
+    def reply(self, response: Mapping[str, Any]) -> None:
+        """Answers a control request."""
+        self.raw(json.dumps({"type": "control_response", "response": response}) + "\n")
+
+    def ask(self, request_id: str, request: Mapping[str, Any]) -> None:
+        """Sends a control request."""
+        self.raw(json.dumps({"type": "control_request", "request_id": request_id, "request": request}) + "\n")

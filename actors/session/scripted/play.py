@@ -1,0 +1,220 @@
+"""What a stand-in does for a message: the play.
+
+Two stand-ins read it, the scripted claude and the tests' double of the model's API, so that one message has
+one outcome with both. A message says it in a line `@play [step, …]` (quoted lines count: a task's description
+may hold it), or says nothing and gets what its header asks for. The steps:
+
+    {"say": text}        {"mark": text}                   what Claude says
+    {"sleep": seconds}                                    thinking
+    {"bash": command}    {"write": {file_path, content}}  the built-in tools
+    {"complete": {…}}    {"block": reason}                the coordinator's tools
+    {"call": {"tool": name, "input": {…}}}                any tool
+    {"error": {"status": 529, "times": 1, "retry_after": seconds, "message": text}}
+    {"drop": true}       {"hang": true}                   the API's faults: its double only
+
+Everything here is pure, and of the standard library alone: a stand-in has to start at once.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+COMPLETE = "mcp__coordinator__complete_subtask"
+BLOCKED = "mcp__coordinator__report_blocked"
+NOTHING_ASKED = "No response requested."
+INTERRUPTED = "[Request interrupted by user"
+
+_HEADER = re.compile(r"^\[coordinator ([^\]\n]*)\][ \t]*$", re.MULTILINE)
+_PLAY = re.compile(r"^(?:> ?)*[ \t]*@play (\[.*\])[ \t]*$", re.MULTILINE)
+_TITLE = re.compile(r"^(?:> ?)*[ \t]*Title: *(.+?)[ \t]*$", re.MULTILINE)
+_MID_TURN = re.compile(
+    r"The user sent a new message while you were working:\n(.*?)\n\nThis is how Claude Code surfaces",
+    re.DOTALL,
+)
+_NOT_THE_USER = ("<system-reminder>", "<local-command-", "<command-name>")
+_COMPLETING = frozenset({"task_ready", "dependency_completed", "reminder"})
+
+
+class Say(NamedTuple):
+    """Claude says a text."""
+
+    text: str
+
+
+class Sleep(NamedTuple):
+    """Claude thinks, in seconds."""
+
+    seconds: float
+
+
+class Tool(NamedTuple):
+    """Claude uses a tool: the last step of one answer of the model."""
+
+    name: str
+    input: dict[str, Any]
+
+
+class Fault(NamedTuple):
+    """The API fails: `kind` is error, drop or hang; `detail` is what the step said."""
+
+    kind: str
+    detail: dict[str, Any]
+
+
+Step = Say | Sleep | Tool | Fault
+
+
+class _Section(NamedTuple):
+    """One coordinator message within a text, which may hold several."""
+
+    kind: str
+    subtask: str
+    body: str
+
+
+class Plan:
+    """The steps that are still to be played, newest message first.
+
+    A message that comes in the midst of a turn goes first, and the turn goes on after it.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    @classmethod
+    def of_history(cls, messages: Iterable[Mapping[str, Any]]) -> "Plan":
+        """What is left to do at the end of a conversation (role/content messages, oldest first)."""
+        plan = cls()
+        for message in messages:
+            if message.get("role") == "assistant" and not _is_filler(message):
+                plan.answered(tools=any(block.get("type") == "tool_use" for block in _blocks(message)))
+            for text in user_texts(message):
+                plan.add(text)
+        return plan
+
+    def add(self, text: str) -> None:
+        """Takes a message of the user into the plan; an interruption ends what was planned."""
+        steps = steps_for(text)
+        if text.startswith(INTERRUPTED):
+            self.steps.clear()
+        elif self.steps != steps:  # sent again before anything was answered: one request, not two
+            self.steps[:0] = steps
+
+    def answered(self, *, tools: bool) -> None:
+        """Counts one answer of the model as given; one without a tool has ended its turn."""
+        if tools:
+            self.next_answer()
+        else:
+            self.steps.clear()
+
+    def next_answer(self) -> list[Step]:
+        """Takes the steps of the model's next answer: up to and with the first tool."""
+        ends = [number for number, step in enumerate(self.steps, 1) if isinstance(step, Tool)]
+        size = ends[0] if ends else len(self.steps)
+        answer, self.steps[:size] = self.steps[:size], []
+        return answer or [Say("(simulated) Done.")]
+
+
+def user_texts(message: Mapping[str, Any]) -> Iterator[str]:
+    """What the user wrote in a message: neither results of tools nor the program's own reminders.
+
+    What came in the midst of a turn stands in a message of the system, in a frame of claude's.
+    """
+    texts = [block["text"] for block in _blocks(message) if block.get("type") == "text" and block.get("text")]
+    if message.get("role") == "user":
+        yield from (text for text in texts if not text.lstrip().startswith(_NOT_THE_USER))
+    elif message.get("role") == "system":
+        yield from (found for text in texts for found in _MID_TURN.findall(text))
+
+
+def steps_for(text: str) -> list[Step]:
+    """The steps that a message of the user asks for; never none."""
+    return [step for section in _sections(text) for step in _section_steps(section)]
+
+
+def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    content = message.get("content", "")
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def _is_filler(message: Mapping[str, Any]) -> bool:
+    """Whether claude put it there itself, to close a turn that a crash left open: the work is still to do."""
+    return [block.get("text") for block in _blocks(message)] == [NOTHING_ASKED]
+
+
+def _sections(text: str) -> list[_Section]:
+    headers = list(_HEADER.finditer(text))
+    if not headers:
+        return [_Section("", "", text)]
+    ends = [header.start() for header in headers[1:]] + [len(text)]
+    return [_section(header, text[header.end() : end]) for header, end in zip(headers, ends, strict=True)]
+
+
+def _section(header: re.Match[str], body: str) -> _Section:
+    fields = dict(pair.partition("=")[::2] for pair in header[1].split())
+    return _Section(fields.get("kind", ""), fields.get("subtask", ""), body)
+
+
+def _section_steps(section: _Section) -> list[Step]:
+    plays = _PLAY.findall(section.body)
+    try:
+        asked = [step for play in plays for step in json.loads(play)]
+        return [_step(step, section) for step in asked] if plays else _default(section)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        return [Say(f"(simulated) The play can't be read: {error!r}")]
+
+
+def _default(section: _Section) -> list[Step]:
+    if section.kind not in _COMPLETING:
+        return [Say("(simulated) Understood.")]
+    title = _title(section)
+    return [
+        Say(f"(simulated) Working on: {title}"),
+        _complete({}, section),
+        Say(f"(simulated) Finished: {title}"),
+    ]
+
+
+def _step(step: dict[str, Any], section: _Section) -> Step:
+    ((kind, value),) = step.items()
+    if kind in {"say", "mark"}:
+        return Say(str(value))
+    if kind == "sleep":
+        return Sleep(float(value))
+    if kind in {"error", "drop", "hang"}:
+        return Fault(kind, dict(value) if isinstance(value, dict) else {})
+    return _tool(kind, value, section)
+
+
+def _tool(kind: str, value: Any, section: _Section) -> Tool:  # noqa: ANN401  each kind has a shape of its own
+    if kind == "bash":
+        return Tool("Bash", {"command": str(value), "description": "Runs a step of the play"})
+    if kind == "write":
+        return Tool("Write", dict(value))
+    if kind == "complete":
+        return _complete(dict(value), section)
+    if kind == "block":
+        return Tool(BLOCKED, {"reason": str(value)} | _subtask(section))
+    if kind == "call":
+        return Tool(str(value["tool"]), dict(value.get("input", {})))
+    raise ValueError(f"unknown step {kind}")
+
+
+def _complete(given: dict[str, Any], section: _Section) -> Tool:
+    title = _title(section)
+    filled = {
+        "completion_summary": f"(simulated) Done: {title}",
+        "insights_found": [f"(simulated) {title}: nothing stood in the way"],
+        "files_modified": [],
+    }
+    return Tool(COMPLETE, _subtask(section) | filled | given)
+
+
+def _subtask(section: _Section) -> dict[str, Any]:
+    return {"subtask_id": section.subtask} if section.subtask else {}
+
+
+def _title(section: _Section) -> str:
+    found = _TITLE.search(section.body)
+    return found[1] if found else section.subtask or "the task"

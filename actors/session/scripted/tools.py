@@ -1,0 +1,182 @@
+"""The tools, run for real: Bash, Read, Write, and the coordinator's over MCP, behind claude's permissions."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .mcp import McpError, McpServer
+from .options import Options
+from .play import Tool
+
+BUILT_IN = ("Bash", "Read", "Write")
+_HARMLESS = frozenset({"echo", "cat", "ls", "pwd", "true", "until", "while", "read", "printf"})
+_EDITS = frozenset({"touch", "mkdir", "cp", "mv", "rm", "sed"})
+_SECONDS = 120.0
+"""How long a command may run, as with the real one."""
+
+
+class Result(NamedTuple):
+    """What a tool gave: text, or the content blocks of an MCP tool."""
+
+    content: Any
+    is_error: bool = False
+
+
+class Tools:
+    """What this session can use.
+
+    Args:
+        options: permissions, directories and servers.
+        denied: tools that are denied whatever the options say.
+    """
+
+    def __init__(self, options: Options, denied: tuple[str, ...] = ()) -> None:
+        self._options = options
+        self._denied = denied
+        self._servers = {name: McpServer(config) for name, config in options.mcp_servers.items()}
+        self._names: dict[str, McpServer] = {}
+        self._abort: Callable[[], None] | None = None
+        self._aborted = False
+
+    def connect(self) -> list[dict[str, str]]:
+        """Asks each server for its tools; one that is down has none.
+
+        Returns:
+            The servers' states, as the init event has them.
+        """
+        states = []
+        for name, server in self._servers.items():
+            try:
+                self._names |= {f"mcp__{name}__{tool}": server for tool in server.tools()}
+                states.append({"name": name, "status": "connected"})
+            except McpError:
+                states.append({"name": name, "status": "failed"})
+        return states
+
+    def names(self) -> list[str]:
+        """Every tool that there is."""
+        given = BUILT_IN if "default" in self._options.tools else self._options.tools
+        built_in = [name for name in given if name not in self._options.disallowed]
+        return [*built_in, *sorted(self._names)]
+
+    def needs_permission(self, tool: Tool) -> str:
+        """Why this use would have to be asked for; empty if it may simply run."""
+        if tool.name in self._denied:
+            return f"Permission to use {tool.name} has been denied."
+        if self._options.permission_mode == "bypassPermissions" or self._is_allowed(tool.name):
+            return ""
+        return getattr(self, f"_ask_{tool.name.lower()}", self._ask_other)(tool)
+
+    def run(self, tool: Tool) -> Result:
+        """Uses a tool; what goes wrong is its result."""
+        self._aborted = False
+        try:
+            if tool.name in self._names:
+                return self._run_mcp(tool)
+            return {"Bash": self._run_bash, "Write": _write, "Read": _read}[tool.name](tool.input)
+        except (OSError, McpError, KeyError) as error:
+            return Result(f"Error: {error}", is_error=True)
+        finally:
+            self._abort = None
+
+    def abort(self) -> None:
+        """Ends the tool that runs, from another thread or a signal."""
+        self._aborted = True
+        if self._abort:
+            self._abort()
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the last tool was ended before its time."""
+        return self._aborted
+
+    def _is_allowed(self, name: str) -> bool:
+        servers = {
+            "__".join(allowed.split("__")[:2])
+            for allowed in self._options.allowed
+            if allowed.startswith("mcp__")
+        }
+        whole = {allowed for allowed in servers if allowed in self._options.allowed}
+        return name in self._options.allowed or any(name.startswith(f"{server}__") for server in whole)
+
+    def _ask_bash(self, tool: Tool) -> str:
+        word = (str(tool.input.get("command", "")).split() or [""])[0]
+        free = word in _HARMLESS or (self._edits_freely and word in _EDITS)
+        return "" if free else "This command requires approval"
+
+    def _ask_read(self, tool: Tool) -> str:
+        path = tool.input.get("file_path", "")
+        return "" if self._is_inside(path) else _not_granted("read from", path)
+
+    def _ask_write(self, tool: Tool) -> str:
+        path = tool.input.get("file_path", "")
+        return "" if self._edits_freely and self._is_inside(path) else _not_granted("write to", path)
+
+    def _ask_other(self, tool: Tool) -> str:
+        return f"Claude requested permissions to use {tool.name}, but you haven't granted it yet."
+
+    @property
+    def _edits_freely(self) -> bool:
+        return self._options.permission_mode == "acceptEdits"
+
+    def _is_inside(self, path: str) -> bool:
+        return any(
+            Path(path).resolve().is_relative_to(place) for place in (Path.cwd(), *self._options.directories)
+        )
+
+    def _run_mcp(self, tool: Tool) -> Result:
+        server = self._names[tool.name]
+        self._abort = server.abort
+        answer = server.call(tool.name.split("__", 2)[2], tool.input)
+        return Result(answer.get("content", []), bool(answer.get("isError", False)))
+
+    def _run_bash(self, given: Mapping[str, Any]) -> Result:
+        # A session of its own, as the real one gives it: a killed claude leaves its command behind.
+        process = subprocess.Popen(  # noqa: S603  running the command is what the tool is for
+            ["/bin/bash", "-c", str(given["command"])],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._abort = lambda: _end(process)
+        try:
+            output, _ = process.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            output, _ = process.communicate()
+        text = output.decode(errors="replace").rstrip("\n")
+        return (
+            Result(text or "(Bash completed with no output)")
+            if process.returncode == 0
+            else _failed(process, text)
+        )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _failed(process: "subprocess.Popen[bytes]", text: str) -> Result:
+    code = process.returncode if process.returncode > 0 else 128 - process.returncode
+    return Result(f"Exit code {code}\n{text}".rstrip(), is_error=True)
+
+
+def _not_granted(what: str, path: str) -> str:
+    return f"Claude requested permissions to {what} {path}, but you haven't granted it yet."
+
+
+def _write(given: Mapping[str, Any]) -> Result:
+    path = Path(given["file_path"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(given["content"], encoding="utf-8")
+    return Result(f"File created successfully at: {path}")
+
+
+def _read(given: Mapping[str, Any]) -> Result:
+    return Result(Path(given["file_path"]).read_text(encoding="utf-8"))

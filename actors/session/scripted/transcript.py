@@ -1,0 +1,154 @@
+"""The transcript, where and as the real one writes it, so far as anyone reads it."""
+
+import json
+import os
+import re
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .options import VERSION
+from .output import now
+from .play import NOTHING_ASKED, Plan
+
+SYNTHETIC = "<synthetic>"
+LOST_RESULT = "[Tool call interrupted: the session ended before this call's result was recorded.]"
+
+
+def path_of(session: str, cwd: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the transcript of a session lies."""
+    home = environment.get("HOME", str(Path.home()))
+    config = Path(environment.get("CLAUDE_CONFIG_DIR") or Path(home) / ".claude")
+    return config / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(cwd)) / f"{session}.jsonl"
+
+
+class Transcript:
+    """The file of a session, and what stood in it when the process began.
+
+    It comes into being with the first user message: a session that dies before has never been.
+    """
+
+    def __init__(self, path: Path, session: str) -> None:
+        self.path = path
+        self._session = session
+        self._held: list[str] = []
+        self._lock = threading.Lock()
+        self.lines = _read(path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a conversation to resume."""
+        return self.path.exists()
+
+    def add(self, kind: str, **fields: object) -> None:
+        """Writes a line at once; before the first user message lines are held back."""
+        line = {"type": kind, **fields, "sessionId": self._session, "timestamp": now(), "version": VERSION}
+        with self._lock:
+            self._held.append(json.dumps(line, ensure_ascii=False) + "\n")
+            if kind == "user" or self.exists:
+                self._flush()
+
+    def _flush(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("".join(self._held))
+        self._held.clear()
+
+    def user(self, message_id: str, content: object) -> None:
+        """A message of the user, or the result of a tool."""
+        self.add("user", uuid=message_id or str(uuid.uuid4()), message={"role": "user", "content": content})
+
+    def assistant(self, message: Mapping[str, Any], **fields: object) -> None:
+        """One block of an answer."""
+        self.add("assistant", uuid=str(uuid.uuid4()), message=message, **fields)
+
+    def absorbed(self, message_id: str, content: object) -> None:
+        """A message that came in the midst of a turn: it gets no user line, a hazard of the real one."""
+        self.add("queue-operation", operation="remove", content=content, reason="absorbed_mid_turn")
+        command = {
+            "type": "queued_command",
+            "prompt": content,
+            "source_uuid": message_id,
+            "commandMode": "prompt",
+        }
+        self.add("attachment", uuid=str(uuid.uuid4()), attachment=command)
+
+    def close_open_end(self) -> None:
+        """What a resumed session writes before its first new message."""
+        last = self._conversation()[-1:]
+        for call in _tool_calls(last):
+            result = {
+                "type": "tool_result",
+                "tool_use_id": call["id"],
+                "content": LOST_RESULT,
+                "is_error": True,
+            }
+            self.user("", [result])
+        if last:
+            content = [{"type": "text", "text": NOTHING_ASKED}]
+            self.assistant(
+                {"role": "assistant", "id": str(uuid.uuid4()), "model": SYNTHETIC, "content": content}
+            )
+
+    def known_ids(self) -> set[str]:
+        """The messages that a resumed session acknowledges without running them."""
+        return {line["uuid"] for line in self._conversation() if line["type"] == "user"}
+
+    def unanswered_id(self) -> str:
+        """The message that the process died on, with nothing after it: it runs again if it comes first."""
+        last = self._conversation()[-1:]
+        return str(last[0]["uuid"]) if last and last[0]["type"] == "user" and not _results(last[0]) else ""
+
+    def plan(self) -> Plan:
+        """What is left to do of an interrupted turn."""
+        return Plan.of_history(_messages(self.lines))
+
+    def _conversation(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line.get("type") in ("user", "assistant", "attachment")]
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a transcript; the last may have been cut off by a crash."""
+    if not path.exists():
+        return []
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            continue
+    return lines
+
+
+def _results(line: Mapping[str, Any]) -> bool:
+    content = line["message"]["content"]
+    return isinstance(content, list) and any(block.get("type") == "tool_result" for block in content)
+
+
+def _tool_calls(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    assistants = [line for line in lines if line["type"] == "assistant"]
+    return [
+        block
+        for line in assistants
+        for block in line["message"]["content"]
+        if block.get("type") == "tool_use"
+    ]
+
+
+def _messages(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The conversation as the API would be told it: one message an answer, not one a block."""
+    messages: list[dict[str, Any]] = []
+    for line in lines:
+        if line.get("type") == "attachment":
+            messages.append({"role": "user", "content": str(line["attachment"].get("prompt", ""))})
+        elif line.get("type") == "user":
+            messages.append(dict(line["message"]))
+        elif line.get("type") == "assistant" and line["message"].get("model") != SYNTHETIC:
+            message = line["message"]
+            if messages and messages[-1].get("id") == message["id"]:
+                messages[-1]["content"] += message["content"]
+            else:
+                messages.append({**message, "content": list(message["content"])})
+    return messages

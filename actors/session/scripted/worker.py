@@ -1,0 +1,353 @@
+"""The thread that works: takes messages and answers them, a turn at a time."""
+
+import itertools
+import os
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .account import Account
+from .faults import Faults
+from .inbox import Inbox, Message
+from .options import VERSION, Options
+from .output import Output
+from .play import INTERRUPTED, Fault, Say, Sleep, Step, Tool
+from .tools import Result, Tools
+from .transcript import SYNTHETIC, Transcript
+
+COMMANDS = frozenset(
+    {"clear", "compact", "config", "context", "cost", "help", "init", "mcp", "model", "usage"}
+)
+"""Commands of claude's own: they are carried out, not answered."""
+_PACE = "SCRIPTED_CLAUDE_PACE"
+_STOPPED = "The user doesn't want to proceed with this tool use. This call was stopped while running."
+
+
+class _InterruptedTurn(Exception):  # noqa: N818  an outcome, not an error
+    """The turn is over at the user's wish; holds the reason as the result has it."""
+
+
+class Worker:
+    """Answers what the inbox gives.
+
+    Args:
+        options: the command line.
+        inbox: where messages come from.
+        output: where events go.
+        transcript: the session's file.
+        tools: what can be used.
+        faults: what to do wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: Options,
+        inbox: Inbox,
+        output: Output,
+        transcript: Transcript,
+        tools: Tools,
+        faults: Faults,
+    ) -> None:
+        self._options = options
+        self._inbox = inbox
+        self._output = output
+        self._transcript = transcript
+        self._tools = tools
+        self._faults = faults
+        self._plan = transcript.plan()
+        self._account = Account(options.model)
+        self._pace = float(os.environ.get(_PACE, "0.05"))
+        self._ids = itertools.count(1)
+        self._servers: list[dict[str, str]] = []
+        self._absorbed: list[Message] = []
+        self._replayed = False
+        self._fresh = True
+
+    def run(self) -> None:
+        """Works until no more messages come."""
+        self._servers = self._tools.connect()
+        while message := self._inbox.take():
+            self._output.lifecycle(message.id, "started")
+            self._transcript.add("queue-operation", operation="dequeue")
+            self._account.begin([message.id])
+            command = message.text[1:].split(maxsplit=1)[:1] if message.text.startswith("/") else []
+            state = self._command(command[0]) if COMMANDS.intersection(command) else self._turn(message)
+            self._output.lifecycle(message.id, state)
+
+    # A turn.
+
+    def _turn(self, message: Message) -> str:
+        """Answers a message; returns the state in which this leaves it."""
+        self._absorbed, self._replayed = [], False
+        self._begin(message)
+        try:
+            self._misbehave(message)
+            if failed := self._faults.due("result_error", message.number):
+                return self._fail(message, failed)
+            self._answer(message)
+        except _InterruptedTurn as reason:
+            return self._stop(str(reason))
+        for absorbed in self._absorbed:
+            self._output.lifecycle(absorbed.id, "completed")
+        self._crash_if("crash_before_result", message)
+        self._result(
+            {
+                "subtype": "success",
+                "is_error": False,
+                "terminal_reason": "completed",
+                "stop_reason": "end_turn",
+            }
+        )
+        return "completed"
+
+    def _begin(self, message: Message) -> None:
+        self._crash_if("crash_before_transcript", message)
+        self._init()
+        if self._fresh and message.id != self._transcript.unanswered_id():
+            self._transcript.close_open_end()
+        self._fresh = False
+        self._transcript.user(message.id, message.content)
+        self._plan.add(message.text)
+        self._crash_if("crash_after_started", message)
+
+    def _init(self) -> None:
+        self._output.event(
+            "system",
+            subtype="init",
+            scripted=True,
+            cwd=str(Path.cwd()),
+            tools=self._tools.names(),
+            mcp_servers=self._servers,
+            model=self._options.model,
+            permissionMode=self._options.permission_mode,
+            slash_commands=sorted(COMMANDS),
+            claude_code_version=VERSION,
+            user_message_uuids=self._account.message_ids,
+        )
+
+    def _answer(self, message: Message) -> None:
+        """Answers until an answer comes without a tool; what came meanwhile is taken into the turn."""
+        while True:
+            self._think(self._pace)
+            tool = self._speak(message, self._plan.next_answer())
+            if not tool:
+                self._plan.steps.clear()
+                return
+            self._use(tool)
+            for absorbed in self._inbox.absorb():
+                self._absorb(absorbed)
+
+    def _speak(self, message: Message, steps: list[Step]) -> tuple[str, Tool] | None:
+        """Says one answer. It is in the transcript only when it is complete."""
+        answer_id = f"msg_scripted_{uuid.uuid4().hex[:20]}"
+        blocks = []
+        for step in steps:
+            if isinstance(step, Sleep):
+                self._think(step.seconds)
+            elif not isinstance(step, Fault):
+                first = not self._replayed
+                self._replay(message)
+                blocks.append(self._block(step))
+                self._assistant(answer_id, blocks[-1], first=first)
+        self._write(answer_id, blocks, heard=len(message.text))
+        last = steps[-1] if steps else None
+        used = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        return (used[0], last) if used and isinstance(last, Tool) else None
+
+    def _block(self, step: Say | Tool) -> dict[str, Any]:
+        if isinstance(step, Tool) and step.name in self._tools.names():
+            return {
+                "type": "tool_use",
+                "id": f"toolu_scripted_{next(self._ids):06}",
+                "name": step.name,
+                "input": step.input,
+            }
+        return {
+            "type": "text",
+            "text": step.text if isinstance(step, Say) else f"(no such tool: {step.name})",
+        }
+
+    def _assistant(self, answer_id: str, block: dict[str, Any], *, first: bool) -> None:
+        ids = {"user_message_uuids": self._account.message_ids} if first else {}
+        message = self._message(answer_id, block) | {"stop_reason": None}
+        self._output.event("assistant", message=message, parent_tool_use_id=None, **ids)
+
+    def _message(self, answer_id: str, block: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": answer_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._options.model,
+            "content": [block],
+        }
+
+    def _write(self, answer_id: str, blocks: list[dict[str, Any]], heard: int) -> None:
+        usage = self._account.answered(heard, sum(len(str(block)) for block in blocks))
+        texts = [block["text"] for block in blocks if block["type"] == "text"]
+        self._account.said = texts[-1] if texts else self._account.said
+        for block in blocks:
+            self._transcript.assistant(self._message(answer_id, block) | {"usage": usage})
+
+    # Tools.
+
+    def _use(self, use: tuple[str, Tool]) -> None:
+        use_id, tool = use
+        result = self._permitted(use_id, tool)
+        self._tool_result(use_id, result)
+        if self._inbox.interrupted.is_set():
+            raise _InterruptedTurn("aborted_tools")
+
+    def _permitted(self, use_id: str, tool: Tool) -> Result:
+        reason = self._tools.needs_permission(tool)
+        if reason and self._options.asks_host:
+            tool, reason = self._ask(use_id, tool)
+        if reason:
+            return self._deny(use_id, tool, reason)
+        result = self._tools.run(tool)
+        return Result(_STOPPED, is_error=True) if self._inbox.interrupted.is_set() else result
+
+    def _ask(self, use_id: str, tool: Tool) -> tuple[Tool, str]:
+        """Asks the host: the tool as it may run, and why it may not."""
+        request_id = str(uuid.uuid4())
+        request = {
+            "subtype": "can_use_tool",
+            "tool_name": tool.name,
+            "input": tool.input,
+            "tool_use_id": use_id,
+        }
+        self._output.ask(request_id, request)
+        answer = self._inbox.answer(request_id) or {"behavior": "deny", "message": _STOPPED}
+        if answer.get("behavior") == "allow":
+            return Tool(tool.name, dict(answer.get("updatedInput") or tool.input)), ""
+        return tool, str(answer.get("message") or "denied")
+
+    def _deny(self, use_id: str, tool: Tool, reason: str) -> Result:
+        if not self._options.asks_host:
+            self._output.event(
+                "system", subtype="permission_denied", tool_name=tool.name, tool_use_id=use_id, message=reason
+            )
+        self._account.denials.append(
+            {"tool_name": tool.name, "tool_use_id": use_id, "tool_input": tool.input}
+        )
+        return Result(reason, is_error=True)
+
+    def _tool_result(self, use_id: str, result: Result) -> None:
+        content = [
+            {
+                "type": "tool_result",
+                "tool_use_id": use_id,
+                "content": result.content,
+                "is_error": result.is_error,
+            }
+        ]
+        self._transcript.user("", content)
+        self._output.event("user", message={"role": "user", "content": content}, parent_tool_use_id=None)
+
+    def _absorb(self, message: Message) -> None:
+        self._transcript.absorbed(message.id, message.content)
+        self._output.replay(message.id, message.message)
+        self._output.lifecycle(message.id, "started")
+        self._account.message_ids.append(message.id)
+        self._absorbed.append(message)
+        self._plan.add(message.text)
+
+    # How else a turn goes.
+
+    def _think(self, seconds: float) -> None:
+        if self._inbox.interrupted.wait(seconds):
+            raise _InterruptedTurn("aborted_streaming")
+
+    def _replay(self, message: Message) -> None:
+        if not self._replayed:
+            self._output.replay(message.id, message.message)
+            self._replayed = True
+
+    def _misbehave(self, message: Message) -> None:
+        if noise := self._faults.get("stderr_noise"):
+            sys.stderr.write(f"{noise}\n")
+            sys.stderr.flush()
+        if self._faults.due("hang_in_turn", message.number):
+            self._inbox.interrupted.wait()
+        if self._faults.due("garbage_line", message.number):
+            self._output.raw("this is no JSON \x1b[31m\n")
+        if self._faults.due("half_line_then_exit", message.number):
+            self._output.raw('{"type":"assistant","message":{"content":[{"type":"te')
+            os._exit(1)
+        if retry := self._faults.due("api_retry", message.number):
+            self._retry(retry)
+
+    def _retry(self, fault: Mapping[str, Any]) -> None:
+        attempts, delay = int(fault.get("attempts", 1)), int(fault.get("retry_delay_ms", 100))
+        status = int(fault.get("error_status", 529))
+        for attempt in range(1, attempts + 1):
+            self._output.event(
+                "system",
+                subtype="api_retry",
+                attempt=attempt,
+                max_retries=attempts,
+                retry_delay_ms=delay,
+                error_status=status,
+                error={429: "rate_limit", 529: "overloaded", 401: "authentication_failed"}.get(
+                    status, "server_error"
+                ),
+            )
+            self._think(delay / 1000)
+
+    def _fail(self, message: Message, fault: Mapping[str, Any]) -> str:
+        """An error of the API: the message stays in the history, unanswered."""
+        status, text = int(fault.get("status", 500)), str(fault.get("text", "API Error: 500 (scripted)"))
+        self._replay(message)
+        said = self._synthetic(text) | {"stop_reason": "stop_sequence"}
+        self._output.event(
+            "assistant",
+            message=said,
+            parent_tool_use_id=None,
+            is_api_error_message=True,
+            error="server_error",
+        )
+        self._transcript.assistant(said, isApiErrorMessage=True, error="server_error")
+        self._account.said = text
+        error = {"terminal_reason": "api_error", "api_error_status": status, "stop_reason": "stop_sequence"}
+        self._result({"subtype": "success", "is_error": True, **error})
+        return "cancelled"
+
+    def _stop(self, reason: str) -> str:
+        """The user's interruption."""
+        text = INTERRUPTED + (" for tool use]" if reason == "aborted_tools" else "]")
+        content = [{"type": "text", "text": text}]
+        self._transcript.user("", content)
+        self._output.event("user", message={"role": "user", "content": content}, parent_tool_use_id=None)
+        self._plan.steps.clear()
+        for absorbed in self._absorbed:
+            self._output.lifecycle(absorbed.id, "cancelled")
+        outcome = {
+            "subtype": "error_during_execution",
+            "is_error": True,
+            "terminal_reason": reason,
+            "stop_reason": None,
+        }
+        self._output.event("result", **self._account.result(outcome | {"errors": [f"[scripted] {reason}"]}))
+        return "cancelled"
+
+    def _command(self, name: str) -> str:
+        """A command of claude's own: no turn of the model's."""
+        said = self._synthetic(f"(simulated) /{name} was carried out.")
+        self._output.event("assistant", message=said, parent_tool_use_id=None)
+        self._account.said = said["content"][0]["text"]
+        self._result({"subtype": "success", "is_error": False, "stop_reason": None})
+        return "completed"
+
+    def _synthetic(self, text: str) -> dict[str, Any]:
+        return self._message(str(uuid.uuid4()), {"type": "text", "text": text}) | {"model": SYNTHETIC}
+
+    def _result(self, outcome: dict[str, Any]) -> None:
+        self._output.event("result", **self._account.result(outcome | {"result": self._account.said}))
+
+    def _crash_if(self, fault: str, message: Message) -> None:
+        if self._faults.due(fault, message.number):
+            time.sleep(0.01)  # what was written before lies in the terminal's buffer by then
+            self._faults.die()

@@ -1,0 +1,179 @@
+"""The tree of actors: who is started, in which order, with what."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from actors.connection import ConnectionActor
+from actors.embedded import BackendActor
+from actors.gateway import GatewayActor, Tokens
+from actors.gateway.address import url_of
+from actors.messages import (
+    BACKEND,
+    CONNECTION,
+    GATEWAY,
+    ROUTER,
+    SESSIONS,
+    WORKDIR,
+    ReportBlocked,
+    ReportCompletion,
+    session_name,
+)
+from actors.router import ContextBuilder, RouterActor, RouterSettings
+from actors.session import SessionActor, SessionSettings
+from actors.session.prompt import find_prompt
+from actors.settings import Settings
+from actors.workdir import WorkDir, WorkdirActor, write_atomically
+from actors.workdir.results import ResultFile, read_result
+from supervisors import Actor, Backoff, ChildSpec, Context, Intensity, Restart, Strategy, Supervisor
+
+ROOT = Path(__file__).resolve().parent.parent
+PROMPTS = ROOT / "prompts"
+SECRETS = ("WS_TOKEN", "BACKEND_TOKEN")
+"""Environment variables of ours that an agent has no business with."""
+
+
+def build_tree(
+    settings: Settings,
+    workdir: WorkDir,
+    listener: socket.socket,
+    tokens: Tokens,
+    *,
+    environment: Mapping[str, str],
+) -> ChildSpec:
+    """The root supervisor's spec.
+
+    Args:
+        settings: The settings.
+        workdir: The work directory, ours and locked.
+        listener: The gateway's listening socket.
+        tokens: The gateway's tokens.
+        environment: What claude is started with.
+    """
+    session = partial(
+        _session_spec, _session_settings(settings, workdir, url_of(listener), tokens, environment)
+    )
+    children = [
+        _spec(ROUTER, partial(RouterActor, settings=_router_settings(settings, workdir, session))),
+        _spec(WORKDIR, partial(WorkdirActor, workdir=workdir)),
+        _spec(GATEWAY, partial(GatewayActor, listener=listener, tokens=tokens)),
+        _spec(
+            SESSIONS,
+            partial(Supervisor, children=[], intensity=Intensity(restarts=20, period=60.0)),
+            shutdown=8.0,
+        ),
+        _spec(CONNECTION, partial(_connection, settings, workdir)),
+    ]
+    if settings.ws_url is None:
+        backend = partial(BackendActor, port=settings.embedded_port, work_dir=workdir.path, root=ROOT)
+        children.insert(0, _spec(BACKEND, backend, start_timeout=40.0))
+    return ChildSpec(
+        name="root",
+        start=partial(
+            Supervisor,
+            children=children,
+            strategy=Strategy.ONE_FOR_ONE,
+            intensity=Intensity(restarts=10, period=60.0),
+        ),
+        restart=Restart.TEMPORARY,
+        shutdown=None,
+        start_timeout=120.0,
+    )
+
+
+def claude_environment() -> dict[str, str]:
+    """The user's own environment, without the secrets that are ours."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
+
+
+def scripted_environment(workdir: WorkDir) -> dict[str, str]:
+    """What the scripted stand-in for claude runs in: it leaves the user's own claude files alone."""
+    return claude_environment() | {
+        "PYTHONPATH": str(ROOT),
+        "CLAUDE_CONFIG_DIR": str(workdir.path / "claude"),
+    }
+
+
+SCRIPTED = (sys.executable, "-m", "actors.session.scripted")
+
+
+def _spec(
+    name: str, start: Callable[[Context], Actor], *, shutdown: float = 5.0, start_timeout: float = 20.0
+) -> ChildSpec:
+    return ChildSpec(
+        name=name,
+        start=start,
+        shutdown=shutdown,
+        start_timeout=start_timeout,
+        backoff=Backoff(initial=0.1, maximum=30.0),
+    )
+
+
+def _session_spec(settings: SessionSettings, agent: str) -> ChildSpec:
+    return ChildSpec(
+        name=session_name(agent),
+        start=partial(SessionActor, agent=agent, settings=settings),
+        shutdown=6.0,
+        backoff=Backoff(initial=0.2, maximum=30.0),
+    )
+
+
+def _session_settings(
+    settings: Settings, workdir: WorkDir, gateway_url: str, tokens: Tokens, environment: Mapping[str, str]
+) -> SessionSettings:
+    return SessionSettings(
+        command=settings.claude_command,
+        directory=settings.project_dir,
+        environment=environment,
+        files=workdir.sessions,
+        readable=workdir.context,
+        pipe=workdir.pipe,
+        prompt=lambda agent: find_prompt(agent, workdir.prompts, PROMPTS),
+        gateway_url=gateway_url,
+        token=tokens.for_agent,
+        permission_mode=settings.permission_mode,
+        receipt_seconds=settings.receipt_seconds,
+        max_attempts=settings.max_delivery_attempts,
+    )
+
+
+def _router_settings(settings: Settings, workdir: WorkDir, session: "partial[ChildSpec]") -> RouterSettings:
+    return RouterSettings(
+        journal=workdir.journal,
+        context=ContextBuilder(
+            workdir.context, settings.max_context_bytes, workdir.result_file, write_atomically
+        ),
+        session=session,
+        read_result=lambda subtask_id: _read_report(workdir.result_file(subtask_id)),
+        auto_start=settings.auto_start_sessions,
+        queue_size=settings.max_queue_size,
+    )
+
+
+def _read_report(path: Path) -> ReportCompletion | ReportBlocked | None:
+    found = read_result(path)
+    if not isinstance(found, ResultFile):
+        return None  # none, or one that its watcher tells about
+    if isinstance(found.outcome, str):
+        return ReportBlocked(agent=None, way="file", reason=found.outcome, subtask_id=found.subtask_id)
+    return ReportCompletion(agent=None, way="file", completion=found.outcome, subtask_id=found.subtask_id)
+
+
+def _connection(settings: Settings, workdir: WorkDir, context: Context) -> ConnectionActor:
+    """Made anew at each start: the embedded backend may have made its token just now."""
+    if settings.ws_url is not None:
+        url = settings.ws_url
+        token = settings.ws_token.get_secret_value() if settings.ws_token else None
+    else:
+        url = f"ws://127.0.0.1:{settings.embedded_port}/ws"
+        token = workdir.backend_token.read_text("ascii").strip()
+    return ConnectionActor(
+        context,
+        url=url,
+        token=token,
+        ping_seconds=settings.ping_seconds,
+        max_reconnect_attempts=settings.max_reconnect_attempts,
+    )

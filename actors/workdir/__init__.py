@@ -1,0 +1,17 @@
+"""The work directory: what lies in it, who may, and the actor that reads and writes it."""
+
+from actors.workdir.actor import WorkdirActor
+from actors.workdir.directory import WorkDir, prepare
+from actors.workdir.files import write_atomically
+from actors.workdir.lock import AlreadyRunning, Holder, Lock, find_holder
+
+__all__ = [
+    "AlreadyRunning",
+    "Holder",
+    "Lock",
+    "WorkDir",
+    "WorkdirActor",
+    "find_holder",
+    "prepare",
+    "write_atomically",
+]

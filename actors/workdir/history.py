@@ -1,0 +1,106 @@
+"""The history file: one JSON object a line, only ever appended to."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+
+from actors.workdir.files import open_ours, write_all
+
+_BLOCK = 64 * 1024
+
+
+class History:
+    """Appends lines, and knows where the file ends.
+
+    Args:
+        path: The file; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known where the file ends; if not, nothing is appended."""
+        return self._last is not None
+
+    def last_number(self) -> int:
+        """The number of the last line; 0 if there is none.
+
+        A last line that a crash has left torn, or that is no line of ours, is cut off. Reads only the end.
+
+        Raises:
+            OSError: The file can't be read or cut.
+        """
+        try:
+            fd = open_ours(self._path, os.O_RDWR)
+        except FileNotFoundError:
+            self._last = 0
+            return 0
+        try:
+            self._last = _mend(fd)
+        finally:
+            os.close(fd)
+        return self._last
+
+    def append(self, lines: Iterable[bytes]) -> None:
+        """Write lines, each with a ``number``; those up to the last number are there already.
+
+        Raises:
+            OSError: They could not be written whole; the end is not known until ``last_number`` mended it.
+        """
+        last, news = self._last, []
+        if last is None:
+            return
+        for line in lines:
+            number = orjson.loads(line)["number"]
+            if number > last:
+                news.append(line + b"\n")
+                last = number
+        if news:
+            self._last = None
+            self._write(b"".join(news))
+            self._last = last
+
+    def _write(self, data: bytes) -> None:
+        fd = open_ours(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            write_all(fd, data)
+        finally:
+            os.close(fd)
+
+
+def _mend(fd: int) -> int:
+    """Cut off what is no whole line at the end; the number of the last line that stays."""
+    size = os.fstat(fd).st_size
+    while size > 0:
+        begin = _after_newline(fd, size - 1)
+        line = os.pread(fd, size - begin, begin)
+        number = _number(line) if line.endswith(b"\n") else None
+        if number is not None:
+            return number
+        os.ftruncate(fd, begin)
+        size = begin
+    return 0
+
+
+def _after_newline(fd: int, end: int) -> int:
+    """Where the line begins that goes up to ``end``."""
+    while end > 0:
+        begin = max(0, end - _BLOCK)
+        found = os.pread(fd, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def _number(line: bytes) -> int | None:
+    try:
+        number = orjson.loads(line)["number"]
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return None
+    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None

@@ -1,0 +1,98 @@
+"""One coordinator a work directory."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from actors.errors import ConfigurationError
+from actors.workdir.files import open_ours, write_all
+
+_MOST = 4096
+
+
+class AlreadyRunning(ConfigurationError):  # noqa: N818 - it says what is the case, not what went wrong
+    """Another coordinator works in this directory.
+
+    Attributes:
+        pid: Its process; None if it has not said so yet.
+        url: Where it is to be found; None if it has not said so yet.
+    """
+
+    def __init__(self, path: Path, pid: int | None, url: str | None) -> None:
+        who = "another coordinator" if pid is None else f"the coordinator with pid {pid}"
+        where = f" ({url})" if url else ""
+        super().__init__(f"{path.parent} is in use by {who}{where}. Stop it, or choose another WORK_DIR.")
+        self.pid = pid
+        self.url = url
+
+
+class Lock:
+    """Held until ``release`` or the end of the process, however it ends; the file itself means nothing.
+
+    Args:
+        path: The file; its first line is the holder's pid, its second its URL.
+
+    Raises:
+        AlreadyRunning: Another process, or another lock of this one, holds it.
+        OSError: The file can't be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._fd: int | None = open_ours(path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid, url = _read(self._fd)
+            self.release()
+            raise AlreadyRunning(path, pid, url) from None
+        self.publish(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def publish(self, url: str | None) -> None:
+        """Write down who holds it, and where to find them."""
+        if self._fd is not None:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            write_all(self._fd, f"{os.getpid()}\n{url or ''}\n".encode())
+
+    def release(self) -> None:
+        """Let it go."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+
+class Holder(NamedTuple):
+    """The coordinator that works in a directory.
+
+    Attributes:
+        pid: Its process; None if it has not said so yet.
+        url: Where its gateway answers; None if it has not said so yet.
+    """
+
+    pid: int | None
+    url: str | None
+
+
+def find_holder(path: Path) -> Holder | None:
+    """Who holds the lock now; None if nobody does, whatever the file says."""
+    try:
+        with Lock(path):
+            return None
+    except AlreadyRunning as running:
+        return Holder(running.pid, running.url)
+
+
+def _read(fd: int) -> tuple[int | None, str | None]:
+    lines = os.pread(fd, _MOST, 0).decode("utf-8", "replace").splitlines()
+    pid = int(lines[0]) if lines and lines[0].isascii() and lines[0].isdigit() else None
+    return pid, lines[1] if len(lines) > 1 and lines[1] else None

@@ -1,0 +1,80 @@
+"""The files that people and agents read, kept in step with the journal; never read back as truth."""
+
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from actors.messages import Mirror
+from actors.workdir.directory import WorkDir
+from actors.workdir.files import write_atomically
+from actors.workdir.history import History
+
+_STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+class Mirrors:
+    """Collects what changed, and writes it when told to.
+
+    A file that shows a state holds the newest one; it is written only if its content changed. An agent that
+    has nothing in hand has no ``current_task`` file.
+
+    Args:
+        workdir: Where the files lie.
+    """
+
+    def __init__(self, workdir: WorkDir) -> None:
+        self._workdir = workdir
+        self._history = History(workdir.history)
+        self._lines: list[bytes] = []
+        self._states: dict[Path, Any] = {}
+        self._written: dict[Path, bytes | None] = {}
+
+    def last_number(self) -> int:
+        """The number that the history file ends with (0: none); mends its end.
+
+        Raises:
+            OSError: It can't be read or mended.
+        """
+        return self._history.last_number()
+
+    def add(self, mirror: Mirror) -> None:
+        """Take note of what changed.
+
+        Raises:
+            ValueError: An agent has a name that can't be one.
+        """
+        if self._history.is_known:
+            self._lines += mirror.history
+        for agent, queue in mirror.queues.items():
+            self._states[self._workdir.queue_file(agent)] = queue
+        for agent, task in mirror.current.items():
+            self._states[self._workdir.current_task_file(agent)] = task
+        if mirror.knowledge is not None:
+            self._states[self._workdir.knowledge] = mirror.knowledge
+
+    def flush(self) -> None:
+        """Write all that was noted.
+
+        Raises:
+            OSError: Something could not be written. A state is tried again by the next call; lines of the
+                history are forgotten, and none is written until ``last_number`` was called.
+        """
+        lines, self._lines = self._lines, []
+        self._history.append(lines)
+        while self._states:
+            path, state = next(iter(self._states.items()))
+            self._show(path, state)
+            del self._states[path]
+
+    def _show(self, path: Path, state: object) -> None:
+        data = None if state is None else orjson.dumps(state, option=_STYLE)
+        digest = None if data is None else blake2b(data).digest()
+        if path in self._written and self._written[path] == digest:
+            return
+        if data is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_atomically(path, data)
+        self._written[path] = digest

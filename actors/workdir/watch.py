@@ -1,0 +1,73 @@
+"""Watches the work directory for result files, in a thread that only tells."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from watchfiles._rust_notify import RustNotify
+
+from actors.workdir.results import is_result_name
+
+_GROUP_MS, _STEP_MS = 200, 50
+"""Changes are told after a pause of one step, or when they have gone on for so long."""
+
+
+class ResultsChanged(NamedTuple):
+    """These result files are new, changed or gone; a hint to look, whoever it comes from."""
+
+    names: frozenset[str]
+
+
+class WatchFailed(NamedTuple):
+    """The thread has ended by a fault."""
+
+    error: Exception
+
+
+class ResultWatch:
+    """From the moment that it is made, every change is told.
+
+    Args:
+        path: The directory.
+        on_change: Called in the thread; must not block.
+
+    Raises:
+        OSError: The directory can't be watched.
+    """
+
+    def __init__(self, path: Path, on_change: Callable[[ResultsChanged | WatchFailed], None]) -> None:
+        # Below ``watchfiles.watch``, which begins to watch only when it is first waited for.
+        self._notify = RustNotify(
+            [str(path)],
+            debug=False,
+            force_polling=False,
+            poll_delay_ms=0,
+            recursive=False,
+            ignore_permission_denied=False,
+        )
+        self._on_change = on_change
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="result-watch", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """End it; whether the thread ended within ``timeout`` seconds."""
+        self._closed.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            with self._notify:
+                while not self._closed.is_set():
+                    self._tell(self._notify.watch(_GROUP_MS, _STEP_MS, 0, self._closed))
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: its owner must learn that it is blind
+            self._on_change(WatchFailed(error))
+
+    def _tell(self, changes: set[tuple[int, str]] | str) -> None:
+        if isinstance(changes, str):
+            return  # it was stopped
+        names = frozenset(name for _, path in changes if is_result_name(name := Path(path).name))
+        if names:
+            self._on_change(ResultsChanged(names))

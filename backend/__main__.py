@@ -1,0 +1,110 @@
+"""`python -m backend`: the backend as a process of its own, or as a supervised child of the coordinator."""
+
+import logging
+import os
+import sys
+import threading
+from contextlib import closing, suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from backend.app import create_app
+from backend.errors import AlreadyRunningError, BackendError
+from backend.runtime import Runtime
+from backend.server import Server, bind, url_of
+from backend.workdir import DEFAULT_WORK_DIR, WorkDir
+
+log = structlog.get_logger("backend")
+
+REFUSED = 2
+ALREADY_RUNNING = 3
+
+
+def main(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; others than loopback are reachable.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 8000,
+    work_dir: Annotated[
+        Path, typer.Option(envvar="WORK_DIR", help="Holds the token and the database; ours alone (0700).")
+    ] = DEFAULT_WORK_DIR,
+    database_url: Annotated[
+        str | None,
+        typer.Option(envvar="DATABASE_URL", help="An SQLAlchemy URL; default WORK_DIR/backend.db."),
+    ] = None,
+    *,
+    exit_with_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--exit-with-stdin", help="Stop when standard input ends, as it does when a parent dies."
+        ),
+    ] = False,
+) -> None:
+    """Runs the task backend: REST under /api, events at /ws, tools at /mcp.
+
+    Prints 'ready URL' when it accepts connections. Exit codes: 0 stopped; 2 the work directory or the address
+    is refused; 3 the port or the work directory is in use.
+    """
+    configure_logging()
+    try:
+        _run(host, port, WorkDir(work_dir), database_url, exit_with_stdin=exit_with_stdin)
+    except BackendError as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(ALREADY_RUNNING if isinstance(error, AlreadyRunningError) else REFUSED) from None
+
+
+def configure_logging() -> None:
+    """Sends all logs to standard error, those of the libraries from warnings on."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("backend").setLevel(logging.INFO)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
+def _run(host: str, port: int, work_dir: WorkDir, database_url: str | None, *, exit_with_stdin: bool) -> None:
+    with bind(host, port) as listener, closing(work_dir):
+        token = work_dir.hold()
+        runtime = Runtime(database_url or f"sqlite:///{work_dir.path.resolve() / 'backend.db'}")
+        server = Server(create_app(runtime, token), listener)
+        _warn_if_reachable(listener.getsockname()[0])
+        if exit_with_stdin:
+            threading.Thread(target=_stop_at_eof, args=[server], name="stdin", daemon=True).start()
+        log.info("backend.started", url=url_of(listener), work_dir=str(work_dir.path))
+        server.run_until_stopped()
+        log.info("backend.stopped")
+
+
+def _warn_if_reachable(address: str) -> None:
+    if not ip_address(address.partition("%")[0]).is_loopback:
+        log.warning("backend.reachable", address=address, advice="the token travels in clear text")
+
+
+def _stop_at_eof(server: Server) -> None:
+    with suppress(OSError):  # a standard input that is closed has ended, too
+        while os.read(0, 4_096):
+            pass
+    server.stop()
+
+
+if __name__ == "__main__":
+    typer.run(main)

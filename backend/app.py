@@ -1,0 +1,52 @@
+"""The application: the three doors over one runtime, behind the guards."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, WebSocket
+
+from backend import mcp, rest
+from backend.guard import BodyLimit, TokenGuard
+from backend.runtime import PRODUCT, Runtime
+from backend.socket import QUEUE_LIMIT, Connection
+
+
+def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) -> FastAPI:
+    """Makes the ASGI application. It closes the runtime when it is shut down.
+
+    Args:
+        runtime: the backend, not started yet.
+        token: what clients have to show.
+        queue_limit: how many characters of live events may wait for one WebSocket client.
+    """
+    tools = mcp.create_server(runtime)
+    tools_app = mcp.http_app(tools)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        runtime.start()
+        try:
+            async with tools.session_manager.run():
+                yield
+        finally:
+            runtime.close()
+
+    app = FastAPI(title=PRODUCT, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.runtime = runtime
+    app.include_router(rest.router)
+    app.router.routes.extend(tools_app.routes)
+    rest.add_error_handlers(app)
+    # The last one added is the first one asked.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(TokenGuard, token=token, public=frozenset({"/healthz"}))
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str | int]:
+        return {"product": PRODUCT, "last_seq": runtime.hub.last_seq}
+
+    @app.websocket("/ws")
+    async def ws(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await Connection(websocket, runtime, queue_limit=queue_limit).serve()
+
+    return app

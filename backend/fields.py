@@ -1,0 +1,68 @@
+"""The types of single fields: ids, names and texts, with their bounds.
+
+Lengths are in characters; `MAX_BODY` is in bytes.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+MAX_BODY = 16 * 1024 * 1024
+"""The largest request body and the largest WebSocket message that is read, in bytes."""
+
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$"
+AGENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class Status(StrEnum):
+    """Where a task or subtask stands. Done is final; cancelled can be reopened."""
+
+    TODO = "todo"
+    IN_PROGRESS = "in_progress"
+    BLOCKED = "blocked"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+OPEN = (Status.TODO, Status.IN_PROGRESS, Status.BLOCKED)
+"""The states in which there is still something to do."""
+
+
+def _without_at(value: object) -> object:
+    return value.removeprefix("@") if isinstance(value, str) else value
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _unique(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _encodable(value: str) -> str:
+    """Refuses half a surrogate pair: JSON can spell it, but no database and no socket can carry it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, which is not text") from None
+    return value
+
+
+def _visible(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+ItemId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+AgentName = Annotated[str, BeforeValidator(_without_at), StringConstraints(pattern=AGENT_PATTERN)]
+Title = Annotated[str, AfterValidator(_encodable), AfterValidator(_visible), Field(max_length=1_000)]
+Name = Annotated[str, AfterValidator(_encodable), AfterValidator(_visible), Field(max_length=200)]
+Text = Annotated[str, AfterValidator(_encodable), Field(max_length=1_000_000)]
+Line = Annotated[str, AfterValidator(_encodable), Field(max_length=20_000)]
+
+Agents = Annotated[list[AgentName], BeforeValidator(_as_list), AfterValidator(_unique), Field(max_length=100)]
+Ids = Annotated[list[ItemId], AfterValidator(_unique), Field(max_length=1_000)]
+Lines = Annotated[list[Line], Field(max_length=10_000)]

@@ -1,0 +1,71 @@
+"""How a client's own events are applied: the same rules, with the publisher's key on what they become."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from backend import rules
+from backend.change import Change
+from backend.errors import InvalidError
+from backend.requests import Addressee, Blocked, Completion, NewMessage, Patch, Publication, Request, Target
+
+R = TypeVar("R", bound=Request)
+
+
+def apply(change: Change, publication: Publication) -> int:
+    """Applies an event that a client publishes, once for each key.
+
+    Returns:
+        The sequence number of the event that it became, or that already tells the same.
+
+    Raises:
+        InvalidError: its type can't be published, or its payload is not what the type asks for.
+    """
+    handle = _PUBLISHABLE.get(publication.event_type)
+    if handle is None:
+        message = f"can't be published, only {', '.join(_PUBLISHABLE)}"
+        raise InvalidError(f"event_type: {message}", event_type=message)
+    earlier = change.seq_of(publication.id)
+    return earlier or handle(change, publication.payload, publication.id)
+
+
+def _read(model: type[R], payload: Mapping[str, Any]) -> R:
+    """The part of a payload that the model knows."""
+    names = {field.alias or name for name, field in model.model_fields.items()}
+    try:
+        return model.model_validate({name: value for name, value in payload.items() if name in names})
+    except ValidationError as error:
+        raise InvalidError.of(error.errors(include_url=False, include_input=False)) from None
+
+
+def _subtask_completed(change: Change, payload: Mapping[str, Any], key: str) -> int:
+    subtask = change.subtask(_read(Target, payload).id)
+    return rules.complete(change, subtask, _read(Completion, payload), key=key)
+
+
+def _subtask_updated(change: Change, payload: Mapping[str, Any], key: str) -> int:
+    subtask = change.subtask(_read(Target, payload).id)
+    return rules.update(change, subtask, _read(Patch, payload), key=key)
+
+
+def _task_completed(change: Change, payload: Mapping[str, Any], key: str) -> int:
+    task = change.task(_read(Target, payload).id)
+    return rules.complete(change, task, _read(Completion, payload), key=key)
+
+
+def _agent_blocked(change: Change, payload: Mapping[str, Any], key: str) -> int:
+    return rules.block(change, _read(Blocked, payload), key=key)
+
+
+def _agent_message(change: Change, payload: Mapping[str, Any], key: str) -> int:
+    return rules.message(change, _read(Addressee, payload).agent, _read(NewMessage, payload), key=key)
+
+
+_PUBLISHABLE = {
+    "subtask.completed": _subtask_completed,
+    "subtask.updated": _subtask_updated,
+    "task.completed": _task_completed,
+    "agent.blocked": _agent_blocked,
+    "agent.message": _agent_message,
+}

@@ -1,0 +1,80 @@
+"""Reading, beside the writer: SQLite's readers see the last committed state and wait for nobody."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine, Select, select
+from sqlalchemy.orm import Session
+
+from backend.change import StoredEvent
+from backend.errors import UnknownSubtaskError, UnknownTaskError
+from backend.fields import Status
+from backend.tables import EventRow, Item
+from backend.views import SubtaskPage, SubtaskView, TaskPage, TaskTree, TaskView
+
+PAGE_EVENTS = 500
+PAGE_SIZE = 4_000_000
+"""What a page of the history holds at most: events, characters (and always one event)."""
+
+
+class Queries:
+    """Reads tasks, subtasks and the history; safe to use from several threads at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def task(self, task_id: str) -> TaskTree:
+        """A task with its subtasks, or `UnknownTask`."""
+        with Session(self._engine) as session:
+            task = session.scalar(select(Item).where(Item.id == task_id, Item.task_id.is_(None)))
+            if task is None:
+                raise UnknownTaskError(task_id)
+            rows = session.scalars(select(Item).where(Item.task_id == task_id).order_by(Item.number))
+            subtasks = [SubtaskView.model_validate(row) for row in rows]
+            return TaskTree(**TaskView.model_validate(task).model_dump(), subtasks=subtasks)
+
+    def subtask(self, subtask_id: str) -> SubtaskView:
+        """A subtask, or `UnknownSubtask`."""
+        with Session(self._engine) as session:
+            item = session.scalar(select(Item).where(Item.id == subtask_id, Item.task_id.is_not(None)))
+            if item is None:
+                raise UnknownSubtaskError(subtask_id)
+            return SubtaskView.model_validate(item)
+
+    def tasks(
+        self, *, status: Status | None, project: str | None, branch: str | None, limit: int, offset: int
+    ) -> TaskPage:
+        """A page of the tasks that match all filters given, oldest first."""
+        query = select(Item).where(Item.task_id.is_(None))
+        filters = {Item.status: status, Item.project: project, Item.branch: branch}
+        for column, value in filters.items():
+            query = query if value is None else query.where(column == value)
+        rows, following = self._page(query, limit, offset)
+        return TaskPage(tasks=[TaskView.model_validate(row) for row in rows], next_offset=following)
+
+    def subtasks(self, task_id: str, *, limit: int, offset: int) -> SubtaskPage:
+        """A page of a task's subtasks, oldest first, or `UnknownTask`."""
+        with Session(self._engine) as session:
+            if session.scalar(select(Item.id).where(Item.id == task_id, Item.task_id.is_(None))) is None:
+                raise UnknownTaskError(task_id)
+        rows, following = self._page(select(Item).where(Item.task_id == task_id), limit, offset)
+        return SubtaskPage(subtasks=[SubtaskView.model_validate(row) for row in rows], next_offset=following)
+
+    def history(self, after: int, upto: int) -> list[StoredEvent]:
+        """The next page of the events with after < seq <= upto; empty where there are none."""
+        query = select(EventRow.seq, EventRow.channel, EventRow.text)
+        query = query.where(EventRow.seq > after, EventRow.seq <= upto).order_by(EventRow.seq)
+        page: list[StoredEvent] = []
+        size = 0
+        with Session(self._engine) as session:
+            # Fetched row by row: a page of large events must not be in memory before it is bounded.
+            for row in session.execute(query.limit(PAGE_EVENTS).execution_options(yield_per=1)):
+                page.append(StoredEvent(*row))
+                size += len(row.text)
+                if size > PAGE_SIZE:
+                    break
+        return page
+
+    def _page(self, query: Select[Item], limit: int, offset: int) -> tuple[Sequence[Item], int | None]:
+        with Session(self._engine) as session:
+            rows = session.scalars(query.order_by(Item.number).limit(limit + 1).offset(offset)).all()
+        return rows[:limit], offset + limit if len(rows) > limit else None

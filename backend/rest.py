@@ -1,0 +1,155 @@
+"""The REST door: each route is one call of the service or of the queries.
+
+Errors are `{"error": code, "message": …, "fields": {…}}`.
+"""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from backend.errors import BackendError, InvalidError
+from backend.fields import AgentName, Status
+from backend.requests import Completion, NewMessage, NewSubtask, NewTask, Patch
+from backend.runtime import Runtime
+from backend.views import Receipt, SubtaskPage, SubtaskView, TaskPage, TaskTree, TaskView
+
+router = APIRouter(prefix="/api")
+
+
+def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+Backend = Annotated[Runtime, Depends(_runtime)]
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+Offset = Annotated[int, Query(ge=0, le=2**62)]
+
+
+@router.post("/tasks", status_code=HTTPStatus.CREATED)
+async def create_task(backend: Backend, new: NewTask) -> TaskTree:
+    """Creates a task with its subtasks, all in one transaction."""
+    return await backend.write(backend.service.create_task, new)
+
+
+@router.get("/tasks")
+async def list_tasks(
+    backend: Backend,
+    status: Status | None = None,
+    project: str | None = None,
+    branch: str | None = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> TaskPage:
+    """Lists tasks, oldest first."""
+    return await backend.read(
+        backend.queries.tasks, status=status, project=project, branch=branch, limit=limit, offset=offset
+    )
+
+
+@router.get("/tasks/{task_id}")
+async def get_task(backend: Backend, task_id: str) -> TaskTree:
+    """Shows a task with its subtasks."""
+    return await backend.read(backend.queries.task, task_id)
+
+
+@router.patch("/tasks/{task_id}")
+async def update_task(backend: Backend, task_id: str, patch: Patch) -> TaskView:
+    """Changes a task."""
+    return await backend.write(backend.service.update_task, task_id, patch)
+
+
+@router.delete("/tasks/{task_id}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_task(backend: Backend, task_id: str) -> None:
+    """Deletes a task with its subtasks."""
+    await backend.write(backend.service.delete_task, task_id)
+
+
+@router.post("/tasks/{task_id}/complete")
+async def complete_task(
+    backend: Backend, task_id: str, completion: Annotated[Completion | None, Body()] = None
+) -> TaskView:
+    """Completes a task."""
+    return await backend.write(backend.service.complete_task, task_id, completion or Completion())
+
+
+@router.post("/tasks/{task_id}/subtasks", status_code=HTTPStatus.CREATED)
+async def create_subtask(backend: Backend, task_id: str, new: NewSubtask) -> SubtaskView:
+    """Creates a subtask of a task."""
+    return await backend.write(backend.service.add_subtask, task_id, new)
+
+
+@router.get("/tasks/{task_id}/subtasks")
+async def list_subtasks(
+    backend: Backend, task_id: str, limit: Limit = 100, offset: Offset = 0
+) -> SubtaskPage:
+    """Lists a task's subtasks, oldest first."""
+    return await backend.read(backend.queries.subtasks, task_id, limit=limit, offset=offset)
+
+
+@router.get("/subtasks/{subtask_id}")
+async def get_subtask(backend: Backend, subtask_id: str) -> SubtaskView:
+    """Shows a subtask."""
+    return await backend.read(backend.queries.subtask, subtask_id)
+
+
+@router.patch("/subtasks/{subtask_id}")
+async def update_subtask(backend: Backend, subtask_id: str, patch: Patch) -> SubtaskView:
+    """Changes a subtask."""
+    return await backend.write(backend.service.update_subtask, subtask_id, patch)
+
+
+@router.delete("/subtasks/{subtask_id}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_subtask(backend: Backend, subtask_id: str) -> None:
+    """Deletes a subtask."""
+    await backend.write(backend.service.delete_subtask, subtask_id)
+
+
+@router.post("/subtasks/{subtask_id}/complete")
+async def complete_subtask(
+    backend: Backend, subtask_id: str, completion: Annotated[Completion | None, Body()] = None
+) -> SubtaskView:
+    """Completes a subtask, and its task where it was the last."""
+    return await backend.write(backend.service.complete_subtask, subtask_id, completion or Completion())
+
+
+@router.post("/agents/{agent}/messages", status_code=HTTPStatus.CREATED)
+async def send_message(backend: Backend, agent: Annotated[AgentName, Path()], new: NewMessage) -> Receipt:
+    """Sends a message to an agent."""
+    return await backend.write(backend.service.send_message, agent, new)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Gives every error of the app the one shape."""
+    app.exception_handler(BackendError)(_on_backend_error)
+    app.exception_handler(RequestValidationError)(_on_validation_error)
+    app.exception_handler(HTTPException)(_on_http_error)
+    app.exception_handler(Exception)(_on_crash)
+
+
+def _answer(status: int, code: str, message: str, fields: object = None) -> JSONResponse:
+    return JSONResponse({"error": code, "message": message, "fields": fields or {}}, status_code=status)
+
+
+async def _on_backend_error(_: Request, error: BackendError) -> JSONResponse:
+    return _answer(error.status, error.code, error.message, error.fields)
+
+
+async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    # The first part of a location says whether it was the body, the path or the query.
+    problems = [{**each, "loc": each["loc"][1:]} for each in error.errors()]
+    return await _on_backend_error(request, InvalidError.of(problems))
+
+
+async def _on_http_error(_: Request, error: HTTPException) -> JSONResponse:
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return _answer(error.status_code, code, error.detail)
+
+
+async def _on_crash(_request: Request, _error: Exception) -> JSONResponse:
+    # The server logs the traceback; what failed inside is not the client's to know.
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the backend failed; its log says why")

@@ -1,0 +1,169 @@
+"""The rules of changing: what may follow what, and what follows from it.
+
+- Done is final. What is done can be deleted, and completing it again changes nothing.
+- Cancelled can be reopened; work on it counts only then. A task's open subtasks are cancelled with it.
+- A task is done when its last open subtask is (or is taken away after others were done), and never before.
+- A completion is a fact, told by whoever did the work: it is taken whether or not the dependencies are done.
+- Nothing is deleted while something else depends on it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from backend.change import Change
+from backend.creation import check_dependencies, require_open
+from backend.errors import AlreadyDoneError, HasDependentsError, ItemCancelledError, OpenSubtasksError
+from backend.fields import Status
+from backend.requests import Blocked, Completion, NewMessage, Patch
+from backend.tables import Item
+from backend.views import AgentBlocked, AgentMessage, Completed, Deleted
+
+NAMED = 20
+"""How many ids a refusal names at most."""
+
+SUMMARY_LIMIT = 1_000_000
+LINES_LIMIT = 10_000
+"""What a task takes over from its subtasks at most: characters of summaries, insights, files."""
+
+
+def complete(change: Change, item: Item, completion: Completion, *, key: str | None = None) -> int:
+    """Completes a task or subtask, and the task whose last open subtask it was.
+
+    Returns:
+        The sequence number of its completion; where it was done before, of that one.
+
+    Raises:
+        ItemCancelledError: it has to be reopened first.
+        OpenSubtasksError: it is a task in which something is still to be done.
+    """
+    if item.status == Status.DONE:
+        return item.seq
+    if item.status == Status.CANCELLED:
+        raise ItemCancelledError(item.id)
+    if still_open := change.open_subtasks(item.id, NAMED):
+        raise OpenSubtasksError(item.id, still_open)
+    seq = _finish(change, item, completion, key=key)
+    _settle_parent(change, item)
+    return seq
+
+
+def update(change: Change, item: Item, patch: Patch, *, key: str | None = None) -> int:
+    """Changes a task or subtask; a patch that changes nothing is no event.
+
+    Returns:
+        The sequence number of the update or completion; where nothing changed, of the last event about it.
+
+    Raises:
+        AlreadyDoneError: it is finished.
+        ItemCancelledError: it is to be reopened under a task that is cancelled.
+        UnknownDependencyError, DependencyCycleError: as in creation.
+        OpenSubtasksError, ItemCancelledError: as in completing, where the new status is done.
+    """
+    wanted = patch.model_dump(exclude_none=True)
+    wanted = {name: value for name, value in wanted.items() if getattr(item, name) != value}
+    if wanted and item.status == Status.DONE:
+        raise AlreadyDoneError(item.id)
+    status = wanted.pop("status", None)
+    if status == Status.DONE:
+        _apply(change, item, wanted, None)
+        return complete(change, item, Completion(), key=key)
+    return _apply(change, item, wanted, status, key=key)
+
+
+def block(change: Change, blocked: Blocked, *, key: str | None = None) -> int:
+    """Records that an agent is blocked, and the subtask with it where it is open.
+
+    Raises:
+        UnknownSubtaskError: it names one that does not exist.
+    """
+    if blocked.subtask_id is not None:
+        subtask = change.subtask(blocked.subtask_id)
+        if subtask.is_open:
+            update(change, subtask, Patch(status=Status.BLOCKED))
+    return change.record("agent.blocked", AgentBlocked.model_validate(blocked), key=key)
+
+
+def message(change: Change, agent: str, new: NewMessage, *, key: str | None = None) -> int:
+    """Records a message to an agent: an event, and nothing else.
+
+    Raises:
+        UnknownSubtaskError: it is about one that does not exist.
+    """
+    if new.subtask_id is not None:
+        change.subtask(new.subtask_id)
+    payload = AgentMessage(agent=agent, sender=new.sender, message=new.message, subtask_id=new.subtask_id)
+    return change.record("agent.message", payload, key=key)
+
+
+def delete(change: Change, item: Item) -> None:
+    """Deletes a task with its subtasks, or a subtask.
+
+    Raises:
+        HasDependentsError: something that would stay depends on it.
+    """
+    items = [*change.subtasks(item), item]
+    ids = {each.id for each in items}
+    if dependents := sorted(change.dependents(ids) - ids):
+        raise HasDependentsError(item.id, dependents[:NAMED])
+    for each in items:
+        change.remove(each)
+        change.record(f"{each.kind}.deleted", Deleted.model_validate(each))
+    _settle_parent(change, item)
+
+
+def _apply(
+    change: Change, item: Item, wanted: dict[str, object], status: str | None, *, key: str | None = None
+) -> int:
+    if not wanted and status is None:
+        return item.seq
+    if status is not None:
+        _set_status(change, item, status)
+    if "dependencies" in wanted:
+        change.relink(item, wanted.pop("dependencies"))  # type: ignore[arg-type]  # from a checked Patch
+        check_dependencies(change, [item])
+    for name, value in wanted.items():
+        setattr(item, name, value)
+    seq = change.record_state(item, "updated", key=key)
+    if status == Status.CANCELLED:
+        _settle_parent(change, item)
+    return seq
+
+
+def _set_status(change: Change, item: Item, status: str) -> None:
+    if status == Status.CANCELLED:
+        for subtask in change.subtasks(item):
+            if subtask.is_open:
+                subtask.status = Status.CANCELLED
+                change.record_state(subtask, "updated")
+    elif item.task_id and not item.is_open:
+        require_open(change.task(item.task_id))
+    item.status = status
+
+
+def _settle_parent(change: Change, item: Item) -> None:
+    """A task is done when nothing in it is open any more and something in it was done."""
+    if item.task_id is None or change.open_subtasks(item.task_id, 1):
+        return
+    task = change.task(item.task_id)
+    done = [each for each in change.subtasks(task) if each.status == Status.DONE]
+    if done and task.is_open:
+        _finish(change, task, _aggregate(done))
+
+
+def _finish(change: Change, item: Item, completion: Completion, *, key: str | None = None) -> int:
+    for name, value in completion:
+        setattr(item, name, value)
+    item.status = Status.DONE
+    return change.record(f"{item.kind}.completed", Completed.model_validate(item), about=item, key=key)
+
+
+def _aggregate(done: Sequence[Item]) -> Completion:
+    summary = "\n".join(f"{each.title}: {each.completion_summary}".rstrip(": ") for each in done)
+    return Completion(
+        completion_summary=summary[:SUMMARY_LIMIT],
+        insights_found=_distinct(line for each in done for line in each.insights_found),
+        files_modified=_distinct(line for each in done for line in each.files_modified),
+    )
+
+
+def _distinct(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))[:LINES_LIMIT]

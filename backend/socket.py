@@ -1,0 +1,188 @@
+"""The WebSocket door: the history from any point on, then what happens; and events that clients publish."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from typing import Annotated, Any, Literal
+
+import orjson
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from backend.errors import BackendError, InvalidError
+from backend.hub import Subscription
+from backend.requests import Publication
+from backend.runtime import PRODUCT, Runtime
+
+log = structlog.get_logger(__name__)
+
+INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
+QUEUE_LIMIT = 32_000_000
+"""How many characters of live events may wait for one subscriber."""
+
+CLOSE_DEADLINE = 30.0
+"""Seconds for a subscriber that did not keep up to take the close frame."""
+
+Channel = Literal["tasks", "subtasks", "agents"]
+
+
+class Subscribe(BaseModel):
+    """A client's wish to hear events: those after `since` first, or where it is missing only live ones."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    channels: Annotated[list[Channel], Field(min_length=1)] = ["tasks", "subtasks", "agents"]
+    since: Annotated[int, Field(ge=0, le=2**62)] | None = None
+
+
+class Connection:
+    """One client's connection.
+
+    Two tasks: the reader answers what the client says, the pump sends it events. A client that subscribes
+    again is served from the point that it then names.
+
+    Args:
+        websocket: the accepted connection.
+        runtime: the backend.
+        queue_limit: how many characters of live events may wait.
+    """
+
+    def __init__(self, websocket: WebSocket, runtime: Runtime, *, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._websocket = websocket
+        self._runtime = runtime
+        self._hub = runtime.hub
+        self._queue_limit = queue_limit
+        self._over: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._pump: asyncio.Task[None] | None = None
+
+    async def serve(self) -> None:
+        """Serves the client until it goes, or no longer keeps up (it is told 1013, and may come back)."""
+        reader = asyncio.create_task(self._watch(self._read()))
+        try:
+            code = await self._over
+        finally:
+            await _stop(reader)
+            await _stop(self._pump)
+        if code is not None:
+            await self._close(code)
+
+    async def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        """Whatever ends one of the two tasks ends the connection."""
+        try:
+            await work
+        except WebSocketDisconnect:
+            self._end(None)
+        except Exception:
+            log.exception("backend.socket.failed")
+            self._end(INTERNAL_ERROR)
+        else:
+            self._end(None)
+
+    def _end(self, code: int | None) -> None:
+        if not self._over.done():
+            self._over.set_result(code)
+
+    async def _close(self, code: int) -> None:
+        # It has to take what was sent before it sees the close frame; one that never reads is left to the
+        # server's pings.
+        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            async with asyncio.timeout(CLOSE_DEADLINE):
+                await self._websocket.close(code)
+
+    async def _read(self) -> None:
+        await self._tell(
+            type="welcome",
+            server=PRODUCT,
+            instance=self._runtime.instance,
+            last_seq=self._hub.last_seq,
+            acks=True,
+        )
+        while (frame := await self._websocket.receive())["type"] != "websocket.disconnect":
+            await self._answer(frame.get("text") or frame.get("bytes") or "")
+
+    async def _answer(self, raw: str | bytes) -> None:
+        try:
+            message = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            await self._tell(type="error", error=f"not JSON: {error}")
+            return
+        match message:
+            case {"event_type": _}:
+                await self._publish(message)
+            case {"type": "subscribe"}:
+                await self._subscribe(message)
+            case {"type": "ping"}:
+                await self._tell(type="pong")
+            case _:
+                await self._tell(
+                    type="error", error="expected a subscribe, a ping or an event with event_type"
+                )
+
+    async def _subscribe(self, message: Mapping[str, Any]) -> None:
+        try:
+            wish = Subscribe.model_validate(message)
+        except ValidationError as error:
+            await self._tell(type="error", error=_explain(error).message)
+            return
+        await _stop(self._pump)
+        last_seq = self._hub.last_seq
+        since = last_seq if wish.since is None else wish.since
+        await self._tell(type="subscribed", channels=wish.channels, since=since, last_seq=last_seq)
+        subscription = Subscription(wish.channels, self._queue_limit, lambda: self._end(TRY_AGAIN_LATER))
+        self._pump = asyncio.create_task(self._watch(self._send_events(subscription, since)))
+
+    async def _send_events(self, subscription: Subscription, since: int) -> None:
+        try:
+            await self._replay(subscription, since)
+            self._hub.join(subscription)
+            while True:
+                for text in await subscription.take():
+                    await self._websocket.send_text(text)
+                await asyncio.sleep(0)
+        finally:
+            self._hub.leave(subscription)
+
+    async def _replay(self, subscription: Subscription, since: int) -> None:
+        """Sends what is stored until there is nothing published that was not sent.
+
+        It awaits nothing after it has found that, so nothing can come between it and joining.
+        """
+        while since < (upto := self._hub.last_seq):
+            page = await self._runtime.read(self._runtime.queries.history, since, upto)
+            for event in page:
+                if event.channel in subscription.channels:
+                    await self._websocket.send_text(event.text)
+            since = page[-1].seq if page else upto
+
+    async def _publish(self, message: Mapping[str, Any]) -> None:
+        key = message.get("id")
+        try:
+            publication = Publication.model_validate(message)
+            seq = await self._runtime.write(self._runtime.service.publish, publication)
+        except ValidationError as error:
+            await self._refuse(key, InvalidError.code, _explain(error).message)
+        except BackendError as error:
+            await self._refuse(key, error.code, error.message)
+        except Exception:
+            log.exception("backend.publish.failed", key=key)
+            await self._refuse(key, "unavailable", "the backend failed; its log says why")
+        else:
+            await self._tell(type="ack", id=key, seq=seq)
+
+    async def _refuse(self, key: object, code: str, error: str) -> None:
+        await self._tell(type="nack", id=key, code=code, error=error)
+
+    async def _tell(self, **message: object) -> None:
+        await self._websocket.send_text(orjson.dumps(message).decode())
+
+
+async def _stop(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _explain(error: ValidationError) -> InvalidError:
+    return InvalidError.of(error.errors(include_url=False, include_input=False))

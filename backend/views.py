@@ -1,0 +1,117 @@
+"""What clients are shown: the records that REST and MCP answer with, and the payloads of events."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.fields import Status
+
+
+class View(BaseModel):
+    """The base of what is shown: immutable, read from the table's rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+
+class TaskState(View):
+    """A task as `task.created` and `task.updated` tell it: always the whole of it."""
+
+    id: str
+    title: str
+    details: str
+    assignees: list[str]
+    dependencies: list[str]
+    status: Status
+    project: str | None
+    branch: str | None
+
+
+class SubtaskState(TaskState):
+    """A subtask as `subtask.created` and `subtask.updated` tell it."""
+
+    task_id: str
+
+
+class Record(View):
+    """What a record holds beyond its state.
+
+    `seq` is that of the last event about it; the times are ISO 8601 in UTC.
+    """
+
+    completion_summary: str
+    insights_found: list[str]
+    files_modified: list[str]
+    completed_by: str | None
+    created_at: str
+    updated_at: str
+    seq: int
+
+
+class TaskView(TaskState, Record):
+    """A task."""
+
+
+class SubtaskView(SubtaskState, Record):
+    """A subtask."""
+
+
+class TaskTree(TaskView):
+    """A task with its subtasks, in the order of their creation."""
+
+    subtasks: list[SubtaskView]
+
+
+class TaskPage(View):
+    """A page of tasks, oldest first; `next_offset` is null on the last page."""
+
+    tasks: list[TaskView]
+    next_offset: int | None
+
+
+class SubtaskPage(View):
+    """A page of a task's subtasks, oldest first; `next_offset` is null on the last page."""
+
+    subtasks: list[SubtaskView]
+    next_offset: int | None
+
+
+class Completed(View):
+    """The payload of `task.completed` and `subtask.completed`; a task's own `task_id` is null."""
+
+    id: str
+    task_id: str | None
+    title: str
+    assignees: list[str]
+    status: Status
+    completion_summary: str
+    insights_found: list[str]
+    files_modified: list[str]
+    completed_by: str | None
+
+
+class Deleted(View):
+    """The payload of `task.deleted` and `subtask.deleted`; a task's own `task_id` is null."""
+
+    id: str
+    task_id: str | None
+
+
+class AgentMessage(View):
+    """The payload of `agent.message`."""
+
+    agent: str
+    sender: str | None = Field(serialization_alias="from")
+    message: str
+    subtask_id: str | None
+
+
+class AgentBlocked(View):
+    """The payload of `agent.blocked`."""
+
+    agent: str
+    subtask_id: str | None
+    reason: str
+
+
+class Receipt(View):
+    """The event that something became: its place in the history."""
+
+    seq: int

@@ -1,0 +1,116 @@
+"""The work directory: ours alone, one backend in it at a time, with the token that clients show."""
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.errors import AlreadyRunningError, WorkDirError
+
+DEFAULT_WORK_DIR = Path("/tmp/agenthub_autonomous")  # noqa: S108 (one that is not ours is refused)
+TOKEN_FILE = "backend.token"  # noqa: S105 (a file's name)
+TOKEN_SIZE = 4_096
+
+
+class WorkDir:
+    """A directory that only we can read, held until `close`.
+
+    The default one has a predictable path where everybody may write, so one that somebody else made first, or
+    that others can look into, is refused.
+
+    Args:
+        path: is created with mode 0700 where it is missing.
+
+    Raises:
+        WorkDirError: it can't be trusted; the message says why.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._token_fd: int | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, exist_ok=True)
+            _require_private(path, path.lstat(), stat.S_ISDIR, "a directory")
+        except OSError as error:
+            raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
+
+    def hold(self) -> str:
+        """Takes the directory for this process and returns its token, which is made at the first start.
+
+        Raises:
+            AlreadyRunningError: another backend holds it.
+            WorkDirError: the token's file can't be trusted, or holds no token.
+        """
+        path = self.path / TOKEN_FILE
+        try:
+            self._token_fd = _open_token(path)
+            _require_private(path, os.fstat(self._token_fd), stat.S_ISREG, "a file")
+            fcntl.flock(self._token_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return _read_token(path, self._token_fd)
+        except BlockingIOError:
+            raise AlreadyRunningError(f"another backend is running in {self.path}") from None
+        except OSError as error:
+            raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
+
+    def close(self) -> None:
+        """Lets go of the directory."""
+        if self._token_fd is not None:
+            os.close(self._token_fd)
+            self._token_fd = None
+
+
+def read_token(work_dir: Path) -> str:
+    """Reads the token of a backend that runs, or has run, in a work directory.
+
+    Raises:
+        WorkDirError: there is none, or its file is not ours alone.
+    """
+    path = work_dir / TOKEN_FILE
+    try:
+        with os.fdopen(_open_existing(path, os.O_RDONLY), "rb") as file:
+            _require_private(path, os.fstat(file.fileno()), stat.S_ISREG, "a file")
+            return _checked(path, file.read(TOKEN_SIZE).decode("ascii", errors="replace").strip())
+    except OSError as error:
+        reason = error.strerror or error
+        raise WorkDirError(f"{path} can't be read ({reason}); does a backend run in {work_dir}?") from None
+
+
+def _open_token(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return _open_existing(path, os.O_RDWR)
+
+
+def _open_existing(path: str | Path, flags: int) -> int:
+    # Neither a link to elsewhere nor a pipe that blocks: what it is gets checked once it is open.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _read_token(path: Path, fd: int) -> str:
+    """Reads the token; an empty file is new, or was left by a process that died before it wrote."""
+    text = os.pread(fd, TOKEN_SIZE, 0).decode("ascii", errors="replace").strip()
+    if not text:
+        text = secrets.token_urlsafe(32)
+        os.pwrite(fd, f"{text}\n".encode(), 0)
+        os.fsync(fd)
+    return _checked(path, text)
+
+
+def _checked(path: Path, text: str) -> str:
+    if not text.isascii() or not text.isprintable() or not text or " " in text:
+        raise WorkDirError(f"{path} holds no token; delete it, and a new one is made at the next start")
+    return text
+
+
+def _require_private(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], kind: str) -> None:
+    if not is_kind(found.st_mode):
+        raise WorkDirError(f"{path} is not {kind}")
+    if found.st_uid != os.geteuid():
+        raise WorkDirError(f"{path} belongs to another user (uid {found.st_uid})")
+    if found.st_mode & 0o077:
+        mode = stat.S_IMODE(found.st_mode)
+        raise WorkDirError(f"{path} is open to others (mode {mode:04o}); close it with: chmod go= {path}")

@@ -1,0 +1,166 @@
+"""`python -m backend.workflow`: creates a task whose subtasks depend on each other, in one request."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Annotated, NoReturn
+from urllib.parse import urlsplit
+
+import typer
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from backend.errors import BackendError, InvalidError
+from backend.plan import Plan, PlanError, default_plan, read_plan
+from backend.requests import NewTask
+from backend.views import TaskTree
+from backend.workdir import DEFAULT_WORK_DIR, read_token
+
+FAILED = 1
+INVALID = 2
+TIMEOUT = 30.0
+"""Seconds that the backend has to answer."""
+
+
+class Refusal(BaseModel):
+    """What the backend says when it refuses."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    error: str
+    message: str
+
+
+class BackendUnavailableError(BackendError):
+    """No backend answered, or not as one does."""
+
+
+def main(
+    project: Annotated[str, typer.Argument(help="The project that the task belongs to.")],
+    branch: Annotated[str, typer.Argument(help="The branch that the agents work on.")],
+    description: Annotated[str, typer.Argument(help="What is to be done; its first line becomes the title.")],
+    *,
+    plan: Annotated[
+        Path | None, typer.Option(help="The steps, as YAML; else design, implement, test.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="Where the backend is.")] = "http://127.0.0.1:8000",
+    work_dir: Annotated[
+        Path, typer.Option(envvar="WORK_DIR", help="Holds the backend's token; or set BACKEND_TOKEN.")
+    ] = DEFAULT_WORK_DIR,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the steps and create nothing.")] = False,
+) -> None:
+    """Creates a workflow: a task, and a subtask for each step, with who does it and what it waits for.
+
+    Exit codes: 0 created; 1 the backend is not there or refuses; 2 the plan has mistakes, named with their
+    lines.
+    """
+    try:
+        steps = _plan(plan, description)
+        new = _request(project, branch, description, steps)
+    except PlanError as error:
+        _fail(*(f"{plan}: {problem}" for problem in error.problems), code=INVALID)
+    except BackendError as error:
+        _fail(error.message, code=INVALID)
+    if dry_run:
+        _show(new.title, steps)
+        return
+    try:
+        created = _create(url, _token(work_dir), new)
+    except BackendError as error:
+        _fail(error.message, code=FAILED)
+    _show(f"{created.title} ({created.id})", steps, [each.id for each in created.subtasks])
+    print(f"watch: {url}/api/tasks/{created.id} (events: {url.replace('http', 'ws', 1)}/ws)")  # noqa: T201
+
+
+def _plan(path: Path | None, description: str) -> Plan:
+    if not description.strip():
+        raise InvalidError("the description is empty")
+    if path is None:
+        return default_plan(description)
+    try:
+        return read_plan(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidError(f"{path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidError(f"{path} is not UTF-8 text") from None
+
+
+def _request(project: str, branch: str, description: str, plan: Plan) -> NewTask:
+    """The one request that creates it all, checked as the backend will check it."""
+    steps = [
+        {
+            "key": f"step-{place}",
+            "title": step.title,
+            "details": step.details,
+            "agent": step.agent,
+            "depends_on": [f"step-{other}" for other in others],
+        }
+        for place, (step, others) in enumerate(zip(plan.steps, plan.waits_for(), strict=True))
+    ]
+    title = plan.title or description.strip().splitlines()[0][:1_000]
+    body = {"title": title, "details": plan.details or description, "project": project, "branch": branch}
+    try:
+        return NewTask.model_validate(body | {"subtasks": steps})
+    except ValidationError as error:
+        raise InvalidError.of(error.errors(include_url=False, include_input=False)) from None
+
+
+def _token(work_dir: Path) -> str:
+    return os.environ.get("BACKEND_TOKEN") or read_token(work_dir)
+
+
+def _create(url: str, token: str, new: NewTask) -> TaskTree:
+    try:
+        status, answer = _post(url, token, new.model_dump_json(exclude_none=True))
+    except (OSError, HTTPException, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BackendUnavailableError(f"no backend answers at {url} ({reason}); is it running?") from None
+    if status == HTTPStatus.CREATED:
+        return TaskTree.model_validate_json(answer)
+    try:
+        refusal = Refusal.model_validate_json(answer)
+    except ValidationError:
+        raise BackendUnavailableError(f"what answers at {url} is no backend (status {status})") from None
+    raise BackendUnavailableError(f"the backend at {url} refuses: {refusal.message} [{refusal.error}]")
+
+
+def _post(url: str, token: str, body: str) -> tuple[int, bytes]:
+    """Posts it to this address and to no other: no proxy and no redirect gets to see the token."""
+    address = urlsplit(url)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise InvalidError(f"{url!r} is no URL of a backend, such as http://127.0.0.1:8000")
+    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    with closing(kind(address.hostname, address.port, timeout=TIMEOUT)) as connection:
+        connection.request("POST", f"{address.path.rstrip('/')}/api/tasks", body.encode(), headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def _show(title: str, plan: Plan, ids: Sequence[str] = ()) -> None:
+    table = Table(*["#", "step", "agent", "after", "id"][: 5 if ids else 4], title=_plain(title))
+    for place, (step, others) in enumerate(zip(plan.steps, plan.waits_for(), strict=True)):
+        cells = [str(place + 1), step.title, step.agent, ", ".join(str(other + 1) for other in others)]
+        table.add_row(*map(_plain, cells + list(ids[place : place + 1])))
+    Console().print(table)
+
+
+def _plain(text: str) -> Text:
+    """As it is, but without what a terminal would obey."""
+    return Text("".join(each if each.isprintable() else "�" for each in text))
+
+
+def _fail(*lines: str, code: int) -> NoReturn:
+    for line in lines:
+        print(line, file=sys.stderr)  # noqa: T201 (the command's own output)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,74 @@
+"""Supervision for pykka actors, after Erlang/OTP: restarts, mailboxes that survive, and dead letters.
+
+See `docs/supervision.md` for the concepts.
+"""
+
+from supervisors.actor import Actor
+from supervisors.commands import (
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    StopChild,
+    WhichChildren,
+)
+from supervisors.context import Context
+from supervisors.errors import (
+    Abandoned,
+    ActorDied,
+    AlreadyRunning,
+    AskTimeout,
+    NoSuchChild,
+    NotRunning,
+    RestartIntensityExceeded,
+    StartFailed,
+    StartTimeout,
+    SupervisionError,
+    WouldDeadlock,
+)
+from supervisors.handle import Handle
+from supervisors.mailbox import Mailbox
+from supervisors.reports import ChildCount, ChildInfo, ChildStatus, DeadLetter, ExitReport, Stage
+from supervisors.spec import AutoShutdown, Backoff, ChildSpec, Intensity, Restart, Strategy
+from supervisors.supervisor import Supervisor
+from supervisors.system import System
+from supervisors.timers import Timer
+
+__all__ = [
+    "Abandoned",
+    "Actor",
+    "ActorDied",
+    "AlreadyRunning",
+    "AskTimeout",
+    "AutoShutdown",
+    "Backoff",
+    "ChildCount",
+    "ChildInfo",
+    "ChildSpec",
+    "ChildStatus",
+    "Context",
+    "CountChildren",
+    "DeadLetter",
+    "DeleteChild",
+    "ExitReport",
+    "Handle",
+    "Intensity",
+    "Mailbox",
+    "NoSuchChild",
+    "NotRunning",
+    "Restart",
+    "RestartChild",
+    "RestartIntensityExceeded",
+    "Stage",
+    "StartChild",
+    "StartFailed",
+    "StartTimeout",
+    "StopChild",
+    "Strategy",
+    "SupervisionError",
+    "Supervisor",
+    "System",
+    "Timer",
+    "WhichChildren",
+    "WouldDeadlock",
+]

@@ -1,0 +1,110 @@
+"""Every place where this package leans on pykka's inside, and nothing else.
+
+Pykka 4.5 is pinned for these names; `tests/supervisors/test_pykka_seams.py` holds each of them.
+Pykka's own loop is not used: it stops the whole world on a `BaseException`, lets waiting messages
+vanish, and reports no exit. Its registry, refs, proxies and futures are.
+"""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pykka
+from pykka._envelope import Envelope
+from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
+
+if TYPE_CHECKING:
+    from supervisors.answer import Answer
+    from supervisors.mailbox import Mailbox
+
+__all__ = ["Asked", "Envelope", "PykkaActor", "answer", "ask_envelope", "fail", "is_withdrawn", "refuse"]
+
+Asked = Envelope[Any]
+"""A message together with whom to answer. Messages that are only told go without."""
+
+_PYKKA_MESSAGES = (_ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr)
+
+
+def answer(asked: Asked, value: object) -> None:
+    """Answer an ask; nothing if it was answered before."""
+    if asked.reply_to is not None:
+        try:
+            asked.reply_to.set(value)
+        except queue.Full:  # pykka's way to say that there is an answer already
+            return
+
+
+def fail(asked: Asked, error: BaseException) -> None:
+    """Answer an ask with an error; nothing if it was answered before."""
+    if asked.reply_to is not None:
+        try:
+            asked.reply_to.set_exception((type(error), error, error.__traceback__))
+        except queue.Full:
+            return
+
+
+def refuse(asked: Asked, error: Exception) -> None:
+    """Answer an ask that was not handled with an error; it is not handled any more."""
+    reply: Any = asked.reply_to
+    if reply is not None:
+        reply.withdrawn = True
+        fail(asked, error)
+
+
+def is_withdrawn(asked: Asked) -> bool:
+    """Whether the asker waits no more, so that the message need not be handled."""
+    reply: Any = asked.reply_to
+    return getattr(reply, "withdrawn", False)
+
+
+def ask_envelope(message: object, reply_to: Answer) -> Asked:
+    """Put a message together with where its answer goes."""
+    reply: Any = reply_to  # pykka types it as its own future, of which only the two setters are used
+    return Envelope(message, reply)
+
+
+class PykkaActor(pykka.ThreadingActor):
+    """A pykka actor whose mailbox and thread come from outside."""
+
+    use_daemon_thread = True
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        super().__init__()
+
+    @classmethod
+    def start(cls, *_args: object, **_kwargs: object) -> NoReturn:
+        """Refuse pykka's way of starting an actor: nobody would supervise it.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(f"{cls.__name__} is started by a supervisor: put it into a ChildSpec")
+
+    def _create_actor_inbox(self) -> Mailbox:  # type: ignore[override]  # static in pykka, called on self
+        return self._mailbox
+
+    def _start_actor_loop(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} is run by its supervisor")
+
+    def _stop(self) -> None:
+        """What pykka does when its stop message is handled: here, stop in an orderly way."""
+        self.stop()
+
+    def _enter(self) -> None:
+        pykka.ActorRegistry.register(self.actor_ref)
+
+    def _leave(self) -> None:
+        self.actor_stopped.set()
+        pykka.ActorRegistry.unregister(self.actor_ref)
+
+    def on_ask(self, message: Any) -> Any:  # noqa: ANN401  # messages are the actor's own
+        """Handle a message whose sender waits for the answer; by default the same as a told one."""
+        return self.on_receive(message)
+
+    def _on_envelope(self, asked: Asked) -> Any:  # noqa: ANN401  # answers are the actor's own
+        """Handle what came in an envelope: an ask, or something from pykka's refs and proxies."""
+        if isinstance(asked.message, _PYKKA_MESSAGES):
+            return self._handle_receive(asked.message)
+        return self.on_receive(asked.message) if asked.reply_to is None else self.on_ask(asked.message)

@@ -1,0 +1,131 @@
+"""The base class of all actors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from supervisors._pykka import Asked, Envelope, PykkaActor, is_withdrawn
+from supervisors.mailbox import Suspect
+from supervisors.reader import Reader, Stop
+
+if TYPE_CHECKING:
+    from supervisors.context import Context
+    from supervisors.handle import Handle
+    from supervisors.timers import Timer
+
+__all__ = ["Actor"]
+
+
+class Actor(PykkaActor):
+    """An actor that a supervisor starts, watches and restarts.
+
+    All its code runs in one thread: `__init__` (fail fast there), `on_start`, the handlers and
+    `on_exit`. An exception anywhere ends this incarnation; only an `Exception` in the handler of an
+    *ask* goes to the asker instead, and the actor lives on.
+
+    Attributes:
+        batch_size: Up to so many messages make one batch, which `on_batch` closes.
+        supervises: Whether it is a supervisor.
+        context: Who it is and where it lives.
+    """
+
+    batch_size: ClassVar[int] = 1
+    supervises: ClassVar[bool] = False
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context.life.reader.mailbox)
+        self.context = context
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for hook in ("on_stop", "on_failure"):
+            if hook in vars(cls):
+                raise TypeError(f"{cls.__name__}.{hook} would never be called: use on_exit")
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} {self.context.name}#{self.context.incarnation}"
+
+    @property
+    def handle(self) -> Handle:
+        """Its own address."""
+        return self.context.handle
+
+    def on_start(self) -> None:
+        """Get ready. The start is over when this returns; until then, the supervisor waits."""
+
+    def on_receive(self, message: Any) -> Any:  # noqa: ANN401  # messages are the actor's own
+        """Handle one message; what it returns is the answer, if there was an ask."""
+        return super().on_receive(message)
+
+    def on_batch(self) -> None:
+        """Make what was handled last: called after `batch_size` messages, or when none is waiting.
+
+        Only when this has returned do the messages of the batch count as handled, and are the asks
+        among them answered. If the actor dies before that, all of them are handed over again.
+        """
+
+    def on_exit(self, reason: BaseException | None) -> None:
+        """Close what the actor owns. Called exactly once, however the incarnation ends.
+
+        Args:
+            reason: None after an orderly stop, else what it dies of; `Abandoned` if others have
+                given it up meanwhile, so that a successor may already be running.
+        """
+
+    def stop(self, reason: BaseException | None = None) -> None:
+        """End this incarnation after the present message: in an orderly way, or of `reason`."""
+        self.context.life.reader.send(Stop(reason=reason))
+
+    def tell_later(self, seconds: float, message: object) -> Timer:
+        """Tell itself something, `seconds` from now; cancelled if the incarnation ends before."""
+        context = self.context
+        timer = context.system.timers.after(
+            seconds, lambda: context.handle.tell(message), context.life.timers
+        )
+        if context.life.ending:  # abandoned; looked at last, as its timers may just have been cancelled
+            timer.cancel()
+        return timer
+
+    def _work(self, reader: Reader) -> None:
+        """Handle messages until a stop is asked for."""
+        size = max(1, self.batch_size)
+        # Most actors do nothing at the end of a batch, and then it needs no call.
+        commits = type(self).on_batch is not Actor.on_batch
+        while reader.next(size):
+            self._handle(reader)
+            while reader.more(size):
+                self._handle(reader)
+            if commits:
+                self._commit(reader)
+
+    def _handle(self, reader: Reader) -> None:
+        """Handle the messages of the batch that are not handled yet, until there is a signal."""
+        batch = reader.batch
+        for position in range(reader.handled, len(batch)):
+            if reader.signal is not None:
+                break
+            item = batch[position]
+            if type(item) is Suspect:
+                item = item.item
+            if type(item) is Envelope:
+                self._handle_asked(item, reader)
+            else:
+                self.on_receive(item)
+            reader.handled += 1
+
+    def _handle_asked(self, asked: Asked, reader: Reader) -> None:
+        if asked.reply_to is None:
+            self._on_envelope(asked)
+            return
+        if is_withdrawn(asked):
+            return
+        try:
+            reader.answer_later(asked, self._on_envelope(asked), None)
+        except Exception as error:  # noqa: BLE001  # the asker gets it, whatever it is
+            reader.answer_later(asked, None, error)
+
+    def _commit(self, reader: Reader) -> None:
+        reader.check()
+        if reader.handled:
+            reader.committing = True
+            self.on_batch()

@@ -1,0 +1,129 @@
+"""Everything that supervision raises, under one root."""
+# ruff: noqa: N818  # the names are the field's words for what happened (a timeout, an abandoned child)
+
+from __future__ import annotations
+
+from pykka import ActorDeadError
+
+__all__ = [
+    "Abandoned",
+    "ActorDied",
+    "AlreadyRunning",
+    "AskTimeout",
+    "NoSuchChild",
+    "NotRunning",
+    "RestartIntensityExceeded",
+    "StartFailed",
+    "StartTimeout",
+    "SupervisionError",
+    "WouldDeadlock",
+]
+
+
+class SupervisionError(Exception):
+    """The root of all errors of this package."""
+
+
+class NamedError(SupervisionError):
+    """An error about one actor.
+
+    Attributes:
+        name: The actor's name.
+    """
+
+    text = "{name}"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.text.format(**vars(self))
+
+
+class TimedError(NamedError):
+    """A limit of time was passed.
+
+    Attributes:
+        name: The actor's name.
+        seconds: The limit.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(name)
+        self.args = (name, seconds)
+        self.seconds = seconds
+
+
+class AskTimeout(TimedError, TimeoutError):
+    """No answer came in time. If the message was still waiting, it will not be handled any more."""
+
+    text = "{name} gave no answer within {seconds} s"
+
+
+class NotRunning(NamedError, ActorDeadError):
+    """The actor is stopped for good (as far as anyone knows now), so nobody will answer."""
+
+    text = "{name} is not running"
+
+
+class ActorDied(NamedError):
+    """The actor died of something harsher than an `Exception` (the cause) while it handled the ask."""
+
+    text = "{name} died while it handled the message"
+
+
+class AlreadyRunning(NamedError):
+    """The name is taken: by a child of this supervisor, or by a living actor elsewhere in the system."""
+
+    text = "{name} is already running"
+
+
+class NoSuchChild(NamedError):
+    """The supervisor has no child of this name."""
+
+    text = "no child is named {name}"
+
+
+class WouldDeadlock(NamedError):
+    """An actor asked itself or a supervisor above it, which may be waiting for that very actor."""
+
+    text = "an actor must not wait for itself or for a supervisor above it: {name}"
+
+
+class StartFailed(NamedError):
+    """The actor could not be started; the cause says why."""
+
+    text = "{name} could not be started"
+
+
+class StartTimeout(TimedError):
+    """The actor's start took too long."""
+
+    text = "{name} was not ready within {seconds} s"
+
+
+class Abandoned(NamedError):
+    """The actor did not end in its time, and is left behind: it reads no message any more."""
+
+    text = "{name} did not end in its time and was abandoned"
+
+
+class RestartIntensityExceeded(NamedError):
+    """More restarts were needed than the supervisor is allowed.
+
+    Attributes:
+        name: The supervisor's name.
+        child: The child whose restart would have been one too many.
+        restarts: How many restarts are allowed within the period.
+        period: The period in seconds.
+    """
+
+    text = "{name}: restarting {child} would be more than {restarts} restarts within {period} s"
+
+    def __init__(self, name: str, *, child: str, restarts: int, period: float) -> None:
+        super().__init__(name)
+        self.args = (name, child, restarts, period)
+        self.child = child
+        self.restarts = restarts
+        self.period = period

@@ -1,0 +1,89 @@
+"""How everybody addresses an actor: by name, before it exists and across its incarnations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from supervisors._pykka import ask_envelope
+from supervisors.answer import Answer
+from supervisors.errors import WouldDeadlock
+from supervisors.life import Life
+
+if TYPE_CHECKING:
+    from supervisors.mailbox import Mailbox
+
+__all__ = ["Handle"]
+
+
+class Handle:
+    """The address of a name. Cheap, safe to share between threads, and never stale."""
+
+    __slots__ = ("_append", "_mailbox")
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._append = mailbox.items.append
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """Whom it addresses."""
+        return self._mailbox.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether an incarnation has started and not ended. True now may be false a moment later."""
+        return self._mailbox.alive
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait, without those that are being handled."""
+        return len(self._mailbox.items)
+
+    def tell(self, message: object) -> None:
+        """Send a message. Never blocks, never raises; if nobody lives, it waits for the next one."""
+        self._append(message)
+        if self._mailbox.idle:
+            self._mailbox.ring()
+
+    def ask(self, message: object, *, timeout: float) -> Any:  # noqa: ANN401  # answers are the actor's own
+        """Send a message and wait for its answer.
+
+        Args:
+            message: What to ask.
+            timeout: Seconds to wait for the answer.
+
+        Raises:
+            AskTimeout: No answer in time. If the message was still waiting, it is never handled.
+            NotRunning: The actor is stopped for good.
+            ActorDied: The actor died while it handled the message, of something harsher than an
+                `Exception`.
+            WouldDeadlock: Asked from within an actor, which would wait for itself or for a
+                supervisor above it.
+            Exception: The one that the handler raised.
+        """
+        asker = Life.of_this_thread()
+        if asker is not None and asker.is_at_or_below(self._mailbox):
+            raise WouldDeadlock(self.name)
+        reply = Answer()
+        self._mailbox.put_ask(ask_envelope(message, reply))
+        return reply.get(self.name, timeout)
+
+    def wait_for_room(self, limit: int, timeout: float) -> bool:
+        """Block until fewer than `limit` messages wait: so a reader thread keeps pace with an actor.
+
+        Args:
+            limit: 1 or more.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether there is room.
+
+        Raises:
+            ValueError: The limit is below 1, so there would never be room.
+        """
+        if limit < 1:
+            raise ValueError("limit: must be 1 or more")
+        return self._mailbox.wait_for_room(limit, timeout)

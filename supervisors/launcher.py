@@ -1,0 +1,116 @@
+"""Starting and stopping children, one at a time, each within its limit of time."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from supervisors import restarts
+from supervisors.children import ChildExited
+from supervisors.errors import Abandoned, AlreadyRunning, StartTimeout
+from supervisors.reader import Stop
+from supervisors.reports import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from supervisors.children import Child
+    from supervisors.context import Context
+    from supervisors.life import Life
+
+__all__ = ["Launcher"]
+
+_OWN_SHARE = 0.1
+"""Part of the time to stop that a supervisor keeps for itself, so that it is not abandoned too."""
+
+
+class Launcher:
+    """The hands of a supervisor. It waits in the supervisor's thread, and hears of its signals.
+
+    Args:
+        context: The supervisor's.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._reader = context.life.reader
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the supervisor itself is to end."""
+        return self._reader.signal is not None
+
+    def launch(self, child: Child) -> BaseException | None:
+        """Start a child, and wait until its start is over or the supervisor itself is to end.
+
+        Returns:
+            Why it could not be started; None if it was (or if that was interrupted).
+        """
+        child.cancel_restart()
+        child.retired = False
+        spec = child.spec
+        try:
+            life = self._context.system.spawn(spec, self._context.life, self._on_change)
+        except AlreadyRunning as error:
+            return error
+        child.life = life
+        deadline = time.monotonic() + spec.start_timeout
+        settled = self._reader.wait_until(
+            lambda: life.started or life.ended or self.interrupted, lambda: deadline
+        )
+        if not settled:
+            life.abandon(StartTimeout(spec.name, spec.start_timeout))
+        if life.report is not None and not life.report.started:
+            child.life = None
+            child.last_reason = brief(life.report.reason)
+            return life.report.reason
+        child.is_supervisor = life.is_supervisor
+        return None
+
+    def halt(self, child: Child, allowance: float | None = None) -> None:
+        """Stop a child, and forget a restart that is due.
+
+        Args:
+            child: May be stopped already.
+            allowance: Seconds that it gets; None for what its spec says.
+        """
+        child.cancel_restart()
+        life, child.life = child.life, None
+        if life is None:
+            return
+        seconds = child.spec.shutdown if allowance is None else allowance
+        deadline = None if seconds is None else time.monotonic() + seconds
+        life.stop(deadline)
+        if self._reader.wait_until(lambda: life.ended, lambda: self._sooner(deadline)):
+            life.join(self._sooner(deadline))
+        else:
+            life.abandon(Abandoned(child.name))
+
+    def stop_all(self, children: Sequence[Child]) -> None:
+        """Stop all children for good, in reverse order, within the supervisor's own time."""
+        deadline = self._own_deadline()
+        order = list(reversed(children))
+        for position, child in enumerate(order):
+            later = [other.spec.shutdown for other in order[position + 1 :] if other.life is not None]
+            remaining = None if deadline is None else deadline - time.monotonic()
+            self.halt(child, restarts.allowance(child.spec.shutdown, later, remaining))
+            self._context.system.retire(child.name)
+
+    def _on_change(self, life: Life) -> None:
+        if life.ended:
+            self._context.handle.tell(ChildExited(life))
+        self._reader.ring()
+
+    def _own_deadline(self) -> float | None:
+        """By when all children are to be stopped, if the supervisor was told to hurry."""
+        signal = self._reader.signal
+        if not isinstance(signal, Stop) or signal.deadline is None:
+            return None
+        return signal.deadline - _OWN_SHARE * max(0.0, signal.deadline - time.monotonic())
+
+    def _sooner(self, deadline: float | None) -> float | None:
+        """The child's deadline, or the supervisor's own if that has come to be sooner."""
+        own = self._own_deadline()
+        sooner = min(math.inf if deadline is None else deadline, math.inf if own is None else own)
+        return None if sooner == math.inf else sooner

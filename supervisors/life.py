@@ -1,0 +1,214 @@
+"""One incarnation of an actor, from the start of its thread to its one exit report."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, ClassVar
+
+import structlog
+
+from supervisors._pykka import fail
+from supervisors.context import Context
+from supervisors.errors import Abandoned, ActorDied
+from supervisors.reader import Leftovers, Reader, Stop
+from supervisors.reports import DeadLetter, ExitReport, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisors.actor import Actor
+    from supervisors.mailbox import Mailbox
+    from supervisors.spec import ChildSpec
+    from supervisors.system import System
+    from supervisors.timers import Timer
+
+__all__ = ["Life"]
+
+log = structlog.stdlib.get_logger("supervisors.life")
+
+
+class Life:
+    """One incarnation: its thread, its reader, its timers and its end.
+
+    Attributes:
+        spec: What it was started from.
+        number: 1 for the first incarnation of the name.
+        parent: The incarnation of the supervisor that started it; None for the root.
+        reader: How it takes messages.
+        timers: Its pending timers.
+        actor: The actor, once it is made and until it ended.
+        started: Whether `on_start` has returned.
+        ending: Whether its end is being reported, or has been.
+        report: How it ended; None as long as it has not.
+        thread: Where it runs.
+    """
+
+    _here: ClassVar[threading.local] = threading.local()
+
+    def __init__(
+        self,
+        system: System,
+        spec: ChildSpec,
+        mailbox: Mailbox,
+        parent: Life | None,
+        on_change: Callable[[Life], None],
+    ) -> None:
+        mailbox.incarnations += 1
+        self.spec = spec
+        self.number = mailbox.incarnations
+        self.parent = parent
+        self.reader = Reader(mailbox, self.number)
+        self.timers: set[Timer] = set()
+        self.actor: Actor | None = None
+        self.started = False
+        self.ending = False
+        self.report: ExitReport | None = None
+        self.thread = threading.Thread(target=self._run, name=f"actor:{spec.name}#{self.number}", daemon=True)
+        self._system = system
+        self._mailbox = mailbox
+        self._on_change = on_change
+        self._stage = Stage.INIT
+        self._began = time.monotonic()
+        self._ending = threading.Lock()
+        self._finished = threading.Event()
+        self.context = Context(spec.name, self.number, system, system.handle(spec.name), self)
+
+    @classmethod
+    def of_this_thread(cls) -> Life | None:
+        """The incarnation whose thread this is, if it is one's."""
+        return getattr(cls._here, "life", None)
+
+    @property
+    def name(self) -> str:
+        """The actor's name."""
+        return self.spec.name
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or was given up."""
+        return self.report is not None
+
+    def is_in(self, system: System) -> bool:
+        """Whether it belongs to this system."""
+        return self._system is system
+
+    def is_at_or_below(self, mailbox: Mailbox) -> bool:
+        """Whether the mailbox belongs to this incarnation's name or to a supervisor above it."""
+        life: Life | None = self
+        while life is not None:
+            if life._mailbox is mailbox:  # noqa: SLF001  # of the same class
+                return True
+            life = life.parent
+        return False
+
+    @property
+    def is_supervisor(self) -> bool:
+        """Whether the actor is a supervisor."""
+        return self.actor is not None and self.actor.supervises
+
+    def join(self, deadline: float | None) -> None:
+        """Wait until the thread is gone too, a moment after the end; never for an abandoned one."""
+        if self.thread.ident is not None and self.report is not None and not self.report.abandoned:
+            self.thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def begin(self) -> None:
+        """Start the thread; if there can be none, the incarnation has ended."""
+        try:
+            self.thread.start()
+        except RuntimeError as error:  # the operating system gives no more threads
+            self._end(error)
+
+    def stop(self, deadline: float | None) -> None:
+        """Ask for an orderly end, by `deadline` on the monotonic clock."""
+        self.reader.send(Stop(deadline))
+
+    def abandon(self, reason: BaseException) -> None:
+        """Give it up: it counts as ended now, and its thread, when it comes back, finds itself fenced."""
+        self.reader.send(Stop(time.monotonic()))
+        self._release(self.reader.fence(), reason)
+        self._finish(reason, abandoned=True)
+        self._finished.wait()  # its own thread may have been a moment faster, and be about to report
+
+    def _run(self) -> None:
+        self._here.life = self
+        try:
+            self._live()
+        except BaseException as error:  # noqa: BLE001  # the boundary: whatever an actor dies of is reported
+            self._end(error)
+        else:
+            self._end(None)
+        self.actor = None
+
+    def _live(self) -> None:
+        self.actor = actor = self.spec.start(self.context)
+        with self._ending:
+            self._check()
+            actor._enter()  # noqa: SLF001  # the seam to pykka
+        self._stage = Stage.START
+        actor.on_start()
+        with self._ending:
+            self._check()
+            self.started = self._mailbox.alive = True
+        self._stage = Stage.RECEIVE
+        self._on_change(self)
+        actor._work(self.reader)  # noqa: SLF001  # the base class's part
+
+    def _check(self) -> None:
+        """Go no further if others have given this incarnation up meanwhile."""
+        if self.ending:
+            raise Abandoned(self.name)
+
+    def _end(self, reason: BaseException | None) -> None:
+        if self.reader.committing:
+            self._stage = Stage.BATCH
+        self._release(self.reader.fence(), reason)
+        if self.actor is not None:
+            try:
+                self.actor.on_exit(reason)
+            except BaseException as error:  # noqa: BLE001  # the same boundary
+                reason = self._exit_failed(error, reason)
+        self._finish(reason, abandoned=False)
+
+    def _exit_failed(self, error: BaseException, reason: BaseException | None) -> BaseException:
+        if reason is None:
+            self._stage = Stage.EXIT
+            return error
+        log.error("exit_hook_failed", actor=self.name, incarnation=self.number, exc_info=error)
+        return reason
+
+    def _release(self, leftovers: Leftovers, reason: BaseException | None) -> None:
+        """Answer the asks that this incarnation died of, and send its dead letters."""
+        if reason is None:
+            return
+        for asked in leftovers.asks:
+            fail(asked, self._as_answer(reason))
+        for dead in leftovers.dead:
+            text = "".join(traceback.format_exception(reason))
+            letter = DeadLetter(self.name, dead.message, reason, text, len(dead.killed), dead.killed)
+            self._system.dead_letter(letter)
+
+    def _as_answer(self, reason: BaseException) -> Exception:
+        if isinstance(reason, Exception):
+            return reason
+        died = ActorDied(self.name)  # a SystemExit must not end the asker's thread too
+        died.__cause__ = reason
+        return died
+
+    def _finish(self, reason: BaseException | None, *, abandoned: bool) -> None:
+        """End it once and for all; the first one to come here decides how."""
+        with self._ending:
+            if self.ending:
+                return
+            self.ending = True
+            self._mailbox.alive = False
+        lifetime = time.monotonic() - self._began
+        report = ExitReport(self.name, self.number, reason, self._stage, self.started, abandoned, lifetime)
+        self._system.timers.cancel_group(self.timers)
+        if self.actor is not None:
+            self.actor._leave()  # noqa: SLF001  # the seam to pykka
+        self._system.ended(self, report)
+        self.report = report  # last of all: from now on the name may be taken again
+        self._finished.set()
+        self._on_change(self)

@@ -1,0 +1,85 @@
+"""The rules of restarting as plain functions and data: no threads, no clock, no chance of their own."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from supervisors.spec import Backoff, Intensity, Restart, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["RestartWindow", "affected", "allowance", "delay", "is_restarted"]
+
+
+def is_restarted(restart: Restart, *, normal: bool) -> bool:
+    """Whether a child that ended by itself is started again."""
+    if restart is Restart.TRANSIENT:
+        return not normal
+    return restart is Restart.PERMANENT
+
+
+def affected(strategy: Strategy, names: Sequence[str], name: str) -> list[str]:
+    """Who is restarted when `name` died, itself included, in the order of starting."""
+    if strategy is Strategy.ONE_FOR_ONE:
+        return [name]
+    if strategy is Strategy.REST_FOR_ONE:
+        return list(names[names.index(name) :])
+    return list(names)
+
+
+def delay(backoff: Backoff, attempt: int, jitter: float) -> float:
+    """Seconds to wait before a restart.
+
+    Args:
+        backoff: The policy.
+        attempt: 0 for the first restart in a row.
+        jitter: A random number between 0 and 1.
+    """
+    try:
+        limit = backoff.initial * backoff.factor**attempt
+    except OverflowError:
+        limit = backoff.maximum
+    return jitter * min(backoff.maximum, limit)
+
+
+def allowance(shutdown: float | None, later: Sequence[float | None], remaining: float | None) -> float | None:
+    """How long a child may take to stop when it and others after it share one deadline.
+
+    If there is time for all, each gets what its spec says; else the time is shared in proportion,
+    so that one child that hangs does not eat up the time of those that would stop at once.
+
+    Args:
+        shutdown: What the child's spec says, in seconds; None means as long as it takes.
+        later: The same of those that are stopped after it.
+        remaining: Seconds until the deadline; None if there is none.
+
+    Returns:
+        Seconds, or None for as long as it takes.
+    """
+    if remaining is None:
+        return shutdown
+    remaining = max(0.0, remaining)
+    wanted = remaining if shutdown is None else shutdown
+    total = wanted + sum(remaining if other is None else other for other in later)
+    return wanted if total <= remaining else remaining * wanted / total
+
+
+class RestartWindow:
+    """Counts restarts within a sliding window of time.
+
+    Args:
+        intensity: How many are allowed in how many seconds.
+    """
+
+    def __init__(self, intensity: Intensity) -> None:
+        self._intensity = intensity
+        self._times: deque[float] = deque()
+
+    def admit(self, now: float) -> bool:
+        """Count one restart at `now` (seconds on a monotonic clock); False if it is one too many."""
+        self._times.append(now)
+        while self._times[0] < now - self._intensity.period:
+            self._times.popleft()
+        return len(self._times) <= self._intensity.restarts

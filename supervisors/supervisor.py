@@ -1,0 +1,265 @@
+"""The supervisor: an actor that carries out the restart policy for its children."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from supervisors import restarts
+from supervisors.actor import Actor
+from supervisors.children import Child, ChildExited, RestartDue
+from supervisors.commands import (
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    StopChild,
+    WhichChildren,
+)
+from supervisors.errors import (
+    AlreadyRunning,
+    NoSuchChild,
+    RestartIntensityExceeded,
+    StartFailed,
+    SupervisionError,
+)
+from supervisors.launcher import Launcher
+from supervisors.reports import ChildCount, brief
+from supervisors.spec import AutoShutdown, ChildSpec, Intensity, Restart, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from supervisors.context import Context
+    from supervisors.life import Life
+
+__all__ = ["Supervisor"]
+
+log = structlog.stdlib.get_logger("supervisors.supervisor")
+
+
+class Supervisor(Actor):
+    """Starts its children in order, restarts them by its policy, and stops them in reverse.
+
+    It is an actor itself, so supervisors nest. It waits for a child that starts or stops (within the
+    child's `start_timeout` and `shutdown`), but never for a restart delay.
+
+    Args:
+        context: See `Actor`.
+        children: Those it starts with.
+        strategy: Who is restarted together.
+        intensity: How many restarts are too many: it then stops all children and dies of
+            `RestartIntensityExceeded`, and its own supervisor decides.
+        auto_shutdown: When the end of significant children ends it too, in an orderly way.
+
+    Raises:
+        ValueError: A name is there twice, or a child is significant without auto_shutdown.
+    """
+
+    supervises = True
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        children: Sequence[ChildSpec] = (),
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        intensity: Intensity | None = None,
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+    ) -> None:
+        super().__init__(context)
+        self._strategy = Strategy(strategy)
+        self._intensity = intensity or Intensity()
+        self._auto_shutdown = AutoShutdown(auto_shutdown)
+        self._window = restarts.RestartWindow(self._intensity)
+        self._launcher = Launcher(context)
+        self._children: dict[str, Child] = {}
+        for spec in children:
+            if spec.name in self._children:
+                raise ValueError(f"children: the name {spec.name} is there twice")
+            self._add(spec)
+
+    def on_start(self) -> None:
+        """Start the children in order; if one fails, those already started are stopped in `on_exit`."""
+        for child in self._children.values():
+            failure = self._launcher.launch(child)
+            if failure is not None:
+                raise StartFailed(child.name) from failure
+            if self._launcher.interrupted:
+                return
+
+    def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002  # they stop in any case
+        """Stop the children in reverse order."""
+        self._launcher.stop_all(list(self._children.values()))
+
+    def on_receive(self, message: Any) -> None:  # noqa: ANN401  # what it does not know, it says so
+        """Carry out a command or a notice; a command that is refused is logged."""
+        try:
+            self.on_ask(message)
+        except (SupervisionError, ValueError) as error:
+            log.warning(
+                "command_refused", supervisor=self.context.name, command=brief(message), error=str(error)
+            )
+
+    def on_ask(self, message: Any) -> Any:  # noqa: ANN401, PLR0911  # a table of what it can be told
+        """Carry out a command, or answer a question.
+
+        Raises:
+            SupervisionError: The command cannot be carried out.
+        """
+        match message:
+            case ChildExited(life):
+                return self._child_exited(life)
+            case RestartDue(child, ticket):
+                return self._restart_due(child, ticket)
+            case StartChild(spec):
+                return self._start_child(spec)
+            case StopChild(name):
+                return self._stop_child(self._child(name))
+            case DeleteChild(name):
+                return self._delete_child(self._child(name))
+            case RestartChild(name):
+                return self._restart_child(self._child(name))
+            case WhichChildren():
+                return [child.info(self.context.system) for child in self._children.values()]
+            case CountChildren():
+                return self._count()
+            case _:
+                raise SupervisionError(f"a supervisor does not understand {brief(message)}")
+
+    # What it is told.
+
+    def _start_child(self, spec: ChildSpec) -> None:
+        known = self._children.get(spec.name)
+        if known is not None and (known.life is not None or known.pending):
+            raise AlreadyRunning(spec.name)
+        child = self._add(spec)
+        failure = self._launcher.launch(child)
+        if failure is not None:
+            self._forget(child)
+            raise StartFailed(spec.name) from failure
+
+    def _stop_child(self, child: Child) -> None:
+        self._launcher.halt(child)
+        child.retired = True
+        self._retire(child)
+
+    def _delete_child(self, child: Child) -> None:
+        self._launcher.halt(child)
+        self._forget(child)
+
+    def _restart_child(self, child: Child) -> None:
+        self._launcher.halt(child)
+        failure = self._launcher.launch(child)
+        if failure is not None:
+            self._restart(child)
+            raise StartFailed(child.name) from failure
+
+    def _count(self) -> ChildCount:
+        living = [child for child in self._children.values() if child.life is not None]
+        supervisors = sum(child.is_supervisor for child in living)
+        return ChildCount(len(self._children), len(living), supervisors, len(living) - supervisors)
+
+    # What happens to its children.
+
+    def _child_exited(self, life: Life) -> None:
+        child = self._children.get(life.name)
+        if child is None or child.life is not life or life.report is None:
+            return  # stopped by ourselves, or a child of an earlier incarnation of ours
+        child.life = None
+        report = life.report
+        if report.reason is not None:
+            child.last_reason = brief(report.reason)
+        if report.lifetime >= self._intensity.period:
+            child.attempts = 0
+        if restarts.is_restarted(child.spec.restart, normal=report.normal):
+            self._restart(child)
+        else:
+            self._retire(child)
+            self._consider_shutdown(child)
+
+    def _restart(self, child: Child) -> None:
+        """Have the child and those that go with it started again, after the delay of its backoff."""
+        if not self._window.admit(time.monotonic()):
+            self._give_up(child)
+            return
+        for member in reversed(self._group(child)):
+            self._launcher.halt(member)
+            if member.spec.restart is Restart.TEMPORARY:
+                self._forget(member)
+            else:
+                member.pending = True
+        jitter = random.random()  # noqa: S311  # spreads load, keeps no secret
+        seconds = restarts.delay(child.spec.backoff, child.attempts, jitter)
+        child.attempts += 1
+        child.timer = self.tell_later(seconds, RestartDue(child, child.ticket))
+        log.info("child_restarting", supervisor=self.context.name, child=child.name, seconds=seconds)
+
+    def _restart_due(self, child: Child, ticket: int) -> None:
+        if self._children.get(child.name) is not child or child.ticket != ticket:
+            return  # overtaken by something else
+        for member in self._group(child):
+            if not member.pending:
+                continue
+            failure = self._launcher.launch(member)
+            if self._launcher.interrupted:
+                return
+            if failure is not None:
+                self._restart(member)
+                return
+            member.restarts += 1
+            log.info("child_restarted", supervisor=self.context.name, child=member.name)
+
+    def _group(self, child: Child) -> list[Child]:
+        """Who is restarted with the child, itself included; those stopped on purpose stay so."""
+        names = restarts.affected(self._strategy, list(self._children), child.name)
+        members = [self._children[name] for name in names]
+        return [member for member in members if not member.retired or member is child]
+
+    def _give_up(self, child: Child) -> None:
+        allowed = self._intensity
+        log.warning("child_gave_up", supervisor=self.context.name, child=child.name, reason=child.last_reason)
+        self.stop(
+            RestartIntensityExceeded(
+                self.context.name, child=child.name, restarts=allowed.restarts, period=allowed.period
+            )
+        )
+
+    def _consider_shutdown(self, child: Child) -> None:
+        if not child.spec.significant:
+            return
+        others = any(
+            other.life or other.pending for other in self._children.values() if other.spec.significant
+        )
+        if self._auto_shutdown is AutoShutdown.ANY_SIGNIFICANT or not others:
+            self.stop()
+
+    # The table of children.
+
+    def _child(self, name: str) -> Child:
+        child = self._children.get(name)
+        if child is None:
+            raise NoSuchChild(name)
+        return child
+
+    def _add(self, spec: ChildSpec) -> Child:
+        if spec.significant and self._auto_shutdown is AutoShutdown.NEVER:
+            raise ValueError(f"children: {spec.name} is significant, but auto_shutdown is never")
+        self._children.pop(spec.name, None)
+        child = self._children[spec.name] = Child(spec)
+        return child
+
+    def _retire(self, child: Child) -> None:
+        """The child is stopped for good; a temporary one is forgotten too."""
+        if child.spec.restart is Restart.TEMPORARY:
+            self._forget(child)
+        else:
+            self.context.system.retire(child.name)
+
+    def _forget(self, child: Child) -> None:
+        if self._children.get(child.name) is child:
+            del self._children[child.name]
+        self.context.system.retire(child.name)

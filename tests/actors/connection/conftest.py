@@ -1,0 +1,21 @@
+"""What the tests of the connection share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.connection import retry
+from tests.actors.connection.peer import Listener
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again almost at once."""
+    monkeypatch.setattr(retry, "FIRST", 0.01)
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """A port where a backend is played by the test."""
+    with Listener() as opened:
+        yield opened

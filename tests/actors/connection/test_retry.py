@@ -1,0 +1,38 @@
+"""When to try again."""
+
+import pytest
+
+from actors.connection import retry
+from actors.connection.retry import Retry
+
+
+def test_the_bound_doubles_from_one_second_to_thirty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST", 1.0)
+    monkeypatch.setattr(retry.random, "uniform", lambda low, high: (low, high))
+    attempts = Retry()
+    bounds = []
+    for _ in range(7):
+        attempts.failed()
+        bounds.append(attempts.delay())
+    assert bounds == [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (0, 30), (0, 30)]
+
+    attempts.succeeded()
+    assert attempts.delay() == (0, 1)
+
+
+def test_it_never_gives_up_unless_told_to() -> None:
+    attempts = Retry()
+    for _ in range(10_000):
+        attempts.failed()
+    assert not attempts.exhausted
+    assert attempts.delay() <= retry.LONGEST
+
+
+def test_it_gives_up_after_so_many_failures_in_a_row() -> None:
+    attempts = Retry(limit=2)
+    attempts.failed()
+    attempts.succeeded()
+    attempts.failed()
+    assert not attempts.exhausted
+    attempts.failed()
+    assert attempts.exhausted

@@ -1,0 +1,249 @@
+"""Who is told what, and when."""
+
+from pathlib import Path
+
+import pytest
+
+from actors.delivery import DeliveryState
+from actors.messages import SessionChanged, SessionState
+from tests.actors.router.office import Office
+
+
+def test_a_subtask_without_dependencies_goes_to_its_agent_at_once(office: Office) -> None:
+    # Given an agent that is up; when a subtask of its own is created
+    office.up("architect-agent")
+    office.create("A", "architect-agent", details="Design five tables.")
+    # Then it has it, with the details
+    assert office.kinds("architect-agent") == ["task_ready A"]
+    assert "> Design five tables." in office.delivered()[0].text
+
+
+def test_the_agent_of_a_ready_subtask_gets_a_session_and_then_the_subtask(office: Office) -> None:
+    office.create("A", "architect-agent")
+    assert office.started() == ["session:architect-agent"]
+    assert office.delivered() == []
+    office.up("architect-agent")
+    assert office.kinds("architect-agent") == ["task_ready A"]
+
+
+def test_without_auto_start_a_delivery_waits_until_a_session_is_started(tmp_path: Path) -> None:
+    office = Office(tmp_path, auto_start=False)
+    office.create("A", "architect-agent")
+    assert office.started() == []
+    office.up("architect-agent")
+    assert office.kinds("architect-agent") == ["task_ready A"]
+    office.close()
+
+
+def test_a_completion_puts_the_result_into_the_dependents_session(office: Office) -> None:
+    office.up("architect-agent", "coding-agent")
+    office.create("A", "architect-agent")
+    office.create("B", "coding-agent", "A")
+    assert office.delivered("coding-agent") == []
+    office.complete("A", "Schema with 5 tables", insights=("Use UUIDs",), files=("schema.sql",))
+    (delivery,) = office.delivered("coding-agent")
+    assert delivery.kind.value == "dependency_completed"
+    for text in ("> Schema with 5 tables", "> - Use UUIDs", "> - schema.sql"):
+        assert text in delivery.text
+
+
+def test_five_dependents_of_one_upstream_all_get_it(office: Office) -> None:
+    agents = [f"agent-{number}" for number in range(5)]
+    office.up(*agents)
+    office.create("A", "first")
+    for agent in agents:
+        office.create(f"D-{agent}", agent, "A")
+    office.complete("A")
+    for agent in agents:
+        assert office.kinds(agent) == [f"dependency_completed D-{agent}"]
+
+
+def test_a_fan_in_waits_for_all_and_holds_the_results_of_all(office: Office) -> None:
+    office.up("d")
+    for each in "BC":
+        office.create(each, "x")
+    office.create("D", "d", "B", "C")
+    office.complete("B", "result of b")
+    assert office.delivered("d") == []
+    office.complete("C", "result of c")
+    (delivery,) = office.delivered("d")
+    assert "> result of b" in delivery.text
+    assert "> result of c" in delivery.text
+
+
+def test_a_second_subtask_waits_until_the_agent_is_idle_oldest_first(office: Office) -> None:
+    office.up("coder")
+    for each in ("one", "two", "three"):
+        office.create(each, "coder")
+    assert office.kinds("coder") == ["task_ready one"]
+    # When it reports the first during its turn, the next still waits for the turn's end
+    office.report("coder")
+    assert office.kinds("coder") == ["task_ready one"]
+    office.end_turn("coder")
+    assert office.kinds("coder") == ["task_ready one", "task_ready two"]
+    office.report("coder")
+    office.end_turn("coder")
+    assert office.kinds("coder")[-1] == "task_ready three"
+
+
+def test_a_message_reaches_a_working_agent_at_once(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.message("coder", "Mind the time zone.", sender="architect-agent")
+    assert office.kinds("coder") == ["task_ready A", "message"]
+    assert office.delivered("coder")[1].text.endswith("From architect-agent:\n> Mind the time zone.")
+
+
+def test_a_change_of_a_waiting_subtask_is_part_of_what_its_agent_gets(office: Office) -> None:
+    office.up("coder")
+    office.create("one", "coder")
+    office.create("two", "coder", details="old")
+    office.update("two", details="new")
+    office.report("coder")
+    office.end_turn("coder")
+    assert office.kinds("coder") == ["task_ready one", "task_ready two"]
+    assert "> new" in office.delivered("coder")[1].text
+    assert "old" not in office.delivered("coder")[1].text
+
+
+def test_a_change_of_the_subtask_in_hand_is_told_at_once(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.update("A", details="Use RS256.")
+    assert office.kinds("coder") == ["task_ready A", "subtask_updated A"]
+    assert "> Use RS256." in office.delivered("coder")[1].text
+
+
+def test_a_reassigned_subtask_leaves_the_old_agent_with_a_word(office: Office) -> None:
+    office.up("old", "new")
+    office.create("A", "old")
+    office.update("A", assignees=("new",))
+    assert office.kinds("old") == ["task_ready A", "subtask_closed A"]
+    assert office.kinds("new") == ["task_ready A"]
+    assert "assigned to new" in office.delivered("old")[1].text
+
+
+def test_a_reassigned_subtask_that_still_waits_leaves_without_a_word(office: Office) -> None:
+    office.up("old", "new")
+    office.create("first", "old")
+    office.create("A", "old")
+    office.update("A", assignees=("new",))
+    office.report("old")
+    office.end_turn("old")
+    assert office.kinds("old") == ["task_ready first"]
+    assert office.kinds("new") == ["task_ready A"]
+
+
+def test_a_subtask_that_others_complete_is_taken_from_its_agent(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.complete("A", by="somebody")
+    assert office.kinds("coder") == ["task_ready A", "subtask_closed A"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deleted"])
+def test_a_subtask_that_is_gone_is_taken_from_its_agent(office: Office, how: str) -> None:
+    from actors.events import NodeDeleted  # noqa: PLC0415 - one of two ways
+    from actors.messages import EventReceived  # noqa: PLC0415
+
+    office.up("coder")
+    office.create("A", "coder")
+    if how == "cancelled":
+        office.update("A", status="cancelled")
+    else:
+        office.tell(EventReceived(event=NodeDeleted(entity="subtask", id="A")))
+    assert office.kinds("coder") == ["task_ready A", "subtask_closed A"]
+    assert how in office.delivered("coder")[1].text
+
+
+def test_a_dependency_added_late_is_waited_for_or_told_when_done(office: Office) -> None:
+    office.up("coder")
+    office.create("one", "coder")
+    office.create("U", "x")
+    # Given one subtask in hand and started, when it gets a dependency
+    office.receive("coder", office.delivered("coder")[0], DeliveryState.STARTED)
+    office.update("one", dependencies=("U",))
+    assert office.kinds("coder") == ["task_ready one", "subtask_updated one"]
+    assert "> Not done yet: U" in office.delivered("coder")[1].text
+    # Then the agent hears of it as soon as that is done
+    office.complete("U", "late news")
+    assert office.kinds("coder")[-1] == "upstream_completed one"
+    assert "> late news" in office.delivered("coder")[-1].text
+
+
+def test_a_dependency_added_before_the_agent_had_it_takes_the_subtask_back(office: Office) -> None:
+    office.up("coder")
+    office.create("one", "coder")
+    office.create("two", "coder")
+    office.create("U", "x")
+    office.update("two", dependencies=("U",))
+    office.report("coder")
+    office.end_turn("coder")
+    assert office.kinds("coder") == ["task_ready one"]
+    office.complete("U")
+    assert office.kinds("coder") == ["task_ready one", "dependency_completed two"]
+
+
+def test_two_assignees_both_get_it_and_one_finishes_it_for_both(office: Office) -> None:
+    office.up("a", "b")
+    office.create("A", assignees=("a", "b"))
+    assert office.kinds("a") == office.kinds("b") == ["task_ready A"]
+    assert office.report("a").ok
+    assert office.kinds("b") == ["task_ready A", "subtask_closed A"]
+    assert "completed by a" in office.delivered("b")[1].text
+
+
+def test_a_task_with_assignees_is_worked_on_like_a_subtask(office: Office) -> None:
+    office.up("coder")
+    office.create("T", "coder", entity="task")
+    assert office.kinds("coder") == ["task_ready T"]
+
+
+def test_a_long_context_lies_in_a_file_that_the_agent_is_told_to_read(tmp_path: Path) -> None:
+    office = Office(tmp_path, limit=2000)
+    office.up("d")
+    for each in "BC":
+        office.create(each, "x")
+    office.create("D", "d", "B", "C")
+    office.complete("B", "b" * 100_000)
+    office.complete("C", "short and whole")
+    (delivery,) = office.delivered("d")
+    ((path, whole),) = office.files.items()
+    assert str(path) in delivery.text
+    assert len(delivery.text.encode()) < 4000
+    assert "> short and whole" in delivery.text  # the long one doesn't push the short one out
+    assert b"b" * 100_000 in whole
+    office.close()
+
+
+def test_deliveries_beyond_the_queue_size_wait_in_the_journal_and_none_is_lost(tmp_path: Path) -> None:
+    office = Office(tmp_path, queue_size=3)
+    office.create("first", "coder")
+    for number in range(20):
+        office.message("coder", f"word {number}")
+        office.create(f"task-{number}", "coder")
+    lane = office.parts.dispatch.lanes["coder"]
+    assert len(lane.words.held()) <= 3
+    assert len(lane.assignments.held()) <= 3
+    office.up("coder")
+    for _ in range(60):
+        office.report("coder")
+        office.end_turn("coder")
+    kinds = office.kinds("coder")
+    assert [each for each in kinds if each != "message"] == [
+        f"task_ready {each}" for each in ("first", *(f"task-{number}" for number in range(20)))
+    ]
+    assert [each.text[-2:].strip() for each in office.delivered("coder") if each.kind.value == "message"] == [
+        str(number) for number in range(20)
+    ]
+    office.close()
+
+
+def test_a_blocked_session_is_given_nothing_more(office: Office) -> None:
+    office.up("coder")
+    office.tell(SessionChanged(agent="coder", state=SessionState.BLOCKED, detail="there is no prompt"))
+    office.create("A", "coder")
+    assert office.delivered() == []
+    assert [each.event_type for each in office.published()] == []
+    office.tell(SessionChanged(agent="coder", state=SessionState.READY))
+    assert office.kinds("coder") == ["task_ready A"]

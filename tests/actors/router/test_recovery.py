@@ -1,0 +1,173 @@
+"""What a router takes up where another has left it, and what the backend hears of it."""
+
+from actors.delivery import DeliveryState
+from actors.messages import (
+    Announce,
+    BackendOpened,
+    EventReceived,
+    PublicationConfirmed,
+    PublicationRefused,
+    PublicationSent,
+    ReplayChanged,
+    Resume,
+    SessionReady,
+)
+from actors.events import NodeCompleted, NodeCreated
+from tests.actors.router.office import Office
+
+
+def event(seq: int, node_id: str, *upstreams: str, agent: str = "coder") -> EventReceived:
+    return EventReceived(
+        event=NodeCreated(
+            entity="subtask", id=node_id, key=f"key-{seq}", seq=seq, assignees=(agent,), dependencies=upstreams
+        )
+    )
+
+
+def test_a_restarted_router_knows_the_graph_and_gives_out_what_waits(durable: Office) -> None:
+    durable.create("A", "a")
+    durable.create("B", "b", "A")
+    durable.restart()
+    assert "session:a" in durable.started()
+    durable.up("a", "b")
+    assert durable.kinds("a") == ["task_ready A"]
+    durable.report("a", "the result")
+    durable.restart()
+    durable.up("b")
+    assert durable.kinds("b") == ["dependency_completed B"]
+    assert "> the result" in durable.delivered("b")[0].text
+
+
+def test_what_a_session_was_given_is_given_again_under_the_same_id_and_text(durable: Office) -> None:
+    durable.up("a")
+    durable.create("A", "a", details="first")
+    durable.message("a", "hello")
+    before = durable.delivered("a")
+    durable.receive("a", before[0], DeliveryState.WRITTEN, DeliveryState.ACCEPTED)
+    durable.told.clear()
+    durable.restart()
+    durable.up("a")
+    again = durable.delivered("a")
+    assert [(each.id, each.text) for each in again] == [(each.id, each.text) for each in before]
+    assert again[0].state is DeliveryState.ACCEPTED
+
+
+def test_sessions_that_live_are_asked_to_announce_themselves(durable: Office) -> None:
+    durable.up("a")
+    durable.told.clear()
+    durable.restart()
+    assert ("session:a", Announce()) in durable.told
+
+
+def test_a_session_that_comes_back_idle_with_a_subtask_in_hand_is_asked_about_it(durable: Office) -> None:
+    # Given an agent whose turn had ended, when the news of that was lost with the router
+    durable.up("a")
+    durable.create("A", "a")
+    durable.receive("a", durable.delivered("a")[0], DeliveryState.STARTED, DeliveryState.COMPLETED)
+    durable.restart()
+    durable.tell(SessionReady(agent="a", idle=True))
+    assert durable.kinds("a") == ["task_ready A", "reminder A"]
+
+
+def test_what_was_not_committed_never_was(durable: Office) -> None:
+    durable.create("A", "a")
+    durable.parts.desk.handle(event(7, "B"))
+    durable.restart()
+    assert durable.parts.graph.get("B") is None
+    assert durable.history()["subtask.created"] == 1
+
+
+def test_the_backends_cursor_is_where_the_last_commit_was(durable: Office) -> None:
+    durable.tell(BackendOpened(instance="one", acks=True))
+    assert ("connection", Resume(since=0)) in durable.told
+    durable.tell(event(4, "A"), event(5, "B"))
+    durable.restart()
+    durable.tell(BackendOpened(instance="one", acks=True))
+    assert durable.told[-1] == ("connection", Resume(since=5))
+    # Another database counts from the beginning
+    durable.tell(BackendOpened(instance="two", acks=True))
+    assert durable.told[-1] == ("connection", Resume(since=0))
+
+
+def test_a_backend_without_an_order_is_asked_for_nothing(office: Office) -> None:
+    office.tell(BackendOpened())
+    assert ("connection", Resume(since=None)) in office.told
+
+
+def test_an_event_with_a_known_key_changes_nothing(office: Office) -> None:
+    office.up("coder")
+    office.tell(event(1, "A"), event(1, "A"))
+    assert office.kinds("coder") == ["task_ready A"]
+    assert office.history()["subtask.created"] == 1
+
+
+def test_during_a_replay_no_new_subtask_is_handed_over(office: Office) -> None:
+    office.tell(BackendOpened(instance="one", acks=True), ReplayChanged(running=True))
+    office.up("coder")
+    office.tell(event(1, "old"))
+    assert office.delivered() == []
+    done = NodeCompleted(entity="subtask", id="old", key="key-2", seq=2, by="somebody")
+    office.tell(EventReceived(event=done), event(3, "new"), ReplayChanged(running=False))
+    assert office.kinds("coder") == ["task_ready new"]
+
+
+def test_publications_wait_for_the_backend_and_go_out_again_until_it_has_them(durable: Office) -> None:
+    durable.up("a")
+    durable.create("A", "a")
+    durable.report("a")
+    assert durable.published() == []
+    durable.backend_opens()
+    (first,) = durable.published()
+    durable.restart()
+    durable.told.clear()
+    durable.backend_opens()
+    (second,) = durable.published()
+    assert second == first  # under the same key
+    durable.tell(PublicationConfirmed(key=first.key))
+    durable.told.clear()
+    durable.backend_opens()
+    assert durable.published() == []
+
+
+def test_the_echo_of_a_publication_is_its_confirmation_and_changes_nothing(office: Office) -> None:
+    office.up("a")
+    office.create("A", "a")
+    office.report("a", "ours")
+    office.backend_opens()
+    (publication,) = office.published()
+    echo = NodeCompleted(entity="subtask", id="A", key=publication.key, seq=9, summary="theirs")
+    office.tell(EventReceived(event=echo))
+    assert office.node("A").summary == "ours"
+    office.told.clear()
+    office.backend_opens()
+    assert office.published() == []
+
+
+def test_refused_and_unacknowledged_publications_are_not_sent_again(office: Office) -> None:
+    office.up("a")
+    office.create("A", "a")
+    office.create("B", "a")
+    office.report("a")
+    office.end_turn("a")
+    office.report("a")
+    office.backend_opens()
+    one, two = office.published()
+    office.tell(PublicationRefused(key=one.key, reason="unknown_subtask"), PublicationSent(key=two.key))
+    office.told.clear()
+    office.backend_opens()
+    assert office.published() == []
+    assert office.history()["publication.refused"] == 1
+
+
+def test_more_publications_than_fit_at_once_all_go_out_in_order(office: Office) -> None:
+    office.up("a")
+    for number in range(250):
+        office.create(f"S{number}", "a")
+        office.report("a")
+        office.end_turn("a")
+    office.backend_opens()
+    seen: list[str] = []
+    while new := [each for each in office.published() if each.key not in seen]:
+        seen += [each.key for each in new]
+        office.tell(*(PublicationConfirmed(key=each.key) for each in new))
+    assert [each.payload["id"] for each in office.published()] == [f"S{number}" for number in range(250)]

@@ -1,0 +1,217 @@
+"""How a subtask ends: by a report, a file, a marker, or a person who has to look."""
+
+import pytest
+
+from actors.delivery import DeliveryState, DeliveryStep
+from actors.messages import (
+    Completion,
+    DescribeSubtask,
+    Progressed,
+    ReportBlocked,
+    ReportCompletion,
+    SendMessage,
+    SessionChanged,
+    SessionReady,
+    SessionState,
+    ShareKnowledge,
+    StartSession,
+)
+from actors.router.markers import find_marker
+from tests.actors.router.office import Office
+
+
+def test_a_report_completes_the_subtask_and_is_published_once(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder", parent="T")
+    answer = office.report("coder", "JWT in auth/jwt.py", insights=("HS256",), files=("auth/jwt.py",))
+    assert answer.ok
+    assert office.node("A").state == "completed"
+    assert office.node("A").summary == "JWT in auth/jwt.py"
+    # The same report again changes nothing; and the backend hears of it when it is there, once
+    assert not office.report("coder").ok
+    assert office.ask(
+        ReportCompletion, agent="coder", way="gateway", completion=Completion(summary="again"), subtask_id="A"
+    ).ok
+    assert office.node("A").summary == "JWT in auth/jwt.py"
+    office.backend_opens()
+    (publication,) = office.published()
+    assert publication.event_type == "subtask.completed"
+    assert publication.payload["insights_found"] == ["HS256"]
+    assert publication.payload["completed_by"] == "coder"
+
+
+def test_an_agent_can_only_report_on_what_is_its_own(office: Office) -> None:
+    office.up("coder", "thief")
+    office.create("A", "coder")
+    done = Completion(summary="mine now")
+    answer = office.ask(ReportCompletion, agent="thief", way="gateway", completion=done, subtask_id="A")
+    assert (answer.ok, office.node("A").state) == (False, "ready")
+    assert "not yours" in answer.text
+    answer = office.ask(ReportCompletion, agent="coder", way="gateway", completion=done, subtask_id="nothing")
+    assert not answer.ok
+    answer = office.ask(ReportCompletion, agent="nobody", way="gateway", completion=done)
+    assert not answer.ok
+
+
+def test_a_silent_end_of_a_turn_is_reminded_twice_and_then_shown(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.create("B", "coder")
+    office.end_turn("coder", text="I have had a look.")
+    office.end_turn("coder", text="Hm.")
+    assert office.kinds("coder") == ["task_ready A", "reminder A", "reminder A"]
+    office.end_turn("coder", text="Hm.", error="the API is down")
+    # Then a person has to look, and the agent goes on with its next subtask
+    assert office.node("A").state == "unfinished"
+    assert "the API is down" in office.node("A").reason
+    assert office.kinds("coder")[-1] == "task_ready B"
+
+
+def test_a_completed_subtask_is_never_reminded_of(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.report("coder")
+    office.end_turn("coder")
+    assert office.kinds("coder") == ["task_ready A"]
+
+
+@pytest.mark.parametrize(
+    ("text", "marker"),
+    [
+        ("All good. TASK_COMPLETE", "completed"),
+        ("✅ Task completed", "completed"),
+        ('{"status": "success"}', "completed"),
+        ('{"status":"success"}', "completed"),
+        ("BLOCKED: no database", "blocked"),
+        ("human_intervention_needed", "blocked"),
+        ("I was BLOCKED, but not any more. TASK_COMPLETE", "completed"),
+        ("TASK_COMPLETE? No: BLOCKED", "blocked"),
+        ("UNBLOCKED, and TASK_COMPLETED is a column", None),
+        ("nothing of the kind", None),
+    ],
+)
+def test_markers_in_the_last_answer(office: Office, text: str, marker: str | None) -> None:
+    assert find_marker(text) == marker
+    office.up("coder")
+    office.create("A", "coder")
+    office.end_turn("coder", text=text)
+    assert office.node("A").state == {"completed": "completed", "blocked": "blocked", None: "working"}[marker]
+
+
+def test_markers_in_what_is_sent_to_an_agent_do_not_count(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder", details="When done say TASK_COMPLETE")
+    office.message("coder", "TASK_COMPLETE ✅ Task completed")
+    office.end_turn("coder", text="I am still at it.")
+    assert office.node("A").state == "working"
+
+
+def test_a_result_file_that_is_there_when_the_turn_ends_counts_before_any_reminder(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    completion = Completion(summary="from the file")
+    office.results["A"] = ReportCompletion(agent=None, way="file", completion=completion, subtask_id="A")
+    office.end_turn("coder")
+    assert office.node("A").summary == "from the file"
+    assert office.node("A").by == "coder"
+    assert office.kinds("coder") == ["task_ready A"]
+
+
+def test_a_result_file_about_an_unknown_subtask_is_kept_as_rejected(office: Office) -> None:
+    office.tell(ReportCompletion(agent=None, way="file", completion=Completion(), subtask_id="X"))
+    assert office.history()["input.rejected"] == 1
+
+
+def test_a_blocked_agent_is_shown_published_and_goes_on_when_somebody_answers(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.create("B", "coder")
+    answer = office.ask(ReportBlocked, agent="coder", way="gateway", reason="I lack the database password")
+    assert answer.ok
+    assert office.node("A").state == "blocked"
+    office.backend_opens()
+    assert office.published()[0].payload == {
+        "agent": "coder",
+        "subtask_id": "A",
+        "reason": "I lack the database password",
+    }
+    # When a person answers before its turn has ended, it has the subtask in hand again
+    office.ask(SendMessage, agent="coder", text="It is in .env", sender="person", source="person")
+    assert office.node("A").state == "ready"
+    assert office.kinds("coder") == ["task_ready A", "message"]
+    office.end_turn("coder")
+    assert office.kinds("coder")[-1] == "reminder A"
+
+
+def test_a_blocked_agent_that_nobody_answers_takes_its_next_subtask(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.create("B", "coder")
+    office.ask(ReportBlocked, agent="coder", way="gateway", reason="stuck")
+    office.end_turn("coder")
+    assert office.kinds("coder") == ["task_ready A", "task_ready B"]
+
+
+def test_a_refused_tool_blocks_the_subtask_with_the_tools_name(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.end_turn("coder", denied=("Bash", "Bash"))
+    assert office.node("A").state == "blocked"
+    assert "the use of Bash:" in office.node("A").reason
+
+
+def test_an_agent_without_a_prompt_is_a_clear_agent_blocked(office: Office) -> None:
+    office.create("A", "stranger")
+    office.tell(
+        SessionReady(agent="stranger"),
+        SessionChanged(agent="stranger", state=SessionState.BLOCKED, detail="there is no prompt for stranger"),
+    )
+    office.backend_opens()
+    assert [(each.event_type, each.payload["reason"]) for each in office.published()] == [
+        ("agent.blocked", "there is no prompt for stranger")
+    ]
+    # Once it is mended, starting it brings the subtask back
+    office.ask(StartSession, agent="stranger")
+    office.up("stranger")
+    assert office.node("A").state in ("ready", "working")
+    assert office.kinds("stranger") == ["task_ready A"]
+
+
+def test_a_dead_delivery_blocks_its_subtask(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    (delivery,) = office.delivered()
+    step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason="no receipt")
+    office.tell(Progressed(agent="coder", steps=(step,)))
+    assert office.node("A").state == "blocked"
+    assert "no receipt" in office.node("A").reason
+
+
+def test_my_subtask_tells_details_and_upstream_results(office: Office) -> None:
+    office.up("a", "b")
+    office.create("A", "a")
+    office.create("B", "b", "A", details="Build on it.")
+    office.report("a", "five tables", insights=("UUIDs",))
+    answer = office.ask(DescribeSubtask, agent="b")
+    assert answer.data is not None
+    assert answer.data["details"] == "Build on it."
+    assert answer.data["upstreams"][0]["completion_summary"] == "five tables"
+    assert office.ask(DescribeSubtask, agent="nobody").data is None
+
+
+def test_shared_knowledge_is_journaled_and_mirrored(office: Office) -> None:
+    answer = office.ask(ShareKnowledge, agent="a", topic="style", text="tabs")
+    assert answer.ok
+    assert office.parts.mirrors.gather().knowledge == [
+        {"at": office.now, "agent": "a", "topic": "style", "text": "tabs"}
+    ]
+
+
+def test_late_and_repeated_receipts_change_nothing(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    (delivery,) = office.delivered()
+    office.receive("coder", delivery, DeliveryState.STARTED, DeliveryState.ACCEPTED, DeliveryState.WRITTEN)
+    office.receive("coder", delivery, DeliveryState.COMPLETED, DeliveryState.STARTED)
+    rows = office.parts.journal.execute("SELECT state FROM deliveries").fetchall()
+    assert rows == [("completed",)]

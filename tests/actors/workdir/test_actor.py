@@ -1,0 +1,218 @@
+"""The work directory's actor, beside a router that records."""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.messages import (
+    ROUTER,
+    WORKDIR,
+    Completion,
+    InputRejected,
+    Mirror,
+    MirrorAt,
+    ReportBlocked,
+    ReportCompletion,
+)
+from actors.workdir import WorkDir, WorkdirActor, write_atomically
+from actors.workdir import history as history_module
+from actors.workdir.watch import ResultWatch
+from supervisors import Context, System
+from tests.actors.support import DEADLINE, Record, child, recorder, running
+
+LONG = 3600.0
+
+
+def _line(number: int) -> bytes:
+    return json.dumps({"number": number}).encode()
+
+
+@contextmanager
+def _watched(
+    workdir: WorkDir,
+    record: Record,
+    react: Callable[[Context, Any], object] | None = None,
+    **options: float,
+) -> Iterator[System]:
+    """A workdir actor beside a router."""
+    start = functools.partial(WorkdirActor, workdir=workdir, **{"settle_seconds": LONG, **options})
+    with running(recorder(ROUTER, record, react), child(WORKDIR, start)) as system:
+        yield system
+
+
+def _completed(record: Record, nth: int = 1) -> ReportCompletion:
+    return record.wait_for(ReportCompletion, nth=nth)
+
+
+def test_a_result_is_reported(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record):
+        write_atomically(workdir.result_file("A"), b'{"status": "success", "summary": "s"}')
+        assert _completed(record) == ReportCompletion(
+            agent=None, way="file", completion=Completion(summary="s"), subtask_id="A"
+        )
+        workdir.result_file("B").write_bytes(b'{"status": "failed", "reason": "r"}')
+        assert record.wait_for(ReportBlocked) == ReportBlocked(
+            agent=None, way="file", reason="r", subtask_id="B"
+        )
+        assert workdir.result_file("A").exists()
+    assert record.all(InputRejected) == []
+
+
+def test_results_that_are_there_at_the_start(workdir: WorkDir) -> None:
+    workdir.result_file("A").write_bytes(b"{}")
+    (workdir.path / "task_result_notes.txt").write_bytes(b"{}")
+    (workdir.path / "other.json").write_bytes(b"{}")
+    record = Record()
+    with _watched(workdir, record):
+        assert _completed(record).subtask_id == "A"
+    assert len(record.all(ReportCompletion)) == 1
+
+
+def test_the_same_content_is_reported_once_and_another_again(workdir: WorkDir) -> None:
+    record, path = Record(), workdir.result_file("A")
+    with _watched(workdir, record):
+        path.write_bytes(b'{"summary": "first"}')
+        _completed(record)
+        path.chmod(0o640)  # a change that is none
+        workdir.result_file("B").write_bytes(b"{}")
+        assert _completed(record, nth=2).subtask_id == "B"
+        path.write_bytes(b'{"summary": "second"}')
+        assert _completed(record, nth=3).completion.summary == "second"
+
+
+def test_a_result_that_was_removed_and_written_again(workdir: WorkDir) -> None:
+    record, path = Record(), workdir.result_file("A")
+    with _watched(workdir, record):
+        for nth in (1, 2):
+            path.write_bytes(b"{}")
+            _completed(record, nth)
+            path.unlink()
+
+
+def test_an_agent_that_writes_in_two_halves(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record, settle_seconds=LONG), workdir.result_file("A").open("wb") as file:
+        file.write(b'{"status": "succ')
+        file.flush()
+        workdir.result_file("B").write_bytes(b"{}")  # so that the first half has been seen
+        assert _completed(record).subtask_id == "B"
+        file.write(b'ess", "summary": "whole"}')
+        file.flush()
+        assert _completed(record, nth=2).completion.summary == "whole"
+    assert record.all(InputRejected) == []
+
+
+def test_a_result_that_stays_unfinished_is_rejected_and_kept(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record, settle_seconds=0.01):
+        workdir.result_file("A").write_bytes(b'{"status": "succ')
+        rejected = record.wait_for(InputRejected)
+        assert rejected.origin == "file"
+        assert rejected.reason.startswith("task_result_A.json: not JSON: ")
+        assert (rejected.raw, rejected.size) == (b'{"status": "succ', 16)
+        assert workdir.result_file("A").exists()
+        # And it is read when it is finished after all
+        workdir.result_file("A").write_bytes(b'{"status": "success"}')
+        _completed(record)
+    assert len(record.all(InputRejected)) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "task_result_A.json is no ordinary file"),
+        (lambda path: path.symlink_to("/etc/passwd"), "task_result_A.json is a symlink"),
+        (lambda path: path.write_bytes(b"[]"), "not a JSON object"),
+        (lambda path: path.write_bytes(b"x" * 1_048_577), "longer than 1048576 bytes"),
+        (lambda path: path.write_bytes(b'{"status": "perhaps"}'), "unknown status 'perhaps'"),
+        (lambda path: path.mkdir(), "task_result_A.json is no ordinary file"),
+    ],
+)
+def test_what_is_no_result_is_rejected_at_once(
+    workdir: WorkDir, make: Callable[[Path], object], reason: str
+) -> None:
+    record = Record()
+    with _watched(workdir, record):
+        make(workdir.result_file("A"))
+        rejected = record.wait_for(
+            InputRejected, lambda rejected: rejected.reason == f"task_result_A.json: {reason}"
+        )
+        assert len(rejected.raw) <= 4096
+        workdir.result_file("B").write_bytes(b"{}")
+        assert _completed(record).subtask_id == "B"
+
+
+def test_a_result_with_fields_of_wrong_types_is_used_and_reported(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record):
+        write_atomically(workdir.result_file("A"), b'{"summary": {}}')
+        assert _completed(record).completion == Completion()
+        assert record.wait_for(InputRejected).reason == "task_result_A.json: summary: an object is no text"
+
+
+def test_mirrors_are_written_and_the_router_knows_where_the_history_ends(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record) as system:
+        assert record.wait_for(MirrorAt).number == 0
+        for number in range(1, 501):
+            system.handle(WORKDIR).tell(Mirror(history=(_line(number),), queues={"coder": [{"n": number}]}))
+        system.handle(WORKDIR).ask(Mirror(), timeout=DEADLINE)  # an answer comes after the writing
+    assert [json.loads(line)["number"] for line in workdir.history.read_text().splitlines()] == list(
+        range(1, 501)
+    )
+    assert json.loads(workdir.queue_file("coder").read_text()) == [{"n": 500}]
+    with _watched(workdir, record):
+        assert record.wait_for(MirrorAt, nth=2).number == 500
+
+
+def test_mirrors_that_cannot_be_written_are_caught_up_with(
+    workdir: WorkDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk must not end the coordinator."""
+    record = Record()
+    full = iter([True, True])
+    write_all = history_module.write_all
+
+    def _fill(fd: int, data: bytes) -> None:
+        if next(full, False):
+            write_all(fd, data[:-3])
+            raise OSError(28, "No space left on device")
+        write_all(fd, data)
+
+    def _react(context: Context, message: object) -> None:
+        if isinstance(message, MirrorAt):
+            lines = tuple(_line(number) for number in range(message.number + 1, 4))
+            context.system.handle(WORKDIR).tell(Mirror(history=lines, knowledge=[{"topic": "t"}]))
+
+    monkeypatch.setattr(history_module, "write_all", _fill)
+    with _watched(workdir, record, _react, retry_seconds=0.01) as system:
+        assert record.wait_for(MirrorAt, nth=3).number == 0
+        system.handle(ROUTER).ask("has it sent what is missing?", timeout=DEADLINE)
+        system.handle(WORKDIR).ask(Mirror(history=(_line(4),)), timeout=DEADLINE)
+    assert [json.loads(line)["number"] for line in workdir.history.read_text().splitlines()] == [1, 2, 3, 4]
+    assert json.loads(workdir.knowledge.read_text()) == [{"topic": "t"}]
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_after_a_crash_it_watches_again_and_says_where_the_history_ends(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record) as system:
+        system.handle(WORKDIR).tell(Mirror(history=(_line(1),)))
+        workdir.result_file("A").write_bytes(b"{}")
+        _completed(record)
+        system.crash(WORKDIR, RuntimeError("drill"))
+        assert record.wait_for(MirrorAt, nth=2).number == 1
+        workdir.result_file("B").write_bytes(b"{}")
+        record.wait_for(ReportCompletion, lambda report: report.subtask_id == "B")
+
+
+def test_a_directory_that_cannot_be_watched_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r".+"):
+        ResultWatch(tmp_path / "nowhere", print)

@@ -1,0 +1,152 @@
+"""The work directory is ours alone, or it is refused."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from actors.errors import ConfigurationError
+from actors.workdir import WorkDir, prepare
+from actors.workdir.files import UnsafeFileError, open_ours, write_atomically
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_it_is_made_for_us_alone_with_its_parents(tmp_path: Path) -> None:
+    workdir = prepare(tmp_path / "a" / "b" / "work")
+    assert workdir.path == tmp_path / "a" / "b" / "work"
+    assert _mode(workdir.path) == 0o700
+    for directory in (workdir.context, workdir.prompts, workdir.sessions, workdir.rejected):
+        assert _mode(directory) == 0o700
+    assert prepare(workdir.path) == workdir
+
+
+def test_where_everything_lies(workdir: WorkDir) -> None:
+    names = {
+        workdir.journal: "journal.db",
+        workdir.history: "event_history.json",
+        workdir.knowledge: "shared_knowledge.json",
+        workdir.queue_file("coding-agent"): "coding-agent_queue.json",
+        workdir.current_task_file("coding-agent"): "current_task_coding-agent.json",
+        workdir.pipe("coding-agent"): "agent_session_coding-agent.pipe",
+        workdir.result_file("a:1@x"): "task_result_a:1@x.json",
+    }
+    for path, name in names.items():
+        assert path == workdir.path / name
+
+
+@pytest.mark.parametrize(
+    "name", ["../escaped", "/etc/passwd", "", ".hidden", "a/b", "a\n", "a\x00b", "x" * 65]
+)
+def test_a_name_that_could_lead_elsewhere_has_no_path(workdir: WorkDir, name: str) -> None:
+    for path in (workdir.queue_file, workdir.current_task_file, workdir.pipe):
+        with pytest.raises(ValueError, match="no valid agent name"):
+            path(name)
+    with pytest.raises(ValueError, match="no valid id"):
+        workdir.result_file(name if len(name) != 65 else "x" * 201)
+
+
+def test_a_symlink_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "work").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match="it is a symlink"):
+        prepare(tmp_path / "work")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_dangling_symlink_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "work").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigurationError, match="it is a symlink"):
+        prepare(tmp_path / "work")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "work").touch()
+    with pytest.raises(ConfigurationError, match="it is not a directory"):
+        prepare(tmp_path / "work")
+    with pytest.raises(ConfigurationError, match="can't be used"):
+        prepare(tmp_path / "work" / "below")
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o770, 0o777, 0o701])
+def test_one_that_is_open_to_others_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "work"
+    path.mkdir()
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match=f"mode {mode:04o}.*chmod 700 {re.escape(str(path))}"):
+        prepare(path)
+    assert _mode(path) == mode
+    assert list(path.iterdir()) == []
+
+
+def test_one_that_we_may_not_use_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "work"
+    path.mkdir(mode=0o500)
+    with pytest.raises(ConfigurationError, match="you may not use it yourself"):
+        prepare(path)
+
+
+def test_one_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = prepare(tmp_path / "work").path
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(ConfigurationError, match=r"it belongs to user \d+, not to you \(12345\)"):
+        prepare(path)
+
+
+@pytest.mark.parametrize("name", ["context", "prompts", "sessions", "rejected"])
+def test_a_planted_directory_below_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "work").mkdir(mode=0o700)
+    (tmp_path / "work" / name).symlink_to(tmp_path)
+    with pytest.raises(ConfigurationError, match="it is a symlink"):
+        prepare(tmp_path / "work")
+
+
+def test_writing_replaces_in_one_step(workdir: WorkDir) -> None:
+    path = workdir.path / "file"
+    write_atomically(path, b"old")
+    with path.open("rb") as before:
+        write_atomically(path, b"new", durable=True)
+        assert before.read() == b"old"
+    assert path.read_bytes() == b"new"
+    assert _mode(path) == 0o600
+
+
+def test_a_symlink_at_the_target_or_beside_it_is_replaced_and_not_followed(
+    workdir: WorkDir, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    path = workdir.path / "file"
+    path.symlink_to(victim)
+    (workdir.path / ".file.tmp").symlink_to(victim)
+    write_atomically(path, b"ours")
+    assert victim.read_bytes() == b"precious"
+    assert not path.is_symlink()
+    assert path.read_bytes() == b"ours"
+
+
+def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(workdir: WorkDir) -> None:
+    path = workdir.path / "file"
+    path.mkdir()
+    before = sorted(workdir.path.iterdir())
+    with pytest.raises(OSError, match="directory"):
+        write_atomically(path, b"new")
+    assert sorted(workdir.path.iterdir()) == before
+
+
+def test_only_ordinary_files_of_ours_are_opened(workdir: WorkDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    fifo, link, file = (workdir.path / name for name in ("fifo", "link", "file"))
+    os.mkfifo(fifo)
+    link.symlink_to(file)
+    file.touch()
+    for path in (fifo, link, workdir.context):
+        with pytest.raises(UnsafeFileError):
+            open_ours(path, os.O_RDONLY)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(UnsafeFileError, match="somebody else"):
+        open_ours(file, os.O_RDONLY)

@@ -1,0 +1,72 @@
+"""One coordinator a work directory."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from actors.errors import ConfigurationError
+from actors.workdir import AlreadyRunning, WorkDir
+
+HOLDER = """
+import sys
+from pathlib import Path
+from actors.workdir import prepare
+lock = prepare(Path(sys.argv[1])).lock()
+lock.publish("http://127.0.0.1:1234")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_one_is_told_who_holds_it(workdir: WorkDir) -> None:
+    with workdir.lock() as lock:
+        lock.publish("http://127.0.0.1:1")
+        with pytest.raises(AlreadyRunning) as caught:
+            workdir.lock()
+        assert (caught.value.pid, caught.value.url) == (os.getpid(), "http://127.0.0.1:1")
+        assert f"the coordinator with pid {os.getpid()} (http://127.0.0.1:1)" in str(caught.value)
+        assert isinstance(caught.value, ConfigurationError)
+    with workdir.lock():
+        assert stat.S_IMODE((workdir.path / "coordinator.lock").stat().st_mode) == 0o600
+
+
+def test_it_goes_with_its_process_however_that_ends(workdir: WorkDir) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(workdir.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(AlreadyRunning) as caught:
+            workdir.lock()
+        assert caught.value.pid == holder.pid
+        holder.kill()
+    with workdir.lock():
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"99999999\nhttp://old\n", b"\xff\xfe", b"-1", b"\xc2\xb2"])
+def test_a_stale_file_is_no_obstacle(workdir: WorkDir, content: bytes) -> None:
+    path = workdir.path / "coordinator.lock"
+    path.write_bytes(content)
+    with workdir.lock():
+        assert path.read_text() == f"{os.getpid()}\n\n"
+
+
+def test_a_holder_that_has_not_said_who_it_is_yet(workdir: WorkDir) -> None:
+    with workdir.lock():
+        (workdir.path / "coordinator.lock").write_bytes("²\n".encode())
+        with pytest.raises(AlreadyRunning) as caught:
+            workdir.lock()
+    assert caught.value.pid is None
+    assert "another coordinator" in str(caught.value)
+
+
+def test_it_is_not_inherited_by_children(workdir: WorkDir) -> None:
+    lock = workdir.lock()
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, close_fds=False):
+        lock.release()
+        lock.release()
+        workdir.lock().release()

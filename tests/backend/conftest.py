@@ -1,0 +1,157 @@
+"""A service without doors, a backend with its doors open, and clients that close what they open."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websocket
+
+from backend.app import create_app
+from backend.change import StoredEvent
+from backend.runtime import Runtime
+from backend.server import Server, bind, url_of
+from backend.service import TaskService
+from backend.storage import open_database
+
+TOKEN = "open-sesame"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+BEARER = (f"Authorization: Bearer {TOKEN}",)
+DEADLINE = 20.0
+
+
+class Told(list[dict[str, Any]]):
+    """The events that the service told of, as clients read them."""
+
+    def __call__(self, events: Sequence[StoredEvent]) -> None:
+        """Takes the events of a change."""
+        self.extend(json.loads(event.text) for event in events)
+
+    def kinds(self) -> list[str]:
+        """Their types, in order."""
+        return [event["event_type"] for event in self]
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def service(tmp_path: Path, told: Told) -> Iterator[TaskService]:
+    engine = open_database(f"sqlite:///{tmp_path / 'service.db'}")
+    yield TaskService(engine, told)
+    engine.dispose()
+
+
+class Socket:
+    """A client on the WebSocket."""
+
+    def __init__(
+        self, url: str, *, header: Sequence[str] = BEARER, sockopt: Sequence[tuple[int, int, int]] = ()
+    ) -> None:
+        self.raw = websocket.create_connection(
+            url, timeout=DEADLINE, header=list(header), sockopt=sockopt, skip_utf8_validation=True
+        )
+        assert self.raw.sock is not None
+        self.sock = self.raw.sock
+
+    def close(self) -> None:
+        """Closes the socket, which the library forgets where the server closed first."""
+        self.sock.close()
+
+    def say(self, **message: object) -> None:
+        """Sends a message."""
+        self.raw.send(json.dumps(message))
+
+    def hear(self) -> dict[str, Any]:
+        """The next message."""
+        heard: dict[str, Any] = json.loads(self.raw.recv())
+        return heard
+
+    def hear_all(self, count: int) -> list[dict[str, Any]]:
+        """The next messages."""
+        return [self.hear() for _ in range(count)]
+
+    def subscribe(self, since: int | None = None, **more: object) -> dict[str, Any]:
+        """Subscribes, and returns the answer; the welcome must have been read."""
+        self.say(type="subscribe", **({} if since is None else {"since": since}), **more)
+        return self.hear()
+
+    def close_code(self) -> int:
+        """Reads until the server closes, and returns its code."""
+        while True:
+            opcode, data = self.raw.recv_data()
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                return int.from_bytes(data[:2], "big")
+
+
+class Running:
+    """A backend in a thread of its own, on a port of its own."""
+
+    def __init__(self, work_dir: Path, **options: int) -> None:
+        self.listener = bind("127.0.0.1", 0)
+        self.url = url_of(self.listener)
+        self.runtime = Runtime(f"sqlite:///{work_dir / 'running.db'}")
+        self.server = Server(create_app(self.runtime, TOKEN, **options), self.listener)
+        self._thread = threading.Thread(target=self.server.run_until_stopped, name="backend under test")
+        self._clients = ExitStack()
+        self._thread.start()
+        self.http = self._clients.enter_context(
+            httpx.Client(base_url=self.url, headers=HEADERS, timeout=DEADLINE, trust_env=False)
+        )
+
+    def socket(self, *, sockopt: Sequence[tuple[int, int, int]] = ()) -> Socket:
+        """A connected client that has read its welcome."""
+        client = self.bare_socket(sockopt=sockopt)
+        assert client.hear()["type"] == "welcome"
+        return client
+
+    def bare_socket(
+        self,
+        path: str = "/ws",
+        *,
+        header: Sequence[str] = BEARER,
+        sockopt: Sequence[tuple[int, int, int]] = (),
+    ) -> Socket:
+        """A connected client that has read nothing yet."""
+        client = Socket(self.url.replace("http", "ws", 1) + path, header=header, sockopt=sockopt)
+        self._clients.enter_context(closing(client))
+        return client
+
+    def create(self, **task: object) -> dict[str, Any]:
+        """Creates a task over REST."""
+        answer = self.http.post("/api/tasks", json={"title": "T", **task})
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
+    def stop(self) -> None:
+        """Closes the clients, stops the server and waits for its thread."""
+        self._clients.close()
+        self.server.stop()
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive()
+        self.listener.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def _start(**options: int) -> Running:
+        started.append(Running(tmp_path, **options))
+        return started[-1]
+
+    yield _start
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def running(start: Callable[..., Running]) -> Running:
+    return start()

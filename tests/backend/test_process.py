@@ -1,0 +1,166 @@
+"""The backend as a process: its one line, its exit codes, its stop."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backend.server import bind
+from backend.workdir import read_token
+from tests.backend.conftest import Socket
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 30.0
+
+Spawn = Callable[..., "Process"]
+
+
+class Process:
+    """A backend as a child process."""
+
+    def __init__(self, work_dir: Path, *options: str, port: int = 0) -> None:
+        command = [sys.executable, "-W", "error", "-m", "backend", f"--port={port}", f"--work-dir={work_dir}"]
+        self.child = subprocess.Popen(
+            [*command, *options],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ready(self) -> str:
+        """The URL from the ready line."""
+        assert self.child.stdout is not None
+        line = self.child.stdout.readline()
+        assert line.startswith("ready http://127.0.0.1:"), self.child.communicate(timeout=DEADLINE)
+        return line.removeprefix("ready ").strip()
+
+    def end(self) -> tuple[int, str, str]:
+        """Waits for its end: the exit code, and what it said since."""
+        out, err = self.child.communicate(timeout=DEADLINE)
+        return self.child.returncode, out, err
+
+    def close(self) -> None:
+        """Ends it if it has not."""
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.communicate(timeout=DEADLINE)
+
+
+@pytest.fixture
+def work_dir(tmp_path: Path) -> Path:
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def spawn(work_dir: Path) -> Iterator[Spawn]:
+    spawned: list[Process] = []
+
+    def _spawn(*options: str, port: int = 0) -> Process:
+        spawned.append(Process(work_dir, *options, port=port))
+        return spawned[-1]
+
+    yield _spawn
+    for each in spawned:
+        each.close()
+
+
+def test_it_serves_what_it_says_and_keeps_it(spawn: Spawn, work_dir: Path) -> None:
+    # Given: a backend that was killed after it had answered.
+    first = spawn()
+    url = first.ready()
+    headers = {"Authorization": f"Bearer {read_token(work_dir)}"}
+    answer = httpx.post(f"{url}/api/tasks", json={"id": "T", "title": "t"}, headers=headers, trust_env=False)
+    assert answer.status_code == 201
+    first.child.kill()
+    first.end()
+    # When: it is started again, then it has the token and the task.
+    url = spawn().ready()
+    assert httpx.get(f"{url}/api/tasks/T", headers=headers, trust_env=False).json()["title"] == "t"
+    # And: all of it is ours alone.
+    assert stat.S_IMODE(work_dir.stat().st_mode) == 0o700
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in work_dir.iterdir()}
+    assert {"backend.db", "backend.db-wal", "backend.token"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly_whoever_is_connected(
+    spawn: Spawn, work_dir: Path, number: signal.Signals
+) -> None:
+    # Given: a client that listens, and one that has stopped reading with much on its way to it.
+    process = spawn()
+    url = process.ready()
+    token = read_token(work_dir)
+    header = [f"Authorization: Bearer {token}"]
+    sockets = [
+        Socket(
+            url.replace("http", "ws", 1) + "/ws",
+            header=header,
+            sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096),),
+        )
+        for _ in range(2)
+    ]
+    for each in sockets:
+        each.hear()
+        each.subscribe()
+    listener = sockets[0]
+    for number_sent in range(40):
+        payload = {"agent": "x", "message": "x" * 200_000}
+        listener.say(id=f"k{number_sent}", event_type="agent.message", payload=payload)
+        listener.hear_all(2)
+    # When: it is told to stop, then it does, within its grace, and without complaint.
+    process.child.send_signal(number)
+    code, out, _ = process.end()
+    assert (code, out) == (0, "")
+    for each in sockets:
+        each.close()
+
+
+def test_it_ends_with_its_standard_input(spawn: Spawn) -> None:
+    process = spawn("--exit-with-stdin")
+    process.ready()
+    assert process.child.stdin is not None
+    process.child.stdin.close()
+    process.child.stdin = None
+    assert process.end()[:2] == (0, "")
+
+
+def test_a_port_in_use_is_said_in_a_line(spawn: Spawn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, out, err = spawn(port=port).end()
+    assert (code, out) == (3, "")
+    assert err == f"port {port} on 127.0.0.1 is in use; is another backend running?\n"
+
+
+def test_a_second_one_in_the_same_directory_is_refused(spawn: Spawn, work_dir: Path) -> None:
+    spawn().ready()
+    assert spawn().end() == (3, "", f"another backend is running in {work_dir}\n")
+
+
+def test_a_directory_that_is_open_to_others_is_refused(spawn: Spawn, work_dir: Path) -> None:
+    work_dir.mkdir()
+    work_dir.chmod(0o755)
+    code, out, err = spawn().end()
+    assert (code, out) == (2, "")
+    assert err == f"{work_dir} is open to others (mode 0755); close it with: chmod go= {work_dir}\n"
+
+
+def test_an_address_that_is_not_ours_is_refused(spawn: Spawn) -> None:
+    code, _, err = spawn("--host=192.0.2.1").end()
+    assert code == 2
+    assert err.startswith("can't listen on 192.0.2.1 port 0: ")
+
+
+def test_the_listener_names_its_protocol_so_that_answers_do_not_wait() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

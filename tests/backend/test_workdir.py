@@ -1,0 +1,106 @@
+"""The work directory and its token."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from backend.errors import AlreadyRunningError, WorkDirError
+from backend.workdir import TOKEN_FILE, WorkDir, read_token
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    old = os.umask(0)  # nothing may depend on the caller's mask
+    yield tmp_path / "work"
+    os.umask(old)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_token_is_made_once_and_is_ours_alone(path: Path) -> None:
+    with closing(WorkDir(path)) as work_dir:
+        token = work_dir.hold()
+    assert len(token) >= 40
+    assert (mode(path), mode(path / TOKEN_FILE)) == (0o700, 0o600)
+    assert read_token(path) == token
+    with closing(WorkDir(path)) as work_dir:
+        assert work_dir.hold() == token
+
+
+def test_one_backend_at_a_time(path: Path) -> None:
+    with closing(WorkDir(path)) as first, closing(WorkDir(path)) as second:
+        first.hold()
+        with pytest.raises(AlreadyRunningError, match="another backend is running in"):
+            second.hold()
+
+
+def test_a_token_that_was_never_written_is_made(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    (path / TOKEN_FILE).touch(mode=0o600)
+    with closing(WorkDir(path)) as work_dir:
+        assert work_dir.hold() == read_token(path)
+
+
+@pytest.mark.parametrize("loose", [0o750, 0o701, 0o720])
+def test_a_directory_that_is_open_to_others_is_refused(path: Path, loose: int) -> None:
+    path.mkdir()
+    path.chmod(loose)
+    with pytest.raises(WorkDirError, match="is open to others"):
+        WorkDir(path)
+
+
+def test_a_directory_of_somebody_else_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.mkdir(mode=0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(WorkDirError, match="belongs to another user"):
+        WorkDir(path)
+
+
+def test_a_link_and_a_file_are_no_directory(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    path.symlink_to(tmp_path / "real")
+    with pytest.raises(WorkDirError, match="is not a directory"):
+        WorkDir(path)
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkDirError, match="can't be used"):
+        WorkDir(tmp_path / "file")
+
+
+def _open_to_others(token: Path) -> None:
+    token.write_text("x" * 43)
+    token.chmod(0o644)
+
+
+def _link(token: Path) -> None:
+    (token.parent / "elsewhere").write_text("x" * 43)
+    token.symlink_to("elsewhere")
+
+
+def _pipe(token: Path) -> None:
+    os.mkfifo(token, 0o600)
+
+
+def _rubbish(token: Path) -> None:
+    token.touch(mode=0o600)
+    token.write_bytes(b"\xff\x00 two words")
+
+
+@pytest.mark.parametrize("spoil", [_open_to_others, _link, _pipe, _rubbish])
+def test_a_token_that_can_not_be_trusted_is_refused(path: Path, spoil: Callable[[Path], None]) -> None:
+    path.mkdir(mode=0o700)
+    spoil(path / TOKEN_FILE)
+    with closing(WorkDir(path)) as work_dir, pytest.raises(WorkDirError):
+        work_dir.hold()
+    with pytest.raises(WorkDirError):
+        read_token(path)
+
+
+def test_no_token_is_told_with_the_question(path: Path) -> None:
+    with pytest.raises(WorkDirError, match="does a backend run in"):
+        read_token(path)

@@ -1,0 +1,160 @@
+"""The workflow command: the script, end to end, against a backend that runs."""
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from backend.workflow import _plain
+from tests.backend.conftest import TOKEN, Running
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "start_autonomous_workflow.sh"
+PLAN = """\
+title: Authentication
+subtasks:
+- title: Design schema
+  agent: architect-agent
+  key: design
+- title: Implement JWT
+  agent: coding-agent
+  details: In auth/jwt.py.
+  depends_on: [design]
+- title: Write tests
+  agent: test-agent
+  depends_on: [design, Implement JWT]
+"""
+
+
+def run(*arguments: object, token: str | None = TOKEN, cwd: Path | None = None) -> tuple[int, str, str]:
+    env = {"PATH": os.environ["PATH"], "COLUMNS": "200"} | ({"BACKEND_TOKEN": token} if token else {})
+    command = [str(SCRIPT), *map(str, arguments)]
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    return path
+
+
+def test_a_description_becomes_a_chain_of_three(running: Running) -> None:
+    code, out, err = run("shop", "feature/auth", "Build auth\nwith care", "--url", running.url)
+    assert (code, err) == (0, "")
+    [task] = running.http.get("/api/tasks", params={"project": "shop", "branch": "feature/auth"}).json()[
+        "tasks"
+    ]
+    assert (task["title"], task["details"]) == ("Build auth", "Build auth\nwith care")
+    subtasks = running.http.get(f"/api/tasks/{task['id']}").json()["subtasks"]
+    assert [each["assignees"] for each in subtasks] == [["architect-agent"], ["coding-agent"], ["test-agent"]]
+    assert [each["dependencies"] for each in subtasks] == [[], [subtasks[0]["id"]], [subtasks[1]["id"]]]
+    # And: it says what it made, and where to watch it.
+    assert all(each["id"] in out and each["title"] in out for each in subtasks)
+    assert f"watch: {running.url}/api/tasks/{task['id']}" in out
+
+
+def test_a_plan_becomes_its_steps(running: Running, plan: Path) -> None:
+    code, _, err = run(
+        "shop", "b", "The whole story", "--plan", plan.name, "--url", running.url, cwd=plan.parent
+    )
+    assert (code, err) == (0, "")
+    [task] = running.http.get("/api/tasks").json()["tasks"]
+    assert (task["title"], task["details"]) == ("Authentication", "The whole story")
+    first, second, third = running.http.get(f"/api/tasks/{task['id']}").json()["subtasks"]
+    assert (second["title"], second["details"]) == ("Implement JWT", "In auth/jwt.py.")
+    assert third["dependencies"] == [first["id"], second["id"]]
+
+
+def test_a_dry_run_shows_the_graph_and_creates_nothing(running: Running, plan: Path) -> None:
+    code, out, _ = run("shop", "b", "x", "--plan", plan, "--url", running.url, "--dry-run")
+    assert code == 0
+    row = next(line for line in out.splitlines() if "Write tests" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["3", "Write tests", "test-agent", "1, 2"]
+    assert running.http.get("/healthz").json()["last_seq"] == 0
+
+
+def test_mistakes_in_a_plan_are_all_told_and_nothing_is_created(running: Running, plan: Path) -> None:
+    plan.write_text(
+        PLAN.replace("agent: coding-agent", "agnet: coding-agent").replace("[design]", "[desing]")
+    )
+    code, out, err = run("shop", "b", "x", "--plan", plan, "--url", running.url)
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        f"{plan}: line 6: 'Implement JWT' depends on 'desing', which is no step",
+        f"{plan}: line 6: the step has no agent",
+        f"{plan}: line 7: unknown key 'agnet' (the keys of a step: title, agent, details, depends_on, key)",
+    ]
+    assert running.http.get("/healthz").json()["last_seq"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("p", "b", " "), "the description is empty\n"),
+        (("", "b", "x"), "project: Value error, must not be empty\n"),
+        (("p", "b", "x", "--plan", "/nowhere/plan.yaml"), "/nowhere/plan.yaml can't be read: No such file"),
+        (("p", "b", "x", "--plan", "latin.yaml"), "latin.yaml is not UTF-8 text\n"),
+    ],
+)
+def test_what_can_not_be_a_workflow_is_refused(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"- title: \xe9\n")
+    code, out, err = run(*arguments, cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert err.startswith(said)
+
+
+def test_no_backend_is_said_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    code, _, err = run("p", "b", "x", "--url", url)
+    assert code == 1
+    assert err == f"no backend answers at {url} ([Errno 111] Connection refused); is it running?\n"
+    code, _, err = run("p", "b", "x", "--url", url, "--work-dir", tmp_path, token=None)
+    assert code == 1
+    assert err.startswith(f"{tmp_path}/backend.token can't be read")
+    code, _, err = run("p", "b", "x", "--url", "127.0.0.1:8000")
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def test_a_wrong_token_is_said_in_a_line(running: Running) -> None:
+    code, _, err = run("p", "b", "x", "--url", running.url, token="wrong")
+    assert code == 1
+    assert "[unauthorized]" in err
+    assert err.count("\n") == 1
+
+
+@contextmanager
+def _answering(answer: bytes) -> Iterator[str]:
+    """Something that answers one request, but is no backend."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(10)
+                while b'"subtasks"' not in connection.recv(65_536):
+                    pass
+                connection.sendall(answer)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.join(10)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.0 200 OK\r\n\r\n<html>", b"SSH-2.0-OpenSSH\r\n", b""])
+def test_what_is_no_backend_is_told_so(answer: bytes) -> None:
+    with _answering(answer) as url:
+        code, _, err = run("p", "b", "x", "--url", url)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "no backend" in err
+
+
+def test_nothing_that_a_terminal_would_obey_is_shown() -> None:
+    assert str(_plain("a\x1b[2Jb\u202ec")) == "a�[2Jb�c"

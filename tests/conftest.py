@@ -1,0 +1,64 @@
+"""What holds for every test: it leaves nothing behind, and no error goes unnoticed.
+
+An actor that dies does not fail the test by itself: its exception ends up in its own thread. So each
+test fails on an ERROR record of pykka or of our own packages, unless it says which events it expects:
+
+    @pytest.mark.expected_errors("child_exited", "message_dead")
+    def test_it(logged_errors): ...
+
+The marker also works for a class or a module (`pytestmark`). `logged_errors` is the list of the
+records so far. structlog's events arrive there (and in `caplog`) through the standard library.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from tests.leaks import ErrorCatcher, Snapshot, to_stdlib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Seconds that threads and processes which are just ending may take.
+ENDING = float(os.environ.get("LEAK_SECONDS", "5"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers", "expected_errors(*events): ERROR records that the test causes on purpose"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = Snapshot.take()
+    yield
+    leaked = before.leaked(ENDING)
+    assert not leaked, f"left behind: {leaked}"
+
+
+@pytest.fixture(autouse=True)
+def logged_errors(
+    request: pytest.FixtureRequest, _nothing_left_behind: None
+) -> Iterator[list[logging.LogRecord]]:
+    """The ERROR records of the test so far; fails the test if there are unexpected ones."""
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, to_stdlib],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    catcher = ErrorCatcher()
+    root = logging.getLogger()
+    root.addHandler(catcher)
+    yield catcher.records
+    root.removeHandler(catcher)
+    expected = {event for mark in request.node.iter_markers("expected_errors") for event in mark.args}
+    unexpected = [record.getMessage() for record in catcher.unexpected(expected)]
+    assert not unexpected, f"unexpected errors: {unexpected}"

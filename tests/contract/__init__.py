@@ -1,0 +1,1 @@
+"""The contract of the stream protocol, held by the scripted claude and by the real one."""

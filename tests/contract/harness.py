@@ -1,0 +1,371 @@
+"""Starts `claude` as the product does: stdin from a FIFO, stdout a raw PTY, an explicit environment."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+import tty
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.doubles.model_api import ModelApi
+
+ROOT = Path(__file__).resolve().parents[2]
+STREAM = (
+    "-p",
+    "--input-format",
+    "stream-json",
+    "--output-format",
+    "stream-json",
+    "--verbose",
+    "--replay-user-messages",
+)
+DEADLINE = 20.0
+"""Seconds that any one wait may take."""
+
+Event = dict[str, Any]
+
+
+def real_claude() -> Path | None:
+    """Where the real program is, if it is installed."""
+    named = os.environ.get("CLAUDE_REAL")
+    path = Path(named) if named else ROOT / ".cache/claude/node_modules/.bin/claude"
+    return path if path.exists() else None
+
+
+@dataclass
+class Claude:
+    """One of the two programs, a home and a work directory for it, and the API that it asks.
+
+    Attributes:
+        api: None for the stand-in, which asks nobody.
+    """
+
+    command: list[str]
+    home: Path
+    cwd: Path
+    api: ModelApi | None
+    session: str = field(default_factory=lambda: str(uuid.uuid4()))
+    runs: list["Run"] = field(default_factory=list)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether this is the real program."""
+        return self.api is not None
+
+    def start(self, *arguments: str, resume: bool = False, env: Mapping[str, str] | None = None) -> "Run":
+        """Starts it in this session."""
+        session = ("--resume" if resume else "--session-id", self.session)
+        run = Run(
+            [*self.command, *STREAM, *session, *arguments], self.cwd, self.environment | dict(env or {})
+        )
+        self.runs.append(run)
+        return run
+
+    def start_failing(self, status: int, *, retries: int, recovers: bool) -> "Run":
+        """Starts it with an API that fails once (`recovers`), or for one message as often as it is asked."""
+        if self.api:
+            self.api.fail(status, times=1 if recovers else retries + 1)
+            return self.start(env={"CLAUDE_CODE_MAX_RETRIES": str(retries)})
+        faults: dict[str, Any] = {
+            "api_retry": {"attempts": retries, "error_status": status, "retry_delay_ms": 50}
+        }
+        if not recovers:
+            faults["result_error"] = {"status": status, "text": f"API Error: {status}"}
+        return self.start(env={"SCRIPTED_CLAUDE_FAULTS": json.dumps(faults)})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that the program gets to see of the world."""
+        environment = {"HOME": str(self.home), "PATH": "/usr/bin:/bin"}
+        environment |= {
+            "SCRIPTED_CLAUDE_PACE": "0.01",
+            "ANTHROPIC_API_KEY": "not-a-key",
+            "DISABLE_AUTOUPDATER": "1",
+        }
+        environment |= {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+        return environment | ({"ANTHROPIC_BASE_URL": self.api.url} if self.api else {})
+
+    def transcript(self) -> list[Event]:
+        """The lines of the session's transcript; none while there is no file."""
+        files = list(self.home.glob(f".claude/projects/*/{self.session}.jsonl"))
+        return (
+            [json.loads(line) for line in files[0].read_text(encoding="utf-8").split("\n")[:-1]]
+            if files
+            else []
+        )
+
+    def known_ids(self) -> set[str]:
+        """The messages that the transcript has: user lines, and what was taken into a turn under way."""
+        lines = self.transcript()
+        users = {str(line["uuid"]) for line in lines if line.get("type") == "user"}
+        return users | {
+            str(line["attachment"].get("source_uuid")) for line in lines if line.get("type") == "attachment"
+        }
+
+    def wait_for_transcript(self, message_id: str) -> None:
+        """Waits until the transcript has a message."""
+        self.look_until(lambda: message_id in self.known_ids())
+
+    def wait_for_transcript_line(self, predicate: Callable[[Event], bool]) -> None:
+        """Waits until the transcript has such a line."""
+        self.look_until(lambda: any(predicate(line) for line in self.transcript()))
+
+    def look_until(self, predicate: Callable[[], bool]) -> None:
+        """A file tells nobody that it has grown, so it is looked at."""
+        deadline = time.monotonic() + DEADLINE
+        while not predicate():
+            assert time.monotonic() < deadline, "the transcript never got there"
+            time.sleep(0.01)
+
+    def told(self, text: str) -> int:
+        """How often a text arrived: at the model's door, or in the transcript of the stand-in."""
+        if self.api:
+            return self.api.told(text)
+        contents = [line["message"]["content"] for line in self.transcript() if line.get("type") == "user"]
+        prompts = [
+            line["attachment"]["prompt"] for line in self.transcript() if line.get("type") == "attachment"
+        ]
+        return sum(content.count(text) for content in [*contents, *prompts] if isinstance(content, str))
+
+    def close(self) -> None:
+        """Ends what is left of every run."""
+        for run in self.runs:
+            run.close()
+
+
+class Run:
+    """One process of the program, and the events that it wrote."""
+
+    def __init__(self, command: list[str], cwd: Path, environment: Mapping[str, str]) -> None:
+        self.events: list[Event] = []
+        self.raw: list[str] = []
+        self.stderr = b""
+        self._changed = threading.Condition()
+        self._descendants: list[psutil.Process] = []
+        self._master, slave = os.openpty()
+        tty.setraw(slave)
+        fifo = cwd / f"{uuid.uuid4()}.pipe"
+        os.mkfifo(fifo, 0o600)
+        keeper = os.open(fifo, os.O_RDWR)  # opens at once, so that neither end waits for the other
+        reader = os.open(fifo, os.O_RDONLY)
+        self._stdin = os.open(fifo, os.O_WRONLY)
+        os.close(keeper)
+        fifo.unlink()
+        self.process = subprocess.Popen(
+            command,
+            stdin=reader,
+            stdout=slave,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=dict(environment),
+            start_new_session=True,
+        )
+        os.close(reader)
+        os.close(slave)
+        self._threads = [threading.Thread(target=self._read), threading.Thread(target=self._read_errors)]
+        for thread in self._threads:
+            thread.start()
+
+    # In.
+
+    def send(self, text: str, message_id: str = "") -> str:
+        """Writes a message; returns its id."""
+        message_id = message_id or str(uuid.uuid4())
+        self.write({"type": "user", "uuid": message_id, "message": {"role": "user", "content": text}})
+        return message_id
+
+    def interrupt(self) -> None:
+        """Asks for the end of the turn."""
+        self.write(
+            {"type": "control_request", "request_id": "interrupt", "request": {"subtype": "interrupt"}}
+        )
+
+    def write(self, event: Event) -> None:
+        """Writes one line."""
+        self.write_raw(json.dumps(event).encode() + b"\n")
+
+    def write_raw(self, data: bytes) -> None:
+        """Writes bytes, all of them."""
+        while data:
+            data = data[os.write(self._stdin, data) :]
+
+    def end_input(self) -> None:
+        """Closes standard input."""
+        if self._stdin >= 0:
+            os.close(self._stdin)
+            self._stdin = -1
+
+    # Out.
+
+    def wait(self, predicate: Callable[[Event], bool], number: int = 1) -> Event:
+        """The nth event that fits, as soon as it is there."""
+        with self._changed:
+            there = self._changed.wait_for(lambda: len(self._fitting(predicate)) >= number, DEADLINE)
+            assert there, f"not within {DEADLINE} s; got {self.story()}, stderr {self.stderr!r}"
+            return self._fitting(predicate)[number - 1]
+
+    def wait_state(self, message_id: str, state: str) -> None:
+        """Waits for a receipt."""
+        self.wait(lambda event: event.get("command_uuid") == message_id and event["state"] == state)
+
+    def wait_result(self, number: int = 1) -> Event:
+        """The nth result."""
+        return self.wait(lambda event: event["type"] == "result", number)
+
+    def wait_tool(self) -> None:
+        """Waits until a tool is used."""
+        self.wait(lambda event: _line(event, {}).startswith("uses "))
+
+    def finish(self, *message_ids: str) -> list[str]:
+        """Waits until the messages are done, ends the input and the program; returns its story.
+
+        In the story the messages are called A, B, … in the order given.
+        """
+        for message_id in message_ids:
+            self.wait(partial(_is_over, message_id))
+        self.end_input()
+        assert self.wait_exit() == 0
+        return self.story(*message_ids)
+
+    def story(self, *message_ids: str) -> list[str]:
+        """The events, a few words each; the messages are called A, B, and so on."""
+        names = {message_id: chr(ord("A") + number) for number, message_id in enumerate(message_ids)}
+        return [_line(event, names) for event in self.events]
+
+    def states(self, message_id: str) -> list[str]:
+        """The receipts of one message."""
+        return [event["state"] for event in self.events if event.get("command_uuid") == message_id]
+
+    # The end.
+
+    def kill(self) -> None:
+        """Ends the program as a crash does, and waits until it is gone."""
+        self._descendants = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        self.wait_exit()
+
+    def terminate(self) -> int:
+        """Asks it to end, by SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait_exit()
+
+    def wait_exit(self) -> int:
+        """The exit code, when all that was written has been read."""
+        code = self.process.wait(DEADLINE)
+        self._join()
+        return code
+
+    def close(self) -> None:
+        """Ends the program and whatever it has left running."""
+        self.end_input()
+        if self.process.poll() is None:
+            self.kill()
+        for descendant in self._descendants:
+            if descendant.is_running():
+                descendant.kill()
+        self._join()
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join(DEADLINE)
+            assert not thread.is_alive()
+        assert self.process.stderr
+        self.process.stderr.close()
+
+    def _fitting(self, predicate: Callable[[Event], bool]) -> list[Event]:
+        return [event for event in self.events if predicate(event)]
+
+    def _read(self) -> None:
+        rest = b""
+        while chunk := self._read_chunk():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._take(line.decode())
+        self.raw.append(rest.decode())
+
+    def _read_chunk(self) -> bytes:
+        try:
+            return os.read(self._master, 1 << 16)
+        except OSError:  # how a PTY says that the other end is gone
+            return b""
+
+    def _read_errors(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.stderr += line
+
+    def _take(self, line: str) -> None:
+        with self._changed:
+            try:
+                self.events.append(json.loads(line))
+            except ValueError:
+                self.raw.append(line)
+            self._changed.notify_all()
+
+
+def _is_over(message_id: str, event: Event) -> bool:
+    return event.get("command_uuid") == message_id and event["state"] in {"completed", "cancelled"}
+
+
+def _line(event: Event, names: Mapping[str, str]) -> str:
+    """An event in a few words."""
+    teller = _TELLERS.get(str(event.get("type")))
+    return teller(event, names) if teller else str(event.get("type"))
+
+
+def _name(message_id: str, names: Mapping[str, str]) -> str:
+    return names.get(message_id, "?")
+
+
+def _tell_lifecycle(event: Event, names: Mapping[str, str]) -> str:
+    return f"{_name(event['command_uuid'], names)} {event['state']}"
+
+
+def _tell_system(event: Event, names: Mapping[str, str]) -> str:
+    if event["subtype"] == "init":
+        return "init " + "".join(
+            _name(message_id, names) for message_id in event.get("user_message_uuids", [])
+        )
+    details = {"api_retry": "error_status", "permission_denied": "tool_name"}
+    return f"{event['subtype']} {event.get(details.get(event['subtype'], ''), '')}".strip()
+
+
+def _tell_user(event: Event, names: Mapping[str, str]) -> str:
+    if event.get("isReplay"):
+        # One that had been taken before is said back without a time.
+        return ("replay " if "timestamp" in event else "echo ") + _name(event["uuid"], names)
+    (block,) = event["message"]["content"]
+    if block["type"] == "tool_result":
+        return "tool failed" if block.get("is_error") else "tool done"
+    return str(block["text"])
+
+
+def _tell_assistant(event: Event, _: Mapping[str, str]) -> str:
+    (block,) = event["message"]["content"]
+    return f"uses {block['name']}" if block["type"] == "tool_use" else f"says {block['text']}"
+
+
+def _tell_result(event: Event, names: Mapping[str, str]) -> str:
+    about = "".join(_name(message_id, names) for message_id in event.get("user_message_uuids", []))
+    return f"result {about} {event.get('terminal_reason', 'local')}"
+
+
+_TELLERS: dict[str, Callable[[Event, Mapping[str, str]], str]] = {
+    "command_lifecycle": _tell_lifecycle,
+    "system": _tell_system,
+    "user": _tell_user,
+    "assistant": _tell_assistant,
+    "result": _tell_result,
+}

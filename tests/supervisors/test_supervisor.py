@@ -1,0 +1,460 @@
+"""OTP's rules, carried out: strategies, restart types, intensity, dynamic children, escalation."""
+# ruff: noqa: ANN401  # a test actor takes anything
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from supervisors import (
+    AlreadyRunning,
+    AutoShutdown,
+    Backoff,
+    ChildCount,
+    ChildInfo,
+    ChildSpec,
+    ChildStatus,
+    CountChildren,
+    DeleteChild,
+    Intensity,
+    NoSuchChild,
+    NotRunning,
+    Restart,
+    RestartChild,
+    RestartIntensityExceeded,
+    StartChild,
+    StartFailed,
+    StartTimeout,
+    StopChild,
+    Strategy,
+    SupervisionError,
+    WhichChildren,
+)
+from tests.supervisors.helpers import AT_ONCE, DEADLINE, Gate, Worker, World, until
+
+pytestmark = pytest.mark.expected_errors("child_exited", "message_dead")
+
+NAMES = "abcd"
+SLOW = Backoff(initial=3600, maximum=3600)
+
+
+def starts(world: World) -> list[tuple[str, int]]:
+    return [note[1:] for note in world.probe.notes if note[0] == "start"]
+
+
+def exits(world: World) -> list[str]:
+    return [note[1] for note in world.probe.notes if note[0] == "exit"]
+
+
+def status(world: World) -> dict[str, ChildStatus]:
+    children: list[ChildInfo] = world.ask("root", WhichChildren())
+    return {child.name: child.status for child in children}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "stopped", "restarted"),
+    [
+        (Strategy.ONE_FOR_ONE, "b", "b"),
+        (Strategy.REST_FOR_ONE, "bdc", "bcd"),
+        (Strategy.ONE_FOR_ALL, "bdca", "abcd"),
+    ],
+)
+def test_who_is_restarted_together_and_in_which_order(
+    world: World, strategy: Strategy, stopped: str, restarted: str
+) -> None:
+    world.start(*[world.worker(name) for name in NAMES], strategy=strategy)
+    world.system.crash("b", ValueError("drill"))
+    world.probe.wait_for(lambda notes: sum(note[0] == "start" for note in notes) == 4 + len(restarted))
+    assert [name for name, _ in starts(world)[4:]] == list(restarted)
+    assert exits(world) == list(stopped)
+    assert set(status(world).values()) == {ChildStatus.RUNNING}
+
+
+@pytest.mark.parametrize("normal", [True, False])
+@pytest.mark.parametrize("restart", list(Restart))
+def test_when_a_child_is_restarted(world: World, restart: Restart, normal: bool) -> None:  # noqa: FBT001
+    world.start(world.worker("a", restart=restart))
+    if normal:
+        world.tell("a", lambda actor: actor.stop())
+    else:
+        world.system.crash("a", ValueError("drill"))
+    world.wait_exit("a", 1)
+    if restart is Restart.PERMANENT or (restart is Restart.TRANSIENT and not normal):
+        world.wait_started("a", 2)
+    else:
+        until(lambda: status(world).get("a") is not ChildStatus.RUNNING)
+        expected = {} if restart is Restart.TEMPORARY else {"a": ChildStatus.STOPPED}
+        assert status(world) == expected
+        with pytest.raises(NotRunning):
+            world.ask("a", "anyone?")
+
+
+@pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
+def test_temporary_siblings_are_not_brought_back(world: World, strategy: Strategy) -> None:
+    world.start(
+        world.worker("a"), world.worker("t", restart=Restart.TEMPORARY), world.worker("c"), strategy=strategy
+    )
+    world.system.crash("a", ValueError("drill"))
+    world.wait_started("c", 2)
+    assert list(status(world)) == ["a", "c"]
+
+
+def test_siblings_stopped_on_purpose_stay_stopped(world: World) -> None:
+    world.start(world.worker("a"), world.worker("b"), world.worker("c"), strategy=Strategy.ONE_FOR_ALL)
+    world.ask("root", StopChild("b"))
+    world.system.crash("a", ValueError("drill"))
+    world.wait_started("c", 2)
+    assert status(world)["b"] is ChildStatus.STOPPED
+
+
+def test_children_start_in_order_and_stop_in_reverse(world: World) -> None:
+    world.start(*[world.worker(name) for name in NAMES])
+    assert world.system.stop() == []
+    assert [name for name, _ in starts(world)] == list("abcd")
+    assert exits(world) == list("dcba")
+    assert [report.name for report in world.exits] == [*"dcba", "root"]
+    assert all(report.normal for report in world.exits)
+
+
+def test_more_restarts_than_allowed_escalate(world: World) -> None:
+    world.start(world.worker("a"), world.worker("b"), world.worker("c"), intensity=Intensity(2, 3600))
+    # Given as many restarts as are allowed
+    for incarnation in (1, 2):
+        world.system.crash("b", ValueError(incarnation))
+        world.wait_started("b", incarnation + 1)
+    # When there is one more
+    world.system.crash("b", ValueError("last"))
+    # Then all children stop in reverse order, and the supervisor dies
+    report = world.system.wait(DEADLINE)
+    assert report is not None
+    reason = report.reason
+    assert isinstance(reason, RestartIntensityExceeded)
+    assert (reason.name, reason.child, reason.restarts, reason.period) == ("root", "b", 2, 3600)
+    assert exits(world)[-2:] == ["c", "a"]
+    with pytest.raises(NotRunning):
+        world.ask("a", "anyone?")
+
+
+def test_a_parent_restarts_a_supervisor_that_gave_up(world: World) -> None:
+    inner = world.boss("inner", world.worker("a"), world.worker("b"), intensity=Intensity(0, 3600))
+    world.start(world.worker("before"), inner, world.worker("after"))
+    world.tell("b", "waits for nobody")
+    world.system.crash("a", ValueError("drill"))
+    world.wait_started("b", 2)
+    assert isinstance(world.wait_exit("inner", 1).reason, RestartIntensityExceeded)
+    assert world.ask("a", "fine") == "fine"
+    assert [report.name for report in world.exits] == ["a", "b", "inner"]
+    assert world.ask("root", CountChildren()) == ChildCount(specs=3, active=3, supervisors=1, workers=2)
+
+
+def test_escalation_goes_all_the_way_up(world: World) -> None:
+    none = Intensity(0, 3600)
+    leaf = world.boss("leaf", world.worker("a"), intensity=none)
+    world.start(world.boss("middle", leaf, intensity=none), intensity=none)
+    world.system.crash("a", ValueError("drill"))
+    report = world.system.wait(DEADLINE)
+    assert report is not None
+    assert isinstance(report.reason, RestartIntensityExceeded)
+    assert [report.name for report in world.exits] == ["a", "leaf", "middle", "root"]
+
+
+def test_a_crashing_supervisor_stops_its_children_first(world: World) -> None:
+    world.start(world.boss("inner", world.worker("a"), world.worker("b")))
+    world.system.crash("inner", SystemExit("drill"))
+    world.wait_started("b", 2)
+    assert [report.name for report in world.exits] == ["b", "a", "inner"]
+
+
+def test_failed_start_attempts_count_towards_the_intensity(world: World) -> None:
+    class Broken(Worker):
+        def on_start(self) -> None:
+            if self.context.incarnation > 1:
+                raise ValueError("never again")
+
+    spec = ChildSpec("a", Broken, backoff=AT_ONCE)
+    world.start(spec, intensity=Intensity(3, 3600))
+    world.system.crash("a", ValueError("drill"))
+    report = world.system.wait(DEADLINE)
+    assert report is not None
+    assert isinstance(report.reason, RestartIntensityExceeded)
+    # One incarnation that lived, and three attempts
+    assert [(report.name, report.started) for report in world.exits[:-1]] == [("a", True)] + [
+        ("a", False)
+    ] * 3
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_a_failing_start_in_a_group_is_taken_again(world: World, strategy: Strategy) -> None:
+    class Shaky(Worker):
+        def on_start(self) -> None:
+            if self.context.incarnation == 2:
+                raise ValueError("not this time")
+            super().on_start()
+
+    shaky = ChildSpec("b", functools.partial(Shaky, probe=world.probe), backoff=AT_ONCE)
+    world.start(world.worker("a"), shaky, world.worker("c"), strategy=strategy, intensity=Intensity(10))
+    world.system.crash("b", ValueError("drill"))
+    world.wait_started("b", 3)
+    until(lambda: set(status(world).values()) == {ChildStatus.RUNNING})
+    again = {Strategy.ONE_FOR_ONE: "b", Strategy.REST_FOR_ONE: "bc", Strategy.ONE_FOR_ALL: "aabc"}[strategy]
+    until(lambda: "".join(name for name, _ in starts(world)[3:]) == again)
+
+
+def test_a_boot_that_fails_stops_what_was_started(world: World) -> None:
+    class Broken(Worker):
+        def on_start(self) -> None:
+            raise ValueError("broken")
+
+    with pytest.raises(StartFailed) as caught:
+        world.start(world.worker("a"), world.worker("b"), ChildSpec("c", Broken), world.worker("d"))
+    cause = caught.value.__cause__
+    assert isinstance(cause, StartFailed)
+    assert (caught.value.name, cause.name) == ("root", "c")
+    assert isinstance(cause.__cause__, ValueError)
+    assert [name for name, _ in starts(world)] == ["a", "b"]
+    assert exits(world) == ["b", "a"]
+
+
+def test_a_supervisor_answers_while_a_child_backs_off(world: World) -> None:
+    world.start(world.worker("a", backoff=SLOW), world.worker("b"))
+    world.system.crash("a", ValueError("drill"))
+    world.wait_exit("a", 1)
+    until(lambda: status(world)["a"] is ChildStatus.BACKING_OFF)
+    (a, b) = world.ask("root", WhichChildren())
+    assert a == ChildInfo(
+        name="a",
+        status=ChildStatus.BACKING_OFF,
+        incarnation=1,
+        waiting=0,
+        restarts=0,
+        last_reason="ValueError('drill')",
+        restart=Restart.PERMANENT,
+        supervisor=False,
+    )
+    assert b.last_reason is None
+    assert world.ask("root", CountChildren()) == ChildCount(specs=2, active=1, supervisors=0, workers=1)
+    # And the restart can be had at once, or given up
+    world.ask("root", RestartChild("a"))
+    assert world.ask("a", "fine") == "fine"
+
+
+def test_a_restart_that_waits_is_given_up_by_a_stop(world: World) -> None:
+    world.start(world.worker("a", backoff=SLOW))
+    world.system.crash("a", ValueError("drill"))
+    until(lambda: status(world)["a"] is ChildStatus.BACKING_OFF)
+    world.ask("root", StopChild("a"))
+    assert status(world)["a"] is ChildStatus.STOPPED
+    assert world.system.timers._heap[0][2].call is None
+
+
+def test_an_earlier_sibling_takes_over_the_restart_of_the_rest(world: World) -> None:
+    # Given one that backs off for long, and takes the next one with it
+    slow = world.worker("b", backoff=SLOW)
+    world.start(world.worker("a"), slow, world.worker("c"), strategy=Strategy.REST_FOR_ONE)
+    world.system.crash("b", ValueError("drill"))
+    until(lambda: status(world)["c"] is ChildStatus.BACKING_OFF)
+    # When one that was started before it dies
+    world.system.crash("a", ValueError("drill"))
+    # Then they are all restarted with that one, in order
+    world.wait_started("c", 2)
+    assert starts(world)[3:] == [("a", 2), ("b", 2), ("c", 2)]
+
+
+def test_the_backoff_starts_anew_after_a_long_life(world: World) -> None:
+    world.start(world.worker("a"), intensity=Intensity(restarts=5, period=0.01))
+    actor = _supervisor_of(world)
+    for incarnation in (1, 2):
+        world.wait_started("a", incarnation)
+        time.sleep(0.02)  # a life longer than the period
+        world.system.crash("a", ValueError("drill"))
+    world.wait_started("a", 3)
+    assert actor._children["a"].attempts == 1
+
+
+def _supervisor_of(world: World) -> Any:
+    life = world.system._root
+    assert life is not None
+    return life.actor
+
+
+def test_dynamic_children_come_and_go(world: World) -> None:
+    world.start()
+    spec = world.worker("a")
+
+    world.tell("root", StartChild(spec))
+    world.wait_started("a", 1)
+    world.tell("root", StartChild(spec))  # ignored: it runs
+    with pytest.raises(AlreadyRunning):
+        world.ask("root", StartChild(spec))
+    assert status(world) == {"a": ChildStatus.RUNNING}
+
+    world.ask("root", StopChild("a"))
+    assert status(world) == {"a": ChildStatus.STOPPED}
+    world.ask("root", StopChild("a"))  # stopped is stopped
+    world.ask("root", RestartChild("a"))
+    world.ask("root", RestartChild("a"))
+    assert world.ask("a", lambda actor: actor.context.incarnation) == 3
+
+    world.ask("root", StopChild("a"))
+    world.ask("root", StartChild(spec))
+    world.ask("root", DeleteChild("a"))
+    assert status(world) == {}
+    assert world.exits[-1].normal
+
+
+def test_commands_that_make_no_sense(world: World) -> None:
+    world.start(world.boss("other", world.worker("taken")))
+    for command in (StopChild("x"), RestartChild("x"), DeleteChild("x")):
+        world.tell("root", command)  # logged, and survived
+        with pytest.raises(NoSuchChild):
+            world.ask("root", command)
+    with pytest.raises(SupervisionError, match="does not understand"):
+        world.ask("root", "nonsense")
+    with pytest.raises(StartFailed) as caught:
+        world.ask("root", StartChild(world.worker("taken")))
+    assert isinstance(caught.value.__cause__, AlreadyRunning)
+    significant = StartChild(world.worker("s", restart=Restart.TEMPORARY, significant=True))
+    world.tell("root", significant)
+    with pytest.raises(ValueError, match="significant"):
+        world.ask("root", significant)
+    assert world.ask("taken", "unharmed") == "unharmed"
+    assert world.exits == []
+
+
+def test_a_dynamic_child_whose_start_fails_is_forgotten(world: World) -> None:
+    class Broken(Worker):
+        def on_start(self) -> None:
+            raise ValueError("broken")
+
+    world.start()
+    world.tell("root", StartChild(ChildSpec("a", Broken)))
+    world.wait_exit("a", 1)
+    assert status(world) == {}
+    with pytest.raises(NotRunning):
+        world.ask("a", "anyone?")
+
+
+def test_a_restart_on_demand_that_fails_is_taken_again(world: World) -> None:
+    class Shaky(Worker):
+        def on_start(self) -> None:
+            if self.context.incarnation == 2:
+                raise ValueError("not this time")
+
+    world.start(ChildSpec("a", Shaky, backoff=AT_ONCE))
+    with pytest.raises(StartFailed):
+        world.ask("root", RestartChild("a"))
+    assert world.ask("a", lambda actor: actor.context.incarnation) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "ends_after"), [(AutoShutdown.ANY_SIGNIFICANT, 1), (AutoShutdown.ALL_SIGNIFICANT, 2)]
+)
+def test_the_end_of_significant_children_ends_their_supervisor(
+    world: World, mode: AutoShutdown, ends_after: int
+) -> None:
+    significant = [world.worker(name, restart=Restart.TRANSIENT, significant=True) for name in "ab"]
+    world.start(*significant, world.worker("c", restart=Restart.TEMPORARY), auto_shutdown=mode)
+    world.tell("c", lambda actor: actor.stop())
+    world.wait_exit("c", 1)
+    for name in "ab"[:ends_after]:
+        assert world.ask("root", CountChildren()).active >= 1
+        world.tell(name, lambda actor: actor.stop())
+        world.wait_exit(name, 1)
+    report = world.system.wait(DEADLINE)
+    assert report is not None
+    assert report.normal
+
+
+def test_a_significant_child_stopped_on_purpose_ends_nothing(world: World) -> None:
+    significant = world.worker("a", restart=Restart.TRANSIENT, significant=True)
+    world.start(significant, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
+    world.ask("root", StopChild("a"))
+    assert status(world) == {"a": ChildStatus.STOPPED}
+
+
+def test_a_start_that_takes_too_long_has_failed(world: World) -> None:
+    # Given a child whose first restart hangs in on_start
+    gate = Gate()
+
+    class Slow(Worker):
+        def on_start(self) -> None:
+            if self.context.incarnation == 2:
+                gate()
+            super().on_start()
+
+    start = functools.partial(Slow, probe=world.probe)
+    world.start(ChildSpec("a", start, start_timeout=0.1, backoff=AT_ONCE))
+    world.tell("a", "first")
+    world.probe.wait_count(1, "first")
+    world.system.crash("a", ValueError("drill"))
+    gate.wait_entered()
+    world.tell("a", "second")
+
+    # When its time is over, then the start has failed and the next one works
+    report = world.wait_exit("a", 2)
+    assert isinstance(report.reason, StartTimeout)
+    assert (report.started, report.abandoned) == (False, True)
+    world.wait_started("a", 3)
+    world.probe.wait_count(1, "second")
+
+    # And the late thread takes nothing, and closes what it owns
+    gate.open()
+    world.probe.wait_for(lambda notes: any(note[:3] == ("exit", "a", 2) for note in notes))
+    for number in range(50):
+        assert world.ask("a", lambda actor: actor.context.incarnation) == 3, number
+
+
+def test_one_that_hangs_in_its_making_is_never_started(world: World) -> None:
+    gate = Gate()
+
+    class Slow(Worker):
+        def __init__(self, context: Any, **others: Any) -> None:
+            super().__init__(context, **others)
+            gate()
+
+    world.start()
+    slow = functools.partial(Slow, probe=world.probe)
+    with pytest.raises(StartFailed) as caught:
+        world.ask("root", StartChild(ChildSpec("a", slow, start_timeout=0.05)))
+    assert isinstance(caught.value.__cause__, StartTimeout)
+    gate.open()
+    world.probe.wait_for(lambda notes: any(note[:3] == ("exit", "a", 1) for note in notes))
+    assert starts(world) == []
+
+
+def test_a_stop_interrupts_the_wait_for_a_slow_start(world: World) -> None:
+    gate = Gate()
+
+    class Slow(Worker):
+        def on_start(self) -> None:
+            gate()
+
+    world.start()
+    world.tell("root", StartChild(ChildSpec("a", Slow, start_timeout=3600)))
+    gate.wait_entered()
+    stopped: list[list[str]] = []
+    stopper = threading.Thread(target=lambda: stopped.append(world.system.stop(timeout=DEADLINE)))
+    stopper.start()
+    until(lambda: _stop_seen(world))
+    gate.open()
+    stopper.join(DEADLINE)
+    assert stopped == [[]]
+    assert world.exit_of("a", 1).normal
+
+
+def _stop_seen(world: World) -> bool:
+    reader = world.system.mailbox("a").reader
+    return reader is None or reader.signal is not None
+
+
+def test_names_are_unique() -> None:
+    world = World()
+    with pytest.raises(StartFailed) as caught:
+        world.start(world.worker("a"), world.worker("a"))
+    assert isinstance(caught.value.__cause__, ValueError)
+    with pytest.raises(StartFailed):
+        World().start(world.worker("a", restart=Restart.TEMPORARY, significant=True))
