@@ -1,16 +1,16 @@
 """The coordinator as one thing: started, waited for, stopped."""
 
+import socket
 from collections.abc import Mapping
 
 import structlog
 
 from actors.errors import ConfigurationError
-from actors.gateway import Tokens, bind, load_secret
-from actors.gateway.address import url_of
+from actors.gateway import Tokens, bind, load_secret, url_of
 from actors.messages import ROUTER, InputRejected
 from actors.settings import Settings
 from actors.tree import build_tree, claude_environment
-from actors.workdir import WorkDir, prepare
+from actors.workdir import prepare
 from supervisors import DeadLetter, ExitReport, StartFailed, System
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,8 @@ class Coordinator:
     """
 
     def __init__(self, settings: Settings, *, environment: Mapping[str, str] | None = None) -> None:
-        self.settings = settings
+        port = settings.embedded_port or free_port()
+        self.settings = settings.model_copy(update={"embedded_port": port})
         self.workdir = prepare(settings.work_dir)
         self._environment = claude_environment() if environment is None else environment
         self.system = System(on_dead_letter=self._dead_letter)
@@ -88,6 +89,13 @@ class Coordinator:
         self.system.handle(ROUTER).tell(
             InputRejected(origin=f"actor {letter.name}", reason=reason, raw=raw[:4096], size=len(raw))
         )
+
+
+def free_port() -> int:
+    """A port on loopback that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -1,9 +1,6 @@
 """The example workflow from beginning to end: embedded backend, coordinator, three agents in a row."""
 
 import json
-
-import socket
-
 import tempfile
 import time
 from dataclasses import dataclass
@@ -12,6 +9,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from rich.console import Console
+
 from actors import show
 from actors.coordinator import Coordinator
 from actors.follow import follow_history
@@ -80,7 +78,7 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
             "ws_url": None,
             "work_dir": directory,
             "project_dir": project,
-            "embedded_port": free_port(),
+            "embedded_port": 0,
             "claude_command": settings.claude_command if real else SCRIPTED,
         }
     )
@@ -90,7 +88,7 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
         coordinator = Coordinator(settings, environment=environment)
         coordinator.start()
         try:
-            subtasks = create_workflow(settings)
+            subtasks = create_workflow(coordinator.settings)
             console.print(f"Created {TITLE!r}: {' → '.join(agent for _, agent, _ in STEPS)}  ({directory})")
             progress = follow(coordinator, console, subtasks, timeout)
         except KeyboardInterrupt:
@@ -113,13 +111,6 @@ def _whose(settings: Settings) -> str:
     )
 
 
-def free_port() -> int:
-    """A port on loopback that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def create_workflow(settings: Settings) -> list[str]:
     """Create the parent task and its chain of subtasks; the subtasks' ids."""
     subtasks = [
@@ -128,7 +119,7 @@ def create_workflow(settings: Settings) -> list[str]:
         for place, (title, agent, details) in enumerate(STEPS)
     ]  # fmt: skip
     token = (settings.work_dir / "backend.token").read_text("ascii").strip()
-    request = Request(  # noqa: S310 - our own backend
+    request = Request(
         f"http://127.0.0.1:{settings.embedded_port}/api/tasks",
         json.dumps({"title": TITLE, "subtasks": subtasks}).encode(),
         {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
@@ -153,24 +144,30 @@ def follow(coordinator: Coordinator, console: Console, subtasks: list[str], time
     return progress
 
 
+STYLES = {
+    "subtask.created": ("dim", "created"),
+    "subtask.completed": ("green", "completed"),
+    "task.completed": ("green", "completed"),
+    "subtask.blocked": ("red", "blocked"),
+    "agent.blocked": ("red", "blocked"),
+    "session.blocked": ("red", "blocked"),
+    "session.starting": ("cyan", "starting"),
+    "session.resuming": ("cyan", "resuming"),
+    "session.working": ("cyan", "working"),
+    "session.crashed": ("red", "crashed"),
+    "session.rate_limited": ("yellow", "waiting"),
+}
+
+
 def describe(event: dict[str, Any]) -> str:
     """One event in a line, or nothing where it would only be noise."""
-    payload, agent = event["payload"], show.text(event["agent"])
-    gist = show.text(show.gist(payload))[:110]
-    match event["event_type"]:
-        case "subtask.created":
-            return f"[dim]created[/]    {gist}"
-        case "subtask.completed" if event["source"] != "backend":
-            return f"[green]completed[/]  {show.text(payload.get('by'))}: {gist}"
-        case "subtask.blocked" | "agent.blocked" | "session.blocked":
-            return f"[red]blocked[/]    {agent}: {gist}"
-        case "session.starting" | "session.resuming" | "session.crashed" | "session.rate_limited" as kind:
-            return f"[cyan]{kind.partition('.')[2]:<10}[/] {agent} {gist}"
-        case "session.working":
-            return f"[cyan]working[/]    {agent}"
-        case "task.completed":
-            return f"[green]completed[/]  the whole task: {gist}"
-    return ""
+    kind, payload = event["event_type"], event["payload"]
+    if kind not in STYLES:
+        return ""
+    style, word = STYLES[kind]
+    who = event["agent"] or payload.get("by") or payload.get("completed_by")
+    said = " ".join(filter(None, [who and f"{who}:", show.gist(payload)]))
+    return f"[{style}]{word:<10}[/] {show.text(said)[:110]}"
 
 
 def take(progress: Progress, event: dict[str, Any]) -> None:

@@ -32,22 +32,19 @@ ESCALATED = 70
 SWITCH_INTERVAL = 0.0005
 """Seconds; at Python's 5 ms one busy thread would make every event wait that long."""
 
+OF_THE_APP = ("--help", "-h", "--install-completion", "--show-completion")
+"""Options that don't belong to the default command."""
+
 log = structlog.get_logger(__name__)
 console = Console()
 app = typer.Typer(
     help="Starts Claude Code agents as their tasks become ready, and puts each result into the session that waits"
-    " for it.",
+    " for it. Without a command: run.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
-
-
-@app.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
-    """Without a command: run."""
-    if context.invoked_subcommand is None:
-        run()
 
 
 @app.command()
@@ -62,7 +59,7 @@ def run(settings: Settings) -> None:
     _handle_signals(stopped)
     coordinator.start()
     if settings.ws_url is None:
-        url = f"http://127.0.0.1:{settings.embedded_port}"
+        url = f"http://127.0.0.1:{coordinator.settings.embedded_port}"
         console.print(f"No WS_URL is set: the embedded backend runs on {url}")
     console.print(f"The coordinator runs (pid {os.getpid()}, {settings.work_dir}). Ctrl-C stops it.")
     threading.Thread(target=_watch, args=(coordinator, stopped), daemon=True).start()
@@ -226,8 +223,11 @@ def _words(error: HTTPError) -> str:
 
 def main() -> None:
     """Run the command line; what the user can mend is said in plain words."""
+    words = sys.argv[1:]
+    if not words or (words[0].startswith("-") and words[0] not in OF_THE_APP):
+        words = ["run", *words]
     try:
-        app()
+        app(args=words, prog_name="python -m actors.main")
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 - this is the command line
         sys.exit(USAGE_ERROR)

@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from enum import StrEnum
 from typing import Any, Literal
 
+from pydantic import Field
+
 from actors.delivery import Delivery, DeliveryStep
 from actors.events import Event
 from actors.model import AgentName, Model, NodeId, Text
@@ -312,8 +314,8 @@ class Mirror(Model):
     """
 
     history: tuple[bytes, ...] = ()
-    queues: dict[str, list[dict[str, Any]]] = {}
-    current: dict[str, dict[str, Any] | None] = {}
+    queues: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
+    current: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     knowledge: list[dict[str, Any]] | None = None
 
 

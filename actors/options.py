@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Optional, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 from pydantic.fields import FieldInfo
@@ -55,5 +55,5 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     text = f"{field.description} \\[env: {name.upper()}]" + (
         "" if shown is None else f" \\[default: {shown}]"
     )
-    annotation = Annotated[Optional[kind], typer.Option(switch, help=text, show_default=False)]
+    annotation = Annotated[kind | None, typer.Option(switch, help=text, show_default=False)]  # type: ignore[valid-type]  # made at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

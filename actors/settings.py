@@ -113,7 +113,8 @@ def load(**options: object) -> Settings:
         return Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]  # values are validated
     except ValidationError as error:
         lines = [
-            f"  {'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)
+            f"  {'.'.join(map(str, found['loc'])).upper()}: {found['msg'].removeprefix('Value error, ')}"
+            for found in error.errors(include_input=False)
         ]
         raise ConfigurationError("These settings can't be used:\n" + "\n".join(lines)) from None
 

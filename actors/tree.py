@@ -9,8 +9,7 @@ from pathlib import Path
 
 from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
-from actors.gateway import GatewayActor, Tokens
-from actors.gateway.address import url_of
+from actors.gateway import GatewayActor, Tokens, url_of
 from actors.messages import (
     BACKEND,
     CONNECTION,

@@ -1,5 +1,6 @@
 """An open WebSocket: one thread receives, others send."""
 
+import contextlib
 import select
 import socket
 import ssl
@@ -68,11 +69,18 @@ class Line:
 
     def say_goodbye(self, *, answer: bool, seconds: float = 0.2) -> None:
         """Send a close frame, if that is possible in this time: unasked, or as the answer to the peer's."""
-        try:
+        # If it is gone by now, there is nobody to be polite to.
+        with contextlib.suppress(OSError, websocket.WebSocketException):
             self._websocket.settimeout(seconds)
-            self._websocket.send_close(_NORMAL if answer else _GOING_AWAY)
-        except (OSError, websocket.WebSocketException):
-            pass  # it is gone, or doesn't read: then there is nobody to be polite to
+            if self._is_free(seconds):
+                self._websocket.send_close(_NORMAL if answer else _GOING_AWAY)
+
+    def _is_free(self, seconds: float) -> bool:
+        """Whether nobody is stuck in sending; where somebody is, the peer would not read a goodbye either."""
+        free: bool = self._websocket.lock.acquire(timeout=seconds)
+        if free:
+            self._websocket.lock.release()
+        return free
 
     def _readable(self, seconds: float) -> bool:
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():

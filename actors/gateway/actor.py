@@ -7,7 +7,6 @@ import structlog
 from fastapi import APIRouter
 
 from actors.gateway.ask import REPLY_SECONDS, Router
-from actors.gateway.errors import ServerDiedError
 from actors.gateway.http_thread import HttpThread
 from actors.gateway.server import build_app
 from actors.gateway.tokens import Tokens
@@ -40,7 +39,8 @@ class GatewayActor(Actor):
         super().__init__(context)
         router = Router(context.system.handle(ROUTER), reply_seconds)
         app = build_app(router, tokens, extra=extra)
-        self._server = HttpThread(app, listener, on_stop=router.give_up, on_death=self._server_died)
+        # A server that dies has this incarnation fail at its next turn, and the supervisor starts another.
+        self._server = HttpThread(app, listener, on_stop=router.give_up, on_death=self.stop)
 
     def on_start(self) -> None:
         """Begin to serve; returns when requests are answered."""
@@ -50,9 +50,3 @@ class GatewayActor(Actor):
         """Stop serving."""
         if not self._server.stop():
             _log.warning("gateway_server_abandoned")
-
-    def _server_died(self, cause: BaseException | None) -> None:
-        # In the server's thread: this incarnation fails at its next turn, and the supervisor starts another.
-        error = ServerDiedError("the HTTP server ended by itself")
-        error.__cause__ = cause
-        self.stop(error)

@@ -1,13 +1,7 @@
-"""Where the coordinator answers, and the file that tells others so."""
+"""Where the coordinator answers."""
 
 import errno
-import os
-import secrets
 import socket
-from datetime import datetime
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from actors.errors import ConfigurationError
 
@@ -44,41 +38,3 @@ def url_of(listener: socket.socket) -> str:
     """The address to reach it at, without a slash at the end."""
     host, port = listener.getsockname()
     return f"http://{host}:{port}"
-
-
-class CoordinatorFile(BaseModel):
-    """What ``coordinator.json`` holds: how the command line finds a coordinator that runs.
-
-    Attributes:
-        pid: Its process.
-        url: Where its gateway answers.
-        started_at: When it started.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    pid: int
-    url: str
-    started_at: datetime
-
-    def write(self, path: Path) -> None:
-        """Put it there, whole or not at all, readable by us only."""
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(self.model_dump_json() + "\n")
-        draft.replace(path)
-
-    @classmethod
-    def read(cls, path: Path) -> "CoordinatorFile | None":
-        """What it says; None if there is none.
-
-        Raises:
-            ConfigurationError: There is one that can't be used.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise ConfigurationError(f"{path} can't be read; if no coordinator runs, delete it") from error

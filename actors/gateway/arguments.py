@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from actors.model import AgentName, NodeId
+from actors.model import AgentName, NodeId, Text
 
 KIB = 1024
 
@@ -24,13 +24,6 @@ def explain(error: ValidationError) -> str:
         where = ".".join(str(part) for part in problem["loc"]) or "arguments"
         lines.append(f"- {where}: {problem['msg'].removeprefix('Value error, ')}")
     return "\n".join(lines)
-
-
-def _sound(value: object) -> object:
-    """Replace lone surrogates, which JSON can spell and no file or database can hold."""
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return value
 
 
 def _at_most(limit: int) -> Callable[[str], str]:
@@ -72,10 +65,9 @@ def _without_at(value: object) -> object:
     return value.strip().removeprefix("@") if isinstance(value, str) else value
 
 
-_Sound = BeforeValidator(_sound)
-Line = Annotated[str, _Sound, AfterValidator(_at_most(4 * KIB)), AfterValidator(_said)]
-Words = Annotated[str, _Sound, AfterValidator(_at_most(64 * KIB)), AfterValidator(_said)]
-Summary = Annotated[str, _Sound, AfterValidator(_at_most(256 * KIB)), AfterValidator(_said)]
+Line = Annotated[Text, AfterValidator(_at_most(4 * KIB)), AfterValidator(_said)]
+Words = Annotated[Text, AfterValidator(_at_most(64 * KIB)), AfterValidator(_said)]
+Summary = Annotated[Text, AfterValidator(_at_most(256 * KIB)), AfterValidator(_said)]
 Insights = Annotated[tuple[Words, ...], Field(max_length=200), BeforeValidator(_as_list)]
 Files = Annotated[tuple[Line, ...], Field(max_length=2000), BeforeValidator(_as_list)]
 Agent = Annotated[AgentName, BeforeValidator(_without_at)]

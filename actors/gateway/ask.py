@@ -53,7 +53,6 @@ class Router:
             return waiting.result()
         finally:
             self._waiting.discard(waiting)
-            waiting.cancel()
 
     def give_up(self) -> None:
         """Wait for no answer any more; to be called in the event loop, when it is about to end."""

@@ -10,6 +10,8 @@ from concurrent.futures import Future
 import uvicorn
 from starlette.types import ASGIApp
 
+from actors.gateway.errors import ServerDiedError
+
 START_SECONDS = 10.0
 STOP_SECONDS = 3.0
 _GRACE_SECONDS = 1
@@ -57,7 +59,7 @@ class HttpThread:
         listener: The listening socket. It stays open: the server works on a duplicate, so connections wait in
             the backlog while no server is there.
         on_stop: Called in the event loop when a stop begins, to end what would go on for long.
-        on_death: Called in the server's thread when that ends without having been stopped, with the reason.
+        on_death: Called in the server's thread when that ends without having been stopped.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class HttpThread:
         listener: socket.socket,
         *,
         on_stop: Callable[[], None],
-        on_death: Callable[[BaseException | None], None],
+        on_death: Callable[[ServerDiedError], None],
     ) -> None:
         # Signals are left alone (uvicorn takes them in the main thread only), logging to the application.
         config = uvicorn.Config(
@@ -92,7 +94,7 @@ class HttpThread:
 
         Raises:
             TimeoutError: It doesn't answer in time.
-            BaseException: Whatever kept it from starting.
+            ServerDiedError: It ended instead; its cause says why.
         """
         self._thread.start()
         self._started.result(seconds)
@@ -116,6 +118,12 @@ class HttpThread:
         except BaseException as error:  # noqa: BLE001 - a thread's boundary: whatever ended it is reported
             reason = error
         if not self._started.done():
-            self._started.set_exception(reason or RuntimeError("the HTTP server ended before it had started"))
+            self._started.set_exception(_death("the HTTP server could not start", reason))
         elif not self._server.should_exit:
-            self._on_death(reason)
+            self._on_death(_death("the HTTP server ended by itself", reason))
+
+
+def _death(what: str, cause: BaseException | None) -> ServerDiedError:
+    error = ServerDiedError(what)
+    error.__cause__ = cause
+    return error

@@ -2,13 +2,12 @@
 
 import hmac
 import os
-import re
 import secrets
 import stat
 from pathlib import Path
 
 from actors.errors import ConfigurationError
-from actors.model import AGENT_PATTERN
+from actors.model import is_agent_name
 
 SECRET_BYTES = 32
 _OPERATOR = "operator"
@@ -44,7 +43,7 @@ class Tokens:
         Raises:
             ValueError: That is no agent's name.
         """
-        if not re.fullmatch(AGENT_PATTERN, agent):
+        if not is_agent_name(agent):
             raise ValueError(f"{agent!r} is no agent's name")
         return self._sign(_AGENT + agent)
 

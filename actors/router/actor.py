@@ -18,7 +18,7 @@ from actors.router.context import ContextBuilder
 from actors.router.desk import Desk
 from actors.router.dispatch import Dispatch
 from actors.router.graph import Graph
-from actors.router.history import PAGE, History
+from actors.router.history import History
 from actors.router.journal import Journal
 from actors.router.mirrors import Mirrors
 from actors.router.outgoing import Outgoing

@@ -6,37 +6,32 @@ A plain class without threads: it works on the journal and leaves what is to be 
 from collections.abc import Callable
 from typing import Any
 
-from actors.delivery import DeliveryState
 from actors.messages import (
+    CONNECTION,
     BackendChanged,
     BackendOpened,
     DescribeSubtask,
     EventReceived,
     InputRejected,
-    MirrorAt,
     Progressed,
     PublicationConfirmed,
     PublicationRefused,
     PublicationSent,
     ReplayChanged,
-    Report,
     ReportBlocked,
     ReportCompletion,
     Resume,
     SendMessage,
     SessionChanged,
     SessionReady,
-    SessionState,
     ShareKnowledge,
     StartSession,
     TurnEnded,
-    CONNECTION,
 )
 from actors.router.dispatch import Dispatch
 from actors.router.graph import Graph
 from actors.router.history import History
 from actors.router.journal import Journal
-from actors.router.node import Hold
 from actors.router.outgoing import Outgoing
 from actors.router.publisher import Publisher
 from actors.router.reports import Reports
@@ -134,7 +129,7 @@ class Desk:
     def _rejected(self, message: InputRejected, now: float) -> None:
         self._history.reject(message, now)
 
-    def _backend_opened(self, message: BackendOpened, now: float) -> None:
+    def _backend_opened(self, message: BackendOpened, _now: float) -> None:
         if message.instance is not None and message.instance != self._journal.get("instance"):
             self._journal.put("instance", message.instance)
             self._cursor = 0

@@ -44,7 +44,7 @@ class Reports:
 
     def completion(self, report: ReportCompletion, now: float) -> None:
         """A subtask is done."""
-        node = self._subject(report, report.agent, report.subtask_id)
+        node = self._subject(report.agent, report.subtask_id)
         if isinstance(node, str):
             self._refuse(report, node, now)
             return
@@ -63,7 +63,7 @@ class Reports:
 
     def blocked(self, report: ReportBlocked, now: float) -> None:
         """An agent cannot go on."""
-        node = self._subject(report, report.agent, report.subtask_id)
+        node = self._subject(report.agent, report.subtask_id)
         if isinstance(node, str):
             self._refuse(report, node, now)
             return
@@ -106,7 +106,7 @@ class Reports:
 
     # ------------------------------------------------------------ inside
 
-    def _subject(self, report: Report, agent: str | None, subtask_id: str | None) -> Node | str:
+    def _subject(self, agent: str | None, subtask_id: str | None) -> Node | str:
         """The subtask that a report is about, or why it can't be that."""
         if subtask_id is None:
             lane = self._dispatch.lanes.get(agent or "")

@@ -153,9 +153,12 @@ class Deliveries(Table):
         """Record one step forward."""
         column = f"{step.state.value}_at"
         stamp = f", {column} = {at!r}" if step.state is not DeliveryState.DEAD else f", completed_at = {at!r}"
+        statement = (
+            "UPDATE deliveries SET state = ?, receipt = coalesce(?, receipt), reason = coalesce(?, reason),"  # noqa: S608 - an enum and a float are put in
+            f" attempts = coalesce(?, attempts){stamp} WHERE id = ?"
+        )
         self._execute(
-            "UPDATE deliveries SET state = ?, receipt = coalesce(?, receipt), reason = coalesce(?, reason),"
-            f" attempts = coalesce(?, attempts){stamp} WHERE id = ?",  # noqa: S608 - an enum and a float
+            statement,
             (step.state.value, step.receipt, step.reason, step.attempts, step.delivery_id),
         )
 

@@ -61,24 +61,27 @@ CONTINUE = (
 )
 
 
-class StreamRead(Model):
-    """From the reading thread: what Claude said. ``epoch`` numbers the processes, so stale news is dropped."""
+class FromProcess(Model):
+    """From a thread of the process; ``epoch`` numbers the processes, so that stale news is dropped."""
 
     epoch: int
+
+
+class StreamRead(FromProcess):
+    """What Claude said."""
+
     facts: tuple[Fact, ...]
 
 
-class Written(Model):
-    """From the writing thread: a message that had to wait for room is in the pipe."""
+class Written(FromProcess):
+    """A message that had to wait for room is in the pipe."""
 
-    epoch: int
     delivery_id: str
 
 
-class Exited(Model):
-    """From the reading thread: the process has ended."""
+class Exited(FromProcess):
+    """The process has ended."""
 
-    epoch: int
     code: int
     noise: str
 
@@ -87,10 +90,8 @@ class ReceiptDue(Model):
     """To itself: see whether a receipt is overdue."""
 
 
-class Respawn(Model):
+class Respawn(FromProcess):
     """To itself: start claude again after a crash."""
-
-    epoch: int
 
 
 class SessionActor(Actor):
@@ -130,32 +131,34 @@ class SessionActor(Actor):
     def on_receive(self, message: object) -> None:
         """Handle one message, then report what it changed."""
         match message:
+            case FromProcess() if message.epoch != self._epoch:
+                return  # of a process that is gone
+            case FromProcess():
+                self._hear(message)
             case Deliver(delivery=delivery):
                 self._deliver(delivery)
-            case StreamRead(epoch=epoch, facts=facts):
-                if epoch == self._epoch:
-                    self._read(facts)
-            case Written(epoch=epoch, delivery_id=delivery_id):
-                if epoch == self._epoch:
-                    self._written(delivery_id)
             case Adopt(session_id=session_id):
                 self._session_id = session_id
             case Announce():
                 self._announce()
             case ReceiptDue():
-                self._timer_is_set = False
                 self._look_after_receipts()
-            case Exited(epoch=epoch, code=code, noise=noise):
-                if epoch == self._epoch:
-                    self._exited(code, noise)
-            case Respawn(epoch=epoch):
-                if epoch == self._epoch and self._process is None:
-                    self._spawn()
             case Revive():
                 self._revive()
             case _:
                 raise TypeError(f"a session knows no {type(message).__name__}")
         self._report()
+
+    def _hear(self, message: "FromProcess") -> None:
+        match message:
+            case StreamRead(facts=facts):
+                self._read(facts)
+            case Written(delivery_id=delivery_id):
+                self._written(delivery_id)
+            case Exited(code=code, noise=noise):
+                self._exited(code, noise)
+            case Respawn() if self._process is None:
+                self._spawn()
 
     def on_exit(self, reason: BaseException | None) -> None:
         """End claude, and let go of the conversation."""
@@ -208,6 +211,7 @@ class SessionActor(Actor):
 
     def _look_after_receipts(self) -> None:
         """Where a receipt is overdue: ask the transcript, then write again, then give up."""
+        self._timer_is_set = False
         overdue = self._receipts.overdue(time.monotonic())
         if overdue and self._process is not None:
             self._conversation = self._ask_transcript()

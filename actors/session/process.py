@@ -103,9 +103,7 @@ class ClaudeProcess:
         finally:
             os.close(child_terminal)
         self._pipe.give_away_reader()
-        self._terminal: pexpect.spawnbase.SpawnBase[bytes] = fdpexpect.fdspawn(
-            terminal, timeout=None, use_poll=True
-        )
+        self._terminal: fdpexpect.fdspawn[bytes] = fdpexpect.fdspawn(terminal, timeout=None, use_poll=True)
         self._reader = threading.Thread(target=self._read, name=f"session-{self.pid}", daemon=True)
         self._reader.start()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from actors.errors import CoordinatorError
-from actors.model import AGENT_PATTERN, Model
+from actors.model import Model, is_agent_name
 
 MAX_BYTES = 256 * 1024
 _OPENING = re.compile(r"---[ \t]*\n")
@@ -24,6 +24,11 @@ _NOT_OURS = frozenset({
     *("maxTurns", "mcpServers", "memory", "skills"),
 })  # fmt: skip
 """Keys of Claude Code's format that mean something only where Claude starts the subagent itself."""
+_RESERVED = frozenset({
+    *("-p", "--print", "--input-format", "--output-format", "--replay-user-messages"),
+    *("-r", "--resume", "-c", "--continue", "--session-id", "--fork-session", "--no-session-persistence"),
+})  # fmt: skip
+"""What the session itself passes, or what would take its conversation away from it."""
 
 
 class PromptError(CoordinatorError):
@@ -81,7 +86,7 @@ class AgentPrompt(Model):
     disallowed_tools: tuple[str, ...] = ()
     permission_mode: str | None = None
     extra_arguments: tuple[str, ...] = ()
-    strict_mcp: bool = True
+    strict_mcp: bool = False
 
 
 def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> AgentPrompt:
@@ -92,7 +97,7 @@ def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> Ag
         BadPrompt: The first that there is can't be used; no other is taken in its place.
         ValueError: That is no agent's name.
     """
-    if not re.fullmatch(AGENT_PATTERN, agent):
+    if not is_agent_name(agent):
         raise ValueError(f"{agent!r} is no agent's name")
     places = (
         work_dir_prompts / f"{agent}.md",
@@ -180,8 +185,13 @@ class _Entry(Model):
         return names
 
     def arguments(self) -> tuple[str, ...]:
-        if isinstance(self.value, list):
-            return tuple(self.value)
+        words = tuple(self.value) if isinstance(self.value, list) else self.words()
+        for word in words:
+            if word.partition("=")[0] in _RESERVED:
+                raise self.wrong(f"without {word.partition('=')[0]}, which the session itself sets")
+        return words
+
+    def words(self) -> tuple[str, ...]:
         try:
             return tuple(shlex.split(self.text()))
         except (BadPrompt, ValueError) as error:

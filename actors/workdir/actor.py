@@ -59,7 +59,7 @@ class WorkdirActor(Actor):
     def on_start(self) -> None:
         """Say where the history ends, and look at the results that are there."""
         self._catch_up()
-        self._watch = ResultWatch(self._workdir.path, self.handle.tell)
+        self._watch = ResultWatch(self._workdir.path, self.context.incarnation, self.handle.tell)
         for path in sorted(self._workdir.path.iterdir()):
             if is_result_name(path.name):
                 self._look_at(path.name)
@@ -82,7 +82,7 @@ class WorkdirActor(Actor):
             case _TryAgain():
                 self._failing = False
                 self._catch_up()
-            case WatchFailed():
+            case WatchFailed() if message.incarnation == self.context.incarnation:
                 raise message.error
 
     def on_batch(self) -> None:

@@ -20,8 +20,9 @@ class ResultsChanged(NamedTuple):
 
 
 class WatchFailed(NamedTuple):
-    """The thread has ended by a fault."""
+    """The thread that this incarnation of the actor owns has ended by a fault."""
 
+    incarnation: int
     error: Exception
 
 
@@ -30,13 +31,16 @@ class ResultWatch:
 
     Args:
         path: The directory.
+        incarnation: Of the actor that owns it.
         on_change: Called in the thread; must not block.
 
     Raises:
         OSError: The directory can't be watched.
     """
 
-    def __init__(self, path: Path, on_change: Callable[[ResultsChanged | WatchFailed], None]) -> None:
+    def __init__(
+        self, path: Path, incarnation: int, on_change: Callable[[ResultsChanged | WatchFailed], None]
+    ) -> None:
         # Below ``watchfiles.watch``, which begins to watch only when it is first waited for.
         self._notify = RustNotify(
             [str(path)],
@@ -46,6 +50,7 @@ class ResultWatch:
             recursive=False,
             ignore_permission_denied=False,
         )
+        self._incarnation = incarnation
         self._on_change = on_change
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="result-watch", daemon=True)
@@ -63,7 +68,7 @@ class ResultWatch:
                 while not self._closed.is_set():
                     self._tell(self._notify.watch(_GROUP_MS, _STEP_MS, 0, self._closed))
         except Exception as error:  # noqa: BLE001 - the thread's boundary: its owner must learn that it is blind
-            self._on_change(WatchFailed(error))
+            self._on_change(WatchFailed(self._incarnation, error))
 
     def _tell(self, changes: set[tuple[int, str]] | str) -> None:
         if isinstance(changes, str):

@@ -44,6 +44,19 @@ def test_the_end_of_input_works_off_what_is_queued(claude: Claude) -> None:
     assert run.states(a) == run.states(b) == ["queued", "started", "completed"]
 
 
+@pytest.mark.parametrize(("next_one", "code"), [(False, 1), (True, 0)])
+def test_the_exit_code_tells_how_the_last_turn_ended(claude: Claude, code: int, *, next_one: bool) -> None:
+    run = claude.start_failing(500, retries=1, recovers=False)
+    a = run.send(message(say("fails")))
+    run.wait_state(a, "cancelled")
+    if next_one:
+        run.wait_state(run.send(message(say("works"))), "completed")
+
+    run.end_input()
+
+    assert run.wait_exit() == code
+
+
 def test_the_last_thing_on_the_terminal_is_no_event(claude: Claude) -> None:
     run = claude.start()
     a = run.send(message(say("hi")))

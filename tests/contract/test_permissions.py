@@ -96,6 +96,7 @@ def test_a_host_is_asked_and_may_allow_with_another_input(claude: Claude) -> Non
     assert story[4:] == [
         "uses Bash",
         "control_request",
+        "control_response",
         "tool done",
         "says after",
         "result A completed",
@@ -116,6 +117,7 @@ def test_a_host_is_asked_and_may_deny(claude: Claude) -> None:
     assert story[4:] == [
         "uses Bash",
         "control_request",
+        "control_response",
         "tool failed",
         "says after",
         "result A completed",

@@ -1,5 +1,4 @@
 """Small actors and waits for the tests of supervision."""
-# ruff: noqa: ANN401  # a test actor takes anything
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Batches: a group commit that loses nothing and finds its culprit."""
-# ruff: noqa: ANN401, D102  # a test actor takes anything; its hooks are explained by their base class
+# ruff: noqa: D102  # an actor's hooks are explained by their base class
 
 from __future__ import annotations
 

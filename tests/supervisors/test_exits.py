@@ -1,5 +1,5 @@
 """Exactly one report for each incarnation, whichever way it ends; and `on_exit` exactly once."""
-# ruff: noqa: ANN401, D102  # a test actor takes anything; its hooks are explained by their base class
+# ruff: noqa: D102  # an actor's hooks are explained by their base class
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The names inside pykka that `supervisors._pykka` leans on: what each must go on doing."""
-# ruff: noqa: ANN401  # pykka takes anything
 
 from __future__ import annotations
 

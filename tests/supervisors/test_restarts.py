@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from supervisors import Backoff, ChildSpec, Intensity, Restart, Strategy
@@ -15,6 +15,7 @@ from tests.supervisors.helpers import Worker
 seconds = st.floats(0, 100)
 
 
+@example(gaps=[0.0, 10.0], restarts=1, period=10.0)  # the edge of the window belongs to it
 @given(st.lists(seconds), st.integers(0, 6), st.floats(0.1, 50))
 def test_the_window_is_exceeded_as_in_otp(gaps: list[float], restarts: int, period: float) -> None:
     """OTP: more than MaxR restarts within the last MaxT seconds are too many."""

@@ -1,5 +1,4 @@
 """OTP's rules, carried out: strategies, restart types, intensity, dynamic children, escalation."""
-# ruff: noqa: ANN401  # a test actor takes anything
 
 from __future__ import annotations
 
@@ -34,6 +33,7 @@ from supervisors import (
     SupervisionError,
     WhichChildren,
 )
+from supervisors.children import RestartDue
 from tests.supervisors.helpers import AT_ONCE, DEADLINE, Gate, Worker, World, until
 
 pytestmark = pytest.mark.expected_errors("child_exited", "message_dead")
@@ -251,6 +251,21 @@ def test_a_restart_that_waits_is_given_up_by_a_stop(world: World) -> None:
     assert world.system.timers._heap[0][2].call is None
 
 
+def test_a_restart_that_is_outdated_changes_nothing(world: World) -> None:
+    # Given a notice of a restart that was given up when the notice was already on its way
+    world.start(world.worker("a", backoff=SLOW))
+    world.system.crash("a", ValueError("drill"))
+    until(lambda: status(world)["a"] is ChildStatus.BACKING_OFF)
+    child = _supervisor_of(world)._children["a"]
+    outdated = RestartDue(child, child.ticket)
+    world.ask("root", StopChild("a"))
+    child.pending = True  # as it would be for the restart after that
+    # When it arrives
+    world.ask("root", outdated)
+    # Then it is ignored
+    assert starts(world) == [("a", 1)]
+
+
 def test_an_earlier_sibling_takes_over_the_restart_of_the_rest(world: World) -> None:
     # Given one that backs off for long, and takes the next one with it
     slow = world.worker("b", backoff=SLOW)
@@ -387,7 +402,7 @@ def test_a_start_that_takes_too_long_has_failed(world: World) -> None:
             super().on_start()
 
     start = functools.partial(Slow, probe=world.probe)
-    world.start(ChildSpec("a", start, start_timeout=0.1, backoff=AT_ONCE))
+    world.start(ChildSpec("a", start, start_timeout=0.5, backoff=AT_ONCE))
     world.tell("a", "first")
     world.probe.wait_count(1, "first")
     world.system.crash("a", ValueError("drill"))

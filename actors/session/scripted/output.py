@@ -72,6 +72,11 @@ class Output:
         """Answers a control request."""
         self.raw(json.dumps({"type": "control_response", "response": response}) + "\n")
 
+    def echo_reply(self, response: Mapping[str, Any]) -> None:
+        """Says the host's answer back, as it says user messages back."""
+        if self._replay:
+            self.reply(response)
+
     def ask(self, request_id: str, request: Mapping[str, Any]) -> None:
         """Sends a control request."""
         self.raw(json.dumps({"type": "control_request", "request_id": request_id, "request": request}) + "\n")

@@ -50,14 +50,18 @@ def _check(options: Options, transcript: Transcript, faults: Faults) -> None:
 def _work(options: Options, transcript: Transcript, faults: Faults) -> None:
     receipts, late = not faults.get("no_receipts"), float(faults.get("late_receipts") or 0)
     output = Output(options.session, replay=options.replay, receipts=receipts, late=late)
-    tools = Tools(options, tuple(faults.get("deny_tool") or ()))
-    inbox = Inbox(output, transcript, faults, tools.abort)
+    interrupted = threading.Event()
+    tools = Tools(options, interrupted, tuple(faults.get("deny_tool") or ()))
+    inbox = Inbox(
+        output=output, transcript=transcript, faults=faults, interrupted=interrupted, on_interrupt=tools.abort
+    )
     _listen(tools, inbox, ignore_sigterm=bool(faults.get("ignore_sigterm")))
     threading.Thread(target=inbox.read, name="reader", daemon=True).start()
-    Worker(
+    code = Worker(
         options=options, inbox=inbox, output=output, transcript=transcript, tools=tools, faults=faults
     ).run()
     output.raw(_SHOW_CURSOR)
+    sys.exit(code)
 
 
 def _listen(tools: Tools, inbox: Inbox, *, ignore_sigterm: bool) -> None:

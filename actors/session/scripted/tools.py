@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,16 +32,17 @@ class Tools:
 
     Args:
         options: permissions, directories and servers.
+        interrupted: set when what runs is to end.
         denied: tools that are denied whatever the options say.
     """
 
-    def __init__(self, options: Options, denied: tuple[str, ...] = ()) -> None:
+    def __init__(self, options: Options, interrupted: threading.Event, denied: tuple[str, ...] = ()) -> None:
         self._options = options
+        self._interrupted = interrupted
         self._denied = denied
         self._servers = {name: McpServer(config) for name, config in options.mcp_servers.items()}
         self._names: dict[str, McpServer] = {}
         self._abort: Callable[[], None] | None = None
-        self._aborted = False
 
     def connect(self) -> list[dict[str, str]]:
         """Asks each server for its tools; one that is down has none.
@@ -73,7 +75,6 @@ class Tools:
 
     def run(self, tool: Tool) -> Result:
         """Uses a tool; what goes wrong is its result."""
-        self._aborted = False
         try:
             if tool.name in self._names:
                 return self._run_mcp(tool)
@@ -85,14 +86,8 @@ class Tools:
 
     def abort(self) -> None:
         """Ends the tool that runs, from another thread or a signal."""
-        self._aborted = True
         if self._abort:
             self._abort()
-
-    @property
-    def aborted(self) -> bool:
-        """Whether the last tool was ended before its time."""
-        return self._aborted
 
     def _is_allowed(self, name: str) -> bool:
         servers = {
@@ -128,9 +123,15 @@ class Tools:
             Path(path).resolve().is_relative_to(place) for place in (Path.cwd(), *self._options.directories)
         )
 
+    def _runs(self, abort: Callable[[], None]) -> None:
+        """Something runs that can be ended; it is ended at once if that was asked for before."""
+        self._abort = abort
+        if self._interrupted.is_set():
+            abort()
+
     def _run_mcp(self, tool: Tool) -> Result:
         server = self._names[tool.name]
-        self._abort = server.abort
+        self._runs(server.abort)
         answer = server.call(tool.name.split("__", 2)[2], tool.input)
         return Result(answer.get("content", []), bool(answer.get("isError", False)))
 
@@ -143,7 +144,7 @@ class Tools:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self._abort = lambda: _end(process)
+        self._runs(lambda: _end(process))
         try:
             output, _ = process.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired:

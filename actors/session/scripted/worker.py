@@ -65,10 +65,15 @@ class Worker:
         self._servers: list[dict[str, str]] = []
         self._absorbed: list[Message] = []
         self._replayed = False
+        self._failed = False
         self._fresh = True
 
-    def run(self) -> None:
-        """Works until no more messages come."""
+    def run(self) -> int:
+        """Works until no more messages come.
+
+        Returns:
+            The exit code: 1 if the last turn failed.
+        """
         self._servers = self._tools.connect()
         while message := self._inbox.take():
             self._output.lifecycle(message.id, "started")
@@ -77,6 +82,8 @@ class Worker:
             command = message.text[1:].split(maxsplit=1)[:1] if message.text.startswith("/") else []
             state = self._command(command[0]) if COMMANDS.intersection(command) else self._turn(message)
             self._output.lifecycle(message.id, state)
+            self._failed = state == "cancelled"
+        return int(self._failed)
 
     # A turn.
 

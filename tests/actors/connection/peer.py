@@ -81,7 +81,7 @@ class Peer:
         data = self._read(length)
         return first & 0x0F, bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
 
-    def receive_json(self) -> Any:  # noqa: ANN401 - whatever it sent
+    def receive_json(self) -> Any:
         """The next text message that the client sent."""
         opcode, data = self.receive()
         assert opcode == TEXT

@@ -13,7 +13,7 @@ from websockets.sync.server import ServerConnection, serve
 from actors.connection import ConnectionActor, line
 from actors.connection import actor as actor_module
 from actors.connection.actor import CHANNELS
-from actors.connection.backend_socket import Closed, Epoch, Opened, Received
+from actors.connection.backend_socket import Closed, Epoch, Failed, Opened, Received
 from actors.events import NodeCreated
 from actors.messages import (
     CONNECTION,
@@ -51,7 +51,7 @@ def _connected(
     url: str,
     record: Record,
     react: Callable[[Context, Any], None] | None = None,
-    **options: Any,  # noqa: ANN401 - passed on
+    **options: Any,
 ) -> Iterator[System]:
     """A connection actor beside a router."""
     start = functools.partial(ConnectionActor, url=url, **{"welcome_seconds": DEADLINE, **options})
@@ -304,6 +304,17 @@ def test_a_crash_ends_its_socket_and_the_next_incarnation_connects(listener: Lis
     record = Record()
     with _ready(listener, record, WELCOME) as (system, peer):
         system.crash(CONNECTION, RuntimeError("drill"))
+        assert peer.at_end()
+        with listener.open() as second:
+            second.send(WELCOME)
+            assert record.wait_for(BackendOpened, nth=2).connection == (2, 1)
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_a_reader_that_has_ended_by_a_fault_is_replaced(listener: Listener) -> None:
+    record = Record()
+    with _ready(listener, record, WELCOME) as (system, peer):
+        system.handle(CONNECTION).tell(Failed(Epoch(1, 1), RuntimeError("drill")))
         assert peer.at_end()
         with listener.open() as second:
             second.send(WELCOME)

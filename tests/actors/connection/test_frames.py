@@ -105,3 +105,11 @@ def test_a_message_that_is_too_long_is_never_held() -> None:
     assert len(decoder._buffer) == 0
     assert decoder._parts is not None
     assert len(decoder._parts) == 4096
+
+
+def test_of_a_message_in_parts_that_becomes_too_long_only_the_beginning_stays() -> None:
+    decoder = FrameDecoder(10_000)
+    decoder.feed(frame(b"x" * 9_000, final=False))
+    decoder.feed(frame(b"y" * 9_000, CONTINUATION, final=False))
+    assert decoder._parts == b"x" * 4096
+    assert decoder.feed(frame(b"z", CONTINUATION)) == [Oversized(b"x" * 4096, 18_001)]

@@ -145,7 +145,7 @@ def test_a_server_that_cannot_start_says_why(listener: socket.socket) -> None:
         raise RuntimeError("no")
 
     server = HttpThread(broken, listener, on_stop=lambda: None, on_death=deaths.append)
-    with pytest.raises(SystemExit):
+    with pytest.raises(ServerDiedError, match="could not start"):
         server.start(SECONDS)
     assert server.stop()
     assert deaths == []

@@ -63,13 +63,22 @@ def _play(events: list[Event], batch: int = 1) -> tuple[dict[str, Any], Counter[
         ids = {event.subject for event in events if event.subject}
         nodes = [office.node(node_id) for node_id in sorted(ids)]
         state = {
-            node.id: (node.state, node.title, node.details, node.assignees, node.upstreams, sorted(node.pending))
+            node.id: (
+                node.state,
+                node.title,
+                node.details,
+                node.assignees,
+                node.upstreams,
+                sorted(node.pending),
+            )
             for node in nodes
         }
         rows = office.parts.journal.execute(
             "SELECT subtask_id, agent FROM deliveries WHERE state != 'dead' ORDER BY number"
         ).fetchall()
-        expected = {(node.id, agent) for node in nodes if node.state == "ready" for agent in node.assignees or ()}
+        expected = {
+            (node.id, agent) for node in nodes if node.state == "ready" for agent in node.assignees or ()
+        }
         assert set(rows) == expected
         office.close()
         return state, Counter(rows)

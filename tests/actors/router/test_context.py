@@ -46,7 +46,7 @@ def test_texts_from_elsewhere_stay_quoted(office: Office, text: str) -> None:
 @given(st.text(alphabet=st.characters(codec=None)))
 def test_any_text_is_quoted_line_by_line(text: str) -> None:
     quoted = quote(text)
-    assert quoted.splitlines() == [line for line in quoted.split("\n")]
+    assert quoted.splitlines() == quoted.split("\n")
     assert all(line.startswith("> ") for line in quoted.split("\n"))
 
 

@@ -1,6 +1,7 @@
 """What a router takes up where another has left it, and what the backend hears of it."""
 
 from actors.delivery import DeliveryState
+from actors.events import NodeCompleted, NodeCreated
 from actors.messages import (
     Announce,
     BackendOpened,
@@ -12,14 +13,18 @@ from actors.messages import (
     Resume,
     SessionReady,
 )
-from actors.events import NodeCompleted, NodeCreated
 from tests.actors.router.office import Office
 
 
 def event(seq: int, node_id: str, *upstreams: str, agent: str = "coder") -> EventReceived:
     return EventReceived(
         event=NodeCreated(
-            entity="subtask", id=node_id, key=f"key-{seq}", seq=seq, assignees=(agent,), dependencies=upstreams
+            entity="subtask",
+            id=node_id,
+            key=f"key-{seq}",
+            seq=seq,
+            assignees=(agent,),
+            dependencies=upstreams,
         )
     )
 

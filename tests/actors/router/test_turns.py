@@ -164,7 +164,9 @@ def test_an_agent_without_a_prompt_is_a_clear_agent_blocked(office: Office) -> N
     office.create("A", "stranger")
     office.tell(
         SessionReady(agent="stranger"),
-        SessionChanged(agent="stranger", state=SessionState.BLOCKED, detail="there is no prompt for stranger"),
+        SessionChanged(
+            agent="stranger", state=SessionState.BLOCKED, detail="there is no prompt for stranger"
+        ),
     )
     office.backend_opens()
     assert [(each.event_type, each.payload["reason"]) for each in office.published()] == [

@@ -81,7 +81,7 @@ def test_everything_that_can_be_said(mine: Path) -> None:
         mine,
         "---\nname: coder\ndescription: Writes code.\ntools: Read, Bash(git log:*, git diff:*), Edit\n"
         "disallowedTools: [WebFetch]\nmodel: claude-opus-4-5[1m]\npermissionMode: plan\n"
-        "extra_args: --effort high --add-dir '/a b'\nstrict_mcp: no\n---\n\nYou write code.\n",
+        "extra_args: --effort high --add-dir '/a b'\nstrict_mcp: yes\n---\n\nYou write code.\n",
     )
     assert prompt == AgentPrompt(
         text="You write code.",
@@ -91,7 +91,7 @@ def test_everything_that_can_be_said(mine: Path) -> None:
         model="claude-opus-4-5[1m]",
         permission_mode="plan",
         extra_arguments=("--effort", "high", "--add-dir", "/a b"),
-        strict_mcp=False,
+        strict_mcp=True,
     )
 
 
@@ -116,7 +116,7 @@ def test_ways_to_say_it(said: str, field: str, value: object, mine: Path) -> Non
 def test_what_is_not_said_is_left_to_claude_and_the_settings(mine: Path) -> None:
     assert load(mine, "just text") == AgentPrompt(text="just text")
     assert load(mine, "---\n---\njust text") == AgentPrompt(text="just text")
-    assert AgentPrompt(text="just text").strict_mcp
+    assert not AgentPrompt(text="just text").strict_mcp  # the user's own MCP servers stay available
 
 
 def test_windows_line_ends_and_a_byte_order_mark(mine: Path) -> None:
@@ -154,6 +154,8 @@ def test_a_rule_further_down_belongs_to_the_prompt(mine: Path) -> None:
             "extra_args must be a list of texts",
         ),
         ("---\nextra_args: [{a: b}]\n---\ntext", 2, "extra_args must be a list of texts"),
+        ("---\nextra_args: --effort high --resume x\n---\ntext", 2, "extra_args must be without --resume"),
+        ("---\nextra_args: [--session-id=x]\n---\ntext", 2, "extra_args must be without --session-id"),
         ("---\nstrict_mcp: perhaps\n---\ntext", 2, "strict_mcp must be true or false"),
         ("---\nname: coder\ndescription: a: b\n---\ntext", 3, "is not YAML: mapping values are not allowed"),
         ("---\nname: *anchor\n---\ntext", 2, "is not YAML: found undefined alias"),

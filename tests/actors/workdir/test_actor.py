@@ -22,7 +22,7 @@ from actors.messages import (
 )
 from actors.workdir import WorkDir, WorkdirActor, write_atomically
 from actors.workdir import history as history_module
-from actors.workdir.watch import ResultWatch
+from actors.workdir.watch import ResultsChanged, ResultWatch, WatchFailed
 from supervisors import Context, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
@@ -193,7 +193,7 @@ def test_mirrors_that_cannot_be_written_are_caught_up_with(
 
     monkeypatch.setattr(history_module, "write_all", _fill)
     with _watched(workdir, record, _react, retry_seconds=0.01) as system:
-        assert record.wait_for(MirrorAt, nth=3).number == 0
+        assert record.wait_for(MirrorAt, nth=3).number == 2  # the third line was torn, twice
         system.handle(ROUTER).ask("has it sent what is missing?", timeout=DEADLINE)
         system.handle(WORKDIR).ask(Mirror(history=(_line(4),)), timeout=DEADLINE)
     assert [json.loads(line)["number"] for line in workdir.history.read_text().splitlines()] == [1, 2, 3, 4]
@@ -213,6 +213,30 @@ def test_after_a_crash_it_watches_again_and_says_where_the_history_ends(workdir:
         record.wait_for(ReportCompletion, lambda report: report.subtask_id == "B")
 
 
+@pytest.mark.expected_errors("child_exited")
+def test_a_watch_that_has_ended_by_a_fault_is_replaced(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record) as system:
+        system.handle(WORKDIR).tell(WatchFailed(1, RuntimeError("drill")))
+        record.wait_for(MirrorAt, nth=2)
+        workdir.result_file("A").write_bytes(b"{}")
+        _completed(record)
+
+
+def test_a_fault_while_watching_is_told(workdir: WorkDir) -> None:
+    record, fault = Record(), RuntimeError("drill")
+
+    def _on_change(change: object) -> None:
+        record.add(change)
+        if isinstance(change, ResultsChanged):
+            raise fault
+
+    watch = ResultWatch(workdir.path, 1, _on_change)
+    workdir.result_file("A").touch()
+    assert record.wait_for(WatchFailed) == WatchFailed(1, fault)
+    assert watch.close()
+
+
 def test_a_directory_that_cannot_be_watched_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r".+"):
-        ResultWatch(tmp_path / "nowhere", print)
+        ResultWatch(tmp_path / "nowhere", 1, print)

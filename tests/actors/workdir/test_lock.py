@@ -66,7 +66,13 @@ def test_a_holder_that_has_not_said_who_it_is_yet(workdir: WorkDir) -> None:
 
 def test_it_is_not_inherited_by_children(workdir: WorkDir) -> None:
     lock = workdir.lock()
-    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, close_fds=False):
+    with subprocess.Popen(
+        ["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False, bufsize=0
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"are you there?")
+        assert child.stdout.read(1) == b"a"
         lock.release()
         lock.release()
         workdir.lock().release()

@@ -32,7 +32,7 @@ def mirrors(workdir: WorkDir) -> Mirrors:
     return made
 
 
-def _show(mirrors: Mirrors, **mirror: Any) -> None:  # noqa: ANN401 - the fields of a Mirror
+def _show(mirrors: Mirrors, **mirror: Any) -> None:
     mirrors.add(Mirror(**mirror))
     mirrors.flush()
 

@@ -1,0 +1,92 @@
+"""The connection over TLS, with a certificate that is trusted, and with one that is not."""
+
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
+from actors.connection.backend_socket import BackendSocket, Closed, Opened, Received
+from actors.connection.dial import Address
+from tests.actors.support import DEADLINE, Record
+
+OPENSSL = shutil.which("openssl")
+REQUEST = (
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem"
+)
+
+pytestmark = pytest.mark.skipif(OPENSSL is None, reason="needs openssl to make a certificate")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a key and a certificate for localhost."""
+    directory = tmp_path_factory.mktemp("tls")
+    subprocess.run([str(OPENSSL), *REQUEST.split()], cwd=directory, check=True, capture_output=True)
+    return directory
+
+
+@pytest.fixture
+def url(certificate: Path) -> Iterator[str]:
+    """A server that echoes over TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    with serve(_echo, "127.0.0.1", 0, ssl=context, max_size=None) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"wss://127.0.0.1:{server.socket.getsockname()[1]}/ws"
+        server.shutdown()
+        thread.join(DEADLINE)
+
+
+def _echo(connection: ServerConnection) -> None:
+    try:
+        for message in connection:
+            connection.send(message)
+    except ConnectionClosed:
+        pass
+
+
+def _open(url: str, record: Record) -> BackendSocket:
+    opened = BackendSocket(
+        Address(url),
+        None,
+        incarnation=1,
+        on_event=record.add,
+        wait_for_room=lambda _: True,
+        ping_seconds=0.05,
+    )
+    opened.start()
+    return opened
+
+
+def test_sending_and_receiving_at_the_same_time(
+    url: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    record = Record()
+    opened = _open(url, record)
+    epoch = record.wait_for(Opened).epoch
+    # When much is sent at once, and one message of many records
+    sent = [f"message {number} ".encode() * 40 for number in range(500)] + [b"x" * 3_000_000, b"last"]
+    for message in sent:
+        assert opened.send(message)
+    # Then all of it comes back in order, over the same connection
+    record.wait_for(Received, lambda received: received.data == b"last")
+    assert [received.data for received in record.all(Received)] == sent
+    assert {received.epoch for received in record.all(Received)} == {epoch}
+    assert opened.close()
+    assert record.all(Closed) == []
+
+
+def test_a_certificate_that_nobody_vouches_for(url: str) -> None:
+    record = Record()
+    opened = _open(url, record)
+    assert record.wait_for(Closed).reason.startswith("its certificate is not trusted: self")
+    assert opened.close()

@@ -1,0 +1,49 @@
+"""The product with the scripted and with the real claude."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.claude import real_claude, real_environment, scripted_environment
+from tests.doubles.model_api import ModelApi
+from tests.e2e.product import Product
+
+Make = Callable[..., Product]
+
+
+@pytest.fixture
+def api() -> Iterator[ModelApi]:
+    """The model's door."""
+    with ModelApi() as double:
+        yield double
+
+
+@pytest.fixture
+def make_real(tmp_path: Path, api: ModelApi) -> Iterator[Make]:
+    """Starts the product on the real claude."""
+    yield from _products(tmp_path, (real_claude(),), real_environment(tmp_path / "home", api.url))
+
+
+@pytest.fixture
+def make_scripted(tmp_path: Path) -> Iterator[Make]:
+    """Starts the product on the scripted stand-in; faults go into its environment."""
+    command = (sys.executable, "-m", "actors.session.scripted")
+    yield from _products(tmp_path, command, scripted_environment(tmp_path / "home"))
+
+
+def _products(directory: Path, command: tuple[str, ...], environment: dict[str, str]) -> Iterator[Make]:
+    (directory / "home").mkdir()
+    made: list[Product] = []
+
+    def make(extra: dict[str, str] | None = None, **options: Any) -> Product:
+        product = Product(directory, command, environment | (extra or {}), **options)
+        product.start()
+        made.append(product)
+        return product
+
+    yield make
+    for product in made:
+        product.stop()

@@ -1,0 +1,154 @@
+"""The whole chain on the real claude: at the model's door every context arrives exactly once."""
+
+import json
+
+import pytest
+
+from tests.doubles.model_api import ModelApi
+from tests.e2e.conftest import Make
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+
+
+def play(summary: str, insight: str, *, before: str | None = None) -> str:
+    """Details that make the double complete the subtask with this summary and insight."""
+    steps: list[dict[str, object]] = [{"say": "Working on it."}]
+    if before:
+        steps.append({"bash": before})
+    steps.append(
+        {"complete": {"completion_summary": summary, "insights_found": [insight], "files_modified": ["x.py"]}}
+    )
+    return "@play " + json.dumps(steps)
+
+
+def assert_told_once(api: ModelApi, delivery_ids: list[str]) -> None:
+    for delivery_id in delivery_ids:
+        assert api.told(f"delivery={delivery_id}") == 1
+
+
+def test_the_three_step_chain(make_real: Make, api: ModelApi) -> None:
+    product = make_real()
+    ids = product.create(
+        "Build Auth System",
+        {
+            "key": "A",
+            "title": "Design schema",
+            "agent": "architect-agent",
+            "details": play("Five tables.", "Use UUIDs."),
+        },
+        {
+            "key": "B",
+            "title": "Implement JWT",
+            "agent": "coding-agent",
+            "depends_on": ["A"],
+            "details": play("JWT done.", "HS256."),
+        },
+        {
+            "key": "C",
+            "title": "Write tests",
+            "agent": "test-agent",
+            "depends_on": ["B"],
+            "details": play("Tests pass.", "90 %."),
+        },
+    )
+    product.wait_completed(*ids.values(), seconds=90)
+    product.wait_idle("architect-agent", "coding-agent", "test-agent")
+    deliveries = product.deliveries()
+    assert [(each["agent"], each["kind"]) for each in deliveries] == [
+        ("architect-agent", "task_ready"),
+        ("coding-agent", "dependency_completed"),
+        ("test-agent", "dependency_completed"),
+    ]
+    assert_told_once(api, [each["id"] for each in deliveries])
+    (to_coding,) = [text for text in api.user_texts() if f"delivery={deliveries[1]['id']}" in text]
+    assert "> Five tables." in to_coding
+    assert "> - Use UUIDs." in to_coding
+    (to_test,) = [text for text in api.user_texts() if f"delivery={deliveries[2]['id']}" in text]
+    assert "> JWT done." in to_test
+    assert "> - HS256." in to_test
+
+
+def test_a_diamond_waits_for_both_and_tells_both(make_real: Make, api: ModelApi) -> None:
+    product = make_real()
+    ids = product.create(
+        "Diamond",
+        {"key": "A", "title": "A", "agent": "architect-agent", "details": play("result of A", "insight A")},
+        {
+            "key": "B",
+            "title": "B",
+            "agent": "coding-agent",
+            "depends_on": ["A"],
+            "details": play("result of B", "insight B"),
+        },
+        {
+            "key": "C",
+            "title": "C",
+            "agent": "debug-agent",
+            "depends_on": ["A"],
+            "details": play("result of C", "insight C"),
+        },
+        {
+            "key": "D",
+            "title": "D",
+            "agent": "review-agent",
+            "depends_on": ["B", "C"],
+            "details": play("result of D", "insight D"),
+        },
+    )
+    product.wait_completed(*ids.values(), seconds=90)
+    product.wait_idle("review-agent")
+    assert_told_once(api, [each["id"] for each in product.deliveries()])
+    (delivery,) = product.deliveries(agent="review-agent")
+    (text,) = [text for text in api.user_texts() if f"delivery={delivery['id']}" in text]
+    for told in ("> result of B", "> result of C", "> - insight B", "> - insight C"):
+        assert told in text
+    assert "result of A" not in text
+
+
+def test_five_dependents_of_one_upstream_at_once(make_real: Make, api: ModelApi) -> None:
+    product = make_real()
+    agents = ("coding-agent", "test-agent", "review-agent", "debug-agent", "architect-agent")
+    ids = product.create(
+        "Fan",
+        {"key": "A", "title": "A", "agent": "architect-agent", "details": play("result of A", "insight A")},
+        *(
+            {
+                "key": f"D{n}",
+                "title": f"D{n}",
+                "agent": agent,
+                "depends_on": ["A"],
+                "details": play(f"result {n}", "i"),
+            }
+            for n, agent in enumerate(agents)
+        ),
+    )
+    product.wait_completed(*ids.values(), seconds=100)
+    product.wait_idle(*agents)
+    fan = [each for each in product.deliveries() if each["kind"] == "dependency_completed"]
+    assert sorted(each["agent"] for each in fan) == sorted(agents)
+    assert_told_once(api, [each["id"] for each in fan])
+    for each in fan:
+        (text,) = [text for text in api.user_texts() if f"delivery={each['id']}" in text]
+        assert "> result of A" in text
+
+
+def test_two_subtasks_for_one_agent_go_into_one_session_in_order(make_real: Make, api: ModelApi) -> None:
+    product = make_real()
+    ids = product.create(
+        "Two",
+        {
+            "key": "one",
+            "title": "one",
+            "agent": "coding-agent",
+            "details": play("first", "i", before="echo working"),
+        },
+        {"key": "two", "title": "two", "agent": "coding-agent", "details": play("second", "i")},
+    )
+    product.wait_completed(*ids.values(), seconds=90)
+    product.wait_idle("coding-agent")
+    deliveries = product.deliveries()
+    assert [each["subtask_id"] for each in deliveries] == [ids["one"], ids["two"]]
+    assert_told_once(api, [each["id"] for each in deliveries])
+    assert len({request.session for request in api.turns()}) == 1
+    # The second came only after the first was reported
+    assert deliveries[1]["written_at"] >= product.node(ids["one"])["times"]["closed"]
