@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -16,15 +16,15 @@ import typer
 from rich.console import Console
 
 from actors import show
-from actors.coordinator import Coordinator
-from actors.demo import run_demo
 from actors.errors import ConfigurationError, CoordinatorError
-from actors.gateway import Tokens, load_secret
 from actors.logs import set_up_logging
 from actors.options import with_settings
 from actors.router.reader import JournalReader
 from actors.settings import Settings, find_claude
 from actors.workdir import find_holder, prepare
+
+if TYPE_CHECKING:
+    from actors.coordinator import Coordinator
 
 USAGE_ERROR = 2
 ESCALATED = 70
@@ -51,6 +51,8 @@ app = typer.Typer(
 @with_settings()
 def run(settings: Settings) -> None:
     """Run the coordinator until it is stopped (Ctrl-C or SIGTERM)."""
+    from actors.coordinator import Coordinator  # noqa: PLC0415 - who only looks need not wait for its libraries
+
     set_up_logging(settings.log_level)
     find_claude(settings)
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -67,12 +69,12 @@ def run(settings: Settings) -> None:
     _end(coordinator)
 
 
-def _watch(coordinator: Coordinator, stopped: threading.Event) -> None:
+def _watch(coordinator: "Coordinator", stopped: threading.Event) -> None:
     coordinator.wait()
     stopped.set()
 
 
-def _end(coordinator: Coordinator) -> None:
+def _end(coordinator: "Coordinator") -> None:
     abandoned = coordinator.stop()
     report = coordinator.wait()
     if abandoned:
@@ -109,6 +111,8 @@ def demo(
     timeout: Annotated[float, typer.Option(help="Give up after so many seconds.")] = 1800.0,
 ) -> None:
     """Run the example workflow "Build Auth System" from beginning to end, and show what happens."""
+    from actors.demo import run_demo  # noqa: PLC0415 - the same
+
     raise typer.Exit(run_demo(settings, console, real=real, timeout=timeout))
 
 
@@ -202,6 +206,8 @@ def _operate(settings: Settings, path: str, body: dict[str, str]) -> str:
     running = find_holder(workdir.lock_file)
     if running is None or running.url is None:
         raise ConfigurationError(f"No coordinator runs on {workdir.path}. Start one first: ./scripts/run")
+    from actors.gateway import Tokens, load_secret  # noqa: PLC0415 - the same
+
     token = Tokens(load_secret(workdir.secret)).operator
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = Request(running.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - our own address

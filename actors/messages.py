@@ -186,6 +186,10 @@ class SessionReady(Model):
     idle: bool = True
 
 
+class SessionsLost(Model):
+    """The supervisor of the sessions is a new one, and knows nothing of those that there were."""
+
+
 class SessionChanged(Model):
     """The session's state, from Claude's own events."""
 

@@ -19,6 +19,7 @@ from actors.messages import (
     WORKDIR,
     ReportBlocked,
     ReportCompletion,
+    SessionsLost,
     session_name,
 )
 from actors.router import ContextBuilder, RouterActor, RouterSettings
@@ -59,11 +60,7 @@ def build_tree(
         _spec(ROUTER, partial(RouterActor, settings=_router_settings(settings, workdir, session))),
         _spec(WORKDIR, partial(WorkdirActor, workdir=workdir)),
         _spec(GATEWAY, partial(GatewayActor, listener=listener, tokens=tokens)),
-        _spec(
-            SESSIONS,
-            partial(Supervisor, children=[], intensity=Intensity(restarts=20, period=60.0)),
-            shutdown=8.0,
-        ),
+        _spec(SESSIONS, _sessions, shutdown=8.0),
         _spec(CONNECTION, partial(_connection, settings, workdir)),
     ]
     if settings.ws_url is None:
@@ -109,6 +106,13 @@ def _spec(
         start_timeout=start_timeout,
         backoff=Backoff(initial=0.1, maximum=30.0),
     )
+
+
+def _sessions(context: Context) -> Supervisor:
+    """The supervisor of the sessions; where it is a new one, the router starts them again."""
+    if context.incarnation > 1:
+        context.system.handle(ROUTER).tell(SessionsLost())
+    return Supervisor(context, children=[], intensity=Intensity(restarts=20, period=60.0))
 
 
 def _session_spec(settings: SessionSettings, agent: str) -> ChildSpec:

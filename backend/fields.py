@@ -41,15 +41,6 @@ def _unique(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _encodable(value: str) -> str:
-    """Refuses half a surrogate pair: JSON can spell it, but no database and no socket can carry it."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds a lone surrogate, which is not text") from None
-    return value
-
-
 def _visible(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
@@ -58,10 +49,12 @@ def _visible(value: str) -> str:
 
 ItemId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 AgentName = Annotated[str, BeforeValidator(_without_at), StringConstraints(pattern=AGENT_PATTERN)]
-Title = Annotated[str, AfterValidator(_encodable), AfterValidator(_visible), Field(max_length=1_000)]
-Name = Annotated[str, AfterValidator(_encodable), AfterValidator(_visible), Field(max_length=200)]
-Text = Annotated[str, AfterValidator(_encodable), Field(max_length=1_000_000)]
-Line = Annotated[str, AfterValidator(_encodable), Field(max_length=20_000)]
+# The bound comes first: counting characters, pydantic refuses half a surrogate pair too, which JSON can spell
+# but no database and no socket can carry.
+Title = Annotated[str, Field(max_length=1_000), AfterValidator(_visible)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_visible)]
+Text = Annotated[str, Field(max_length=1_000_000)]
+Line = Annotated[str, Field(max_length=20_000)]
 
 Agents = Annotated[list[AgentName], BeforeValidator(_as_list), AfterValidator(_unique), Field(max_length=100)]
 Ids = Annotated[list[ItemId], AfterValidator(_unique), Field(max_length=1_000)]

@@ -129,14 +129,18 @@ class Connection:
         await _stop(self._pump)
         last_seq = self._hub.last_seq
         since = last_seq if wish.since is None else wish.since
-        await self._tell(type="subscribed", channels=wish.channels, since=since, last_seq=last_seq)
+        # Not live yet: what was missed comes first, then the word that all of it was said.
+        await self._tell(
+            type="subscribed", channels=wish.channels, since=since, last_seq=last_seq, live=False
+        )
         subscription = Subscription(wish.channels, self._queue_limit, lambda: self._end(TRY_AGAIN_LATER))
         self._pump = asyncio.create_task(self._watch(self._send_events(subscription, since)))
 
     async def _send_events(self, subscription: Subscription, since: int) -> None:
         try:
-            await self._replay(subscription, since)
+            seq = await self._replay(subscription, since)
             self._hub.join(subscription)
+            await self._tell(type="live", seq=seq)
             while True:
                 for text in await subscription.take():
                     await self._websocket.send_text(text)
@@ -144,8 +148,8 @@ class Connection:
         finally:
             self._hub.leave(subscription)
 
-    async def _replay(self, subscription: Subscription, since: int) -> None:
-        """Sends what is stored until there is nothing published that was not sent.
+    async def _replay(self, subscription: Subscription, since: int) -> int:
+        """Sends what is stored until there is nothing published that was not sent; the last number of that.
 
         It awaits nothing after it has found that, so nothing can come between it and joining.
         """
@@ -155,6 +159,7 @@ class Connection:
                 if event.channel in subscription.channels:
                     await self._websocket.send_text(event.text)
             since = page[-1].seq if page else upto
+        return since
 
     async def _publish(self, message: Mapping[str, Any]) -> None:
         key = message.get("id")

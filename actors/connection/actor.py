@@ -132,14 +132,12 @@ class ConnectionActor(Actor):
                 self._greet_anyway(message.epoch)
             case Skipped():
                 self._reject(f"longer than {MAX_MESSAGE} bytes", message.head, message.size)
-            case Connecting() | Opened() | Closed() | Failed() if (
-                message.epoch[0] == self.context.incarnation
-            ):
-                self._follow(message)
             case Connecting() | Opened() | Closed() | Failed():
-                pass  # of a predecessor's socket
+                self._follow(message)
 
     def _follow(self, event: SocketEvent) -> None:
+        if event.epoch.incarnation != self.context.incarnation:
+            return  # of a predecessor's socket
         self._epoch = event.epoch
         match event:
             case Connecting():
@@ -172,7 +170,7 @@ class ConnectionActor(Actor):
         if present and self._phase is _Phase.GREETING:
             self._greet(parsed.control if isinstance(parsed.control, Welcome) else None)
         if parsed.problems:
-            self._reject("; ".join(parsed.problems), message.data[:_KEPT], len(message.data))
+            self._reject("; ".join(parsed.problems), message.data, len(message.data))
         if parsed.event is not None:
             self._router.tell(EventReceived(event=parsed.event))
         elif present:

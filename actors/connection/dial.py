@@ -97,9 +97,7 @@ class Dial:
         except DialError:
             self.hang_up()
             raise
-        except (
-            Exception
-        ) as error:  # a stranger's answer goes through a library; whatever it raises, it failed
+        except Exception as error:  # whatever the library raises over a stranger's answer, it failed
             self.hang_up()
             raise _explained(error, self._address, self._timeout) from error
 
@@ -142,9 +140,6 @@ class Dial:
             except OSError as error:
                 candidate.close()
                 failure = error
-            except DialError:
-                candidate.close()
-                raise
             else:
                 return candidate
         raise failure or OSError("no address")
@@ -181,9 +176,10 @@ class Dial:
         return wrapped
 
     def _hold(self, opened: socket.socket) -> None:
-        """Remember the connected socket, so that it can be cut."""
+        """Remember the connected socket, so that it can be cut; close it if it was cut by now."""
         with self._lock:
             if self._cut:
+                opened.close()
                 raise DialError("closed")
             self._socket = opened
 

@@ -27,8 +27,9 @@ class BackendFailedError(CoordinatorError):
 
 
 class Ended(Model):
-    """From the watching thread: the process has ended."""
+    """From the watching thread: the process has ended. An earlier incarnation's may still wait to be read."""
 
+    pid: int
     code: int
 
 
@@ -69,10 +70,10 @@ class BackendActor(Actor):
         impatience.start()
         try:
             line = process.stdout.readline() if process.stdout else ""
+            if not line.startswith("ready "):
+                self._fail(process.wait())
         finally:
             impatience.cancel()
-        if not line.startswith("ready "):
-            self._fail(process.wait())
         log.info("backend_ready", url=line.split()[1])
         self._watch_thread = threading.Thread(target=self._watch, args=(process,), daemon=True)
         self._watch_thread.start()
@@ -80,8 +81,9 @@ class BackendActor(Actor):
     def on_receive(self, message: object) -> None:
         """Fall when the process has fallen."""
         match message:
-            case Ended(code=code):
-                self._fail(code)
+            case Ended(pid=pid, code=code):
+                if self._process is not None and self._process.pid == pid:
+                    self._fail(code)
             case _:
                 raise TypeError(f"the backend's actor knows no {type(message).__name__}")
 
@@ -112,7 +114,7 @@ class BackendActor(Actor):
             self._tail.append(line.rstrip())
 
     def _watch(self, process: "subprocess.Popen[str]") -> None:
-        self.handle.tell(Ended(code=process.wait()))
+        self.handle.tell(Ended(pid=process.pid, code=process.wait()))
 
     def _fail(self, code: int) -> None:
         if self._log_thread is not None:

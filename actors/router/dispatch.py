@@ -136,6 +136,12 @@ class Dispatch:
         self.unsettle(lane)
         return lane
 
+    def sessions_lost(self) -> None:
+        """No session lives: start those anew that something waits for."""
+        for lane in self.lanes.values():
+            lane.is_up = False
+        self.settle_all()
+
     def session_changed(
         self, agent: str, state: SessionState, detail: str, pid: int | None, now: float
     ) -> Lane:

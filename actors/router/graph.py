@@ -62,7 +62,17 @@ class Held:
 
 Change = Released | Withdrawn | Amended | UpstreamDone | Closed | Held
 
-DESCRIBED = ("parent", "title", "details", "assignees", "dependencies")
+DESCRIBED = {
+    "parent": "parent",
+    "title": "title",
+    "details": "details",
+    "assignees": "assignees",
+    "dependencies": "upstreams",
+    "status": "told",
+}
+"""The fields of a description, and where a node keeps them."""
+GOING_ON = ("todo", "in_progress", "open", "pending")
+"""A backend's words for what is to be done, or being done."""
 TOLD = ("title", "details", "dependencies")
 """Changes that an agent at work is told of."""
 
@@ -145,6 +155,8 @@ class Graph:
         node.entity = event.entity
         changed = self._merge(node, event)
         self._touch(node)
+        if node.status is Status.CANCELLED and "status" in changed and event.status in GOING_ON:
+            return self._reopen(node, now)
         if node.is_closed:
             return []
         changes: list[Change] = []
@@ -152,9 +164,9 @@ class Graph:
             self.resume(node)
         if "dependencies" in changed:
             changes += self._relink(node, linked, now)
-        if event.status == "cancelled":
+        if "status" in changed and event.status == "cancelled":
             return changes + self._close(node, Status.CANCELLED, now)
-        if event.status == "blocked":
+        if "status" in changed and event.status == "blocked" and node.hold is None:
             changes += self.hold(node, Hold.BLOCKED, "the backend says that it is blocked")
         if node.released and "assignees" in changed:
             changes += self._reassign(node, before)
@@ -165,11 +177,10 @@ class Graph:
 
     def _merge(self, node: Node, event: NodeDescribed) -> list[str]:
         changed = []
-        for field in DESCRIBED:
+        for field, attribute in DESCRIBED.items():
             value = getattr(event, field)
             if value is None:
                 continue
-            attribute = "upstreams" if field == "dependencies" else field
             if field in ("assignees", "dependencies"):
                 value = tuple(dict.fromkeys(value))
             present = getattr(node, attribute)
@@ -229,6 +240,20 @@ class Graph:
             if dependent is not None:
                 changes += self._upstream_closed(dependent, node, now)
         return changes
+
+    def _reopen(self, node: Node, now: float) -> list[Change]:
+        """It was cancelled, and is to be done after all."""
+        node.status, node.released, node.started = Status.OPEN, False, False
+        node.times.pop("closed", None)
+        self.open[node.id] = node
+        changes = self._relink(node, (), now)
+        for dependent_id in sorted(node.dependents):
+            dependent = self.open.get(dependent_id)
+            if dependent is not None and node.id in dependent.pending:
+                dependent.broken.pop(node.id, None)
+                self._cyclic |= set(find_path(self.open, node.id, dependent_id) or ())
+                changes += self._evaluate(dependent, now)
+        return changes + self._evaluate(node, now)
 
     def _upstream_closed(self, node: Node, upstream: Node, now: float) -> list[Change]:
         if upstream.id not in node.pending:

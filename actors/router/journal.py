@@ -72,6 +72,7 @@ class Journal:
 
     def commit(self) -> None:
         """Make everything written so far durable."""
+        self.deliveries.flush()
         if self._database.in_transaction:
             self._database.execute("COMMIT")
 

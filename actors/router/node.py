@@ -45,6 +45,7 @@ class Node:
     """What is known of a task or subtask. Fields that are None were never told.
 
     Attributes:
+        told: Its status in the backend's own words, as last heard.
         upstreams: The ids of what it depends on.
         released: Its assignees were given it (or will be, as soon as they are idle).
         started: An agent has begun to work on it.
@@ -61,6 +62,7 @@ class Node:
     title: str | None = None
     details: str | None = None
     assignees: tuple[str, ...] | None = None
+    told: str | None = None
     upstreams: tuple[str, ...] | None = None
     released: bool = False
     started: bool = False
@@ -99,7 +101,7 @@ class Node:
 
 
 SAVED = (
-    "entity", "parent", "title", "details", "assignees", "upstreams", "released", "started", "hold",
+    "entity", "parent", "title", "details", "assignees", "told", "upstreams", "released", "started", "hold",
     "reason", "summary", "insights", "files", "by", "times", "revs",
 )  # fmt: skip
 TUPLES = ("assignees", "upstreams", "insights", "files")
@@ -108,7 +110,7 @@ TUPLES = ("assignees", "upstreams", "insights", "files")
 def to_document(node: Node) -> dict[str, Any]:
     """What the journal keeps of a node beside its id, its status and its edges."""
     values = ((name, getattr(node, name)) for name in SAVED)
-    return {name: value for name, value in values if value not in (None, "", (), {}, False)}
+    return {name: value for name, value in values if value not in (None, "", {}, False)}
 
 
 def from_document(node_id: str, status: str, document: dict[str, Any]) -> Node:

@@ -131,40 +131,75 @@ def _delivery(row: tuple[Any, ...]) -> Numbered:
 DELIVERY = "number, id, agent, kind, subtask_id, text, state, attempts"
 
 
+ADDED = ("number", "agent", "kind", "subtask_id", "queued_at")
+MOVING = (
+    "text", "state", "attempts", "receipt", "reason",
+    "handed_at", "written_at", "accepted_at", "started_at", "completed_at",
+)  # fmt: skip
+"""What changes of a delivery; none of it is ever taken back."""
+INSERT = f"INSERT INTO deliveries (id, {', '.join(ADDED + MOVING)}) VALUES (?{',?' * len(ADDED + MOVING)})"  # noqa: S608 - names
+UPDATE = f"UPDATE deliveries SET {', '.join(f'{name} = coalesce(?, {name})' for name in MOVING)} WHERE id = ?"  # noqa: S608 - the same
+
+
 class Deliveries(Table):
-    """Contexts on their way."""
+    """Contexts on their way.
+
+    Several things happen to a delivery within one transaction, so they are gathered, and written as one row.
+    """
+
+    def __init__(self, execute: Execute) -> None:
+        super().__init__(execute)
+        self._added: dict[str, dict[str, Any]] = {}
+        self._moved: dict[str, dict[str, Any]] = {}
+        (self._last,) = execute("SELECT coalesce(max(number), 0) FROM deliveries").fetchone()
 
     def add(self, delivery: Delivery, at: float) -> int:
         """Queue one; its number, which is its place in the agent's order."""
-        cursor = self._execute(
-            "INSERT INTO deliveries (id, agent, kind, subtask_id, text, state, queued_at)"
-            " VALUES (?,?,?,?,?,'queued',?)",
-            (delivery.id, delivery.agent, delivery.kind.value, delivery.subtask_id, delivery.text, at),
-        )
-        return int(cursor.lastrowid or 0)
+        self._last += 1
+        self._added[delivery.id] = {
+            "number": self._last,
+            "agent": delivery.agent,
+            "kind": delivery.kind.value,
+            "subtask_id": delivery.subtask_id,
+            "queued_at": at,
+            "text": delivery.text,
+            "state": "queued",
+            "attempts": 0,
+        }
+        return int(self._last)
 
     def hand_over(self, delivery: Delivery, at: float) -> None:
         """It goes to its session, with this text; on every retry it will be the same text."""
-        self._execute(
-            "UPDATE deliveries SET text = ?, handed_at = ? WHERE id = ?", (delivery.text, at, delivery.id)
-        )
+        self._row(delivery.id).update(text=delivery.text, handed_at=at)
 
     def step(self, step: DeliveryStep, at: float) -> None:
         """Record one step forward."""
-        column = f"{step.state.value}_at"
-        stamp = f", {column} = {at!r}" if step.state is not DeliveryState.DEAD else f", completed_at = {at!r}"
-        statement = (
-            "UPDATE deliveries SET state = ?, receipt = coalesce(?, receipt), reason = coalesce(?, reason),"  # noqa: S608 - an enum and a float are put in
-            f" attempts = coalesce(?, attempts){stamp} WHERE id = ?"
-        )
-        self._execute(
-            statement,
-            (step.state.value, step.receipt, step.reason, step.attempts, step.delivery_id),
-        )
+        row = self._row(step.delivery_id)
+        row["state"] = step.state.value
+        row["completed_at" if step.state.is_final else f"{step.state.value}_at"] = at
+        for name in ("receipt", "reason", "attempts"):
+            value = getattr(step, name)
+            if value is not None:
+                row[name] = value
 
     def count(self, delivery_id: str, attempts: int) -> None:
         """It was written once more."""
-        self._execute("UPDATE deliveries SET attempts = ? WHERE id = ?", (attempts, delivery_id))
+        self._row(delivery_id)["attempts"] = attempts
+
+    def flush(self) -> None:
+        """Write what was gathered; before each commit, and before each look at the table."""
+        if self._added:
+            for delivery_id, row in self._added.items():
+                self._execute(INSERT, (delivery_id, *map(row.get, ADDED + MOVING)))
+            self._added.clear()
+        if self._moved:
+            for delivery_id, row in self._moved.items():
+                self._execute(UPDATE, (*map(row.get, MOVING), delivery_id))
+            self._moved.clear()
+
+    def _row(self, delivery_id: str) -> dict[str, Any]:
+        row = self._added.get(delivery_id)
+        return self._moved.setdefault(delivery_id, {}) if row is None else row
 
     def handed(self, agent: str) -> list[Numbered]:
         """What was given to the agent's session and isn't over, in order."""
@@ -188,10 +223,12 @@ class Deliveries(Table):
 
     def agents(self) -> list[str]:
         """The agents that something is on its way to."""
+        self.flush()
         rows = self._execute(f"SELECT DISTINCT agent FROM deliveries WHERE {OPEN} ORDER BY agent")  # noqa: S608
         return [agent for (agent,) in rows]
 
     def _select(self, where: str, values: tuple[Any, ...]) -> list[Numbered]:
+        self.flush()
         cursor = self._execute(f"SELECT {DELIVERY} FROM deliveries WHERE {where}", values)  # noqa: S608
         return [_delivery(row) for row in cursor]
 

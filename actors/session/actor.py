@@ -4,6 +4,7 @@ The actor owns the process, the receipts and the lock of its conversation. It wr
 own receipt, and reports each step. Nothing is written a second time before the transcript was asked.
 """
 
+import itertools
 import random
 import time
 from collections import deque
@@ -28,6 +29,7 @@ from actors.messages import (
 from actors.model import Model
 from actors.session.command import SessionSettings, command_line
 from actors.session.facts import (
+    Answering,
     Fact,
     MessageMoved,
     Noise,
@@ -43,7 +45,7 @@ from actors.session.prompt import PromptError
 from actors.session.receipts import InFlight, Receipts
 from actors.session.transcript import Conversation, find_transcript, read_transcript
 from actors.workdir.files import write_atomically
-from supervisors import Actor, Context
+from supervisors import Actor, Context, Timer
 
 log = structlog.get_logger(__name__)
 
@@ -55,14 +57,20 @@ CRASH_PERIOD = 600.0
 """More than so many crashes within so many seconds block the agent."""
 ROOM = 1000
 """How many batches of output may wait for the actor before reading pauses."""
+ROOM_SECONDS = 0.5
+"""How often a reading that pauses looks whether anybody still wants it."""
 CONTINUE = (
     "[coordinator] Your process was interrupted and is running again, in the same conversation. Go on where you"
     " left off; what was sent to you before is above, and isn't sent again."
 )
 
 
+EPOCHS = itertools.count(1)
+"""Numbers the processes of all sessions, so that no incarnation takes the news of another's for its own."""
+
+
 class FromProcess(Model):
-    """From a thread of the process; ``epoch`` numbers the processes, so that stale news is dropped."""
+    """From a thread of the process; ``epoch`` says of which, so that stale news is dropped."""
 
     epoch: int
 
@@ -119,7 +127,7 @@ class SessionActor(Actor):
         self._turn: TurnOver | None = None
         self._denied: tuple[str, ...] = ()
         self._steps: list[DeliveryStep] = []
-        self._timer_is_set = False
+        self._timer: Timer | None = None
         self._force_new = False
 
     # ------------------------------------------------------------ life
@@ -138,7 +146,7 @@ class SessionActor(Actor):
             case Deliver(delivery=delivery):
                 self._deliver(delivery)
             case Adopt(session_id=session_id):
-                self._session_id = session_id
+                self._adopt(session_id)
             case Announce():
                 self._announce()
             case ReceiptDue():
@@ -162,7 +170,7 @@ class SessionActor(Actor):
 
     def on_exit(self, reason: BaseException | None) -> None:
         """End claude, and let go of the conversation."""
-        self._epoch += 1
+        self._epoch = 0
         process, self._process = self._process, None
         if process is not None:
             process.stop(STOP_SECONDS)
@@ -177,14 +185,25 @@ class SessionActor(Actor):
 
     # ------------------------------------------------------------ contexts in
 
+    def _adopt(self, session_id: str) -> None:
+        self._session_id = session_id
+        if self._receipts:  # they had waited for an earlier incarnation
+            self._wake()
+
     def _deliver(self, delivery: Delivery) -> None:
         item = self._receipts.add(delivery)
         if item is None:
             return
+        if self._process is None:
+            self._wake()
+        else:
+            self._hand_over(item)
+            self._continue_turn()
+
+    def _wake(self) -> None:
+        """Start claude, unless it runs, or something has to happen first."""
         if self._process is None and self._state not in (SessionState.CRASHED, SessionState.BLOCKED):
             self._spawn()
-        elif self._process is not None:
-            self._hand_over(item)
 
     def _hand_over(self, item: InFlight) -> None:
         """Write it, unless the transcript says that it has arrived."""
@@ -206,29 +225,39 @@ class SessionActor(Actor):
             return
         item.written_at = time.monotonic()
         self._step(delivery_id, DeliveryState.WRITTEN, None, attempts=item.attempts)
-        if not self._timer_is_set:
-            self._set_timer()
+        self._set_timer(self._receipts.due(item))
 
     def _look_after_receipts(self) -> None:
         """Where a receipt is overdue: ask the transcript, then write again, then give up."""
-        self._timer_is_set = False
+        self._timer = None
         overdue = self._receipts.overdue(time.monotonic())
         if overdue and self._process is not None:
             self._conversation = self._ask_transcript()
             for item in overdue:
-                if item.attempts >= self._settings.max_attempts:
-                    reason = f"no receipt from claude after {item.attempts} attempts"
-                    self._step(item.delivery.id, DeliveryState.DEAD, None, reason=reason)
-                else:
-                    log.warning("receipt_overdue", agent=self._agent, delivery=item.delivery.id)
-                    self._hand_over(item)
-        self._set_timer()
+                self._take_again(item)
+            if self._turn is not None:
+                self._finish_recovered()
+            self._look_for_idleness()
+        self._set_timer(self._receipts.next_due())
 
-    def _set_timer(self) -> None:
-        due = self._receipts.next_due()
-        if due is not None and not self._timer_is_set:
-            self._timer_is_set = True
-            self.tell_later(max(0.0, due - time.monotonic()), ReceiptDue())
+    def _take_again(self, item: InFlight) -> None:
+        delivery_id = item.delivery.id
+        log.warning("receipt_overdue", agent=self._agent, delivery=delivery_id, attempts=item.attempts)
+        if item.attempts < self._settings.max_attempts or delivery_id in self._conversation.arrived:
+            self._hand_over(item)
+        else:
+            reason = f"no receipt from claude after {item.attempts} attempts"
+            self._step(delivery_id, DeliveryState.DEAD, None, reason=reason)
+
+    def _set_timer(self, due: float | None) -> None:
+        """Look after the receipts at this time; without a process nothing is owed."""
+        if due is None or self._process is None:
+            return
+        if self._timer is not None:
+            if self._timer.due <= due:
+                return
+            self._timer.cancel()
+        self._timer = self.tell_later(due - time.monotonic(), ReceiptDue())
 
     # ------------------------------------------------------------ news from Claude
 
@@ -240,15 +269,22 @@ class SessionActor(Actor):
                 case TurnBegan(tools_missing=missing):
                     if missing:
                         log.warning("mcp_server_failed", agent=self._agent, servers=missing)
+                    self._turn = None
+                    self._change(SessionState.WORKING)
+                case Answering():
                     self._change(SessionState.WORKING)
                 case Retrying():
                     self._retrying(fact)
                 case TurnOver():
-                    self._turn = fact
-                    self._denied += fact.denied
+                    self._turn_over(fact)
                 case Noise(text=text):
                     log.debug("claude_says", agent=self._agent, text=text)
         self._look_for_idleness()
+
+    def _turn_over(self, turn: TurnOver) -> None:
+        self._turn = turn
+        self._denied += turn.denied
+        self._finish_recovered()
 
     def _moved(self, uuid: str, state: DeliveryState, receipt: str) -> None:
         if uuid in self._own:
@@ -259,7 +295,9 @@ class SessionActor(Actor):
         self._step(uuid, state, receipt)
 
     def _finish_recovered(self) -> None:
-        """The turn that an earlier process began is over now, and with it what belonged to it."""
+        """What had arrived without a receipt is done when a turn is over that nothing of ours is to follow."""
+        if self._own:
+            return
         for delivery_id in self._recovered:
             self._step(delivery_id, DeliveryState.COMPLETED, "transcript")
         self._recovered.clear()
@@ -311,7 +349,7 @@ class SessionActor(Actor):
         arguments = command_line(
             self._settings, self._agent, session_id, resume=resume, write=write_atomically
         )
-        self._epoch += 1
+        self._epoch = next(EPOCHS)
         self._turn, self._denied = None, ()
         self._own.clear()
         self._recovered.clear()
@@ -334,13 +372,16 @@ class SessionActor(Actor):
     def _on_lines(self, epoch: int, lines: list[bytes]) -> None:
         """In the reading thread."""
         facts = tuple(fact for line in lines if (fact := parse_line(line)) is not None)
-        if facts:
-            self.handle.wait_for_room(ROOM, timeout=5.0)
-            self.handle.tell(StreamRead(epoch=epoch, facts=facts))
+        if not facts:
+            return
+        while not self.handle.wait_for_room(ROOM, timeout=ROOM_SECONDS):
+            if self._epoch != epoch:
+                return  # nobody will read it
+        self.handle.tell(StreamRead(epoch=epoch, facts=facts))
 
     def _continue_turn(self) -> None:
         """Where contexts had arrived before the process began: end their turn, if it was cut off."""
-        if not self._recovered:
+        if not self._recovered or self._own:
             return
         if self._conversation.is_answered:
             self._finish_recovered()
@@ -356,6 +397,7 @@ class SessionActor(Actor):
         """It ended and nobody had asked for it: resume it, unless it does so again and again."""
         self._process = None
         self._own.clear()
+        reap(self._session_id or "", 0.0)  # tools outlive a claude that was killed
         self._force_new = "No conversation found" in noise
         detail = f"claude ended by itself with {describe_exit(code)}" + (f": {noise[-500:]}" if noise else "")
         log.warning("session_crashed", agent=self._agent, code=code, noise=noise[-500:])

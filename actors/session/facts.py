@@ -10,6 +10,7 @@ import orjson
 
 from actors.delivery import DeliveryState
 from actors.model import Model
+from actors.wire import load_json
 
 LIFECYCLE = {
     "queued": DeliveryState.ACCEPTED,
@@ -32,6 +33,10 @@ class TurnBegan(Model):
     """The model was asked; ``tools_missing`` names MCP servers that didn't connect."""
 
     tools_missing: tuple[str, ...] = ()
+
+
+class Answering(Model):
+    """The model speaks."""
 
 
 class Retrying(Model):
@@ -58,13 +63,13 @@ class Noise(Model):
     text: str
 
 
-Fact = MessageMoved | TurnBegan | Retrying | TurnOver | Noise
+Fact = MessageMoved | TurnBegan | Answering | Retrying | TurnOver | Noise
 
 
 def parse_line(line: bytes) -> Fact | None:
     """The fact in a line of the stream, or None where there is none that matters."""
     try:
-        data = orjson.loads(line)
+        data = load_json(line)
     except orjson.JSONDecodeError:
         text = line.decode(errors="replace").strip()
         return Noise(text=text[:1000]) if text else None
@@ -90,36 +95,52 @@ def _user(data: dict[str, Any]) -> Fact | None:
 def _system(data: dict[str, Any]) -> Fact | None:
     match data.get("subtype"):
         case "init":
-            servers = [each for each in data.get("mcp_servers") or [] if isinstance(each, dict)]
+            servers = _objects(data.get("mcp_servers"))
             failed = tuple(str(each.get("name")) for each in servers if each.get("status") == "failed")
             return TurnBegan(tools_missing=failed)
         case "api_retry":
-            status, delay = data.get("error_status"), data.get("retry_delay_ms")
+            status, attempt = data.get("error_status"), data.get("attempt")
             return Retrying(
                 status=status if isinstance(status, int) else None,
-                attempt=int(data.get("attempt") or 0),
-                seconds=delay / 1000 if isinstance(delay, int | float) else 0.0,
+                attempt=attempt if isinstance(attempt, int) else 0,
+                seconds=(_number(data.get("retry_delay_ms")) or 0.0) / 1000,
                 error=str(data.get("error"))[:200],
             )
     return None
 
 
+def _assistant(data: dict[str, Any]) -> Fact | None:
+    return None if data.get("is_api_error_message") else Answering()
+
+
 def _result(data: dict[str, Any]) -> Fact:
     text = data.get("result")
-    denials = [each for each in data.get("permission_denials") or [] if isinstance(each, dict)]
-    cost = data.get("total_cost_usd")
     error = None
     if data.get("is_error"):
         error = str(text or data.get("errors") or data.get("terminal_reason") or data.get("subtype"))[:1000]
     return TurnOver(
         text="" if error or not isinstance(text, str) else text,
         error=error,
-        denied=tuple(str(each.get("tool_name")) for each in denials),
-        cost_usd=cost if isinstance(cost, int | float) else None,
+        denied=tuple(str(each.get("tool_name")) for each in _objects(data.get("permission_denials"))),
+        cost_usd=_number(data.get("total_cost_usd")),
     )
 
 
-PARSERS = {"command_lifecycle": _lifecycle, "user": _user, "system": _system, "result": _result}
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+PARSERS = {
+    "assistant": _assistant,
+    "command_lifecycle": _lifecycle,
+    "result": _result,
+    "system": _system,
+    "user": _user,
+}
 
 
 def user_message(uuid: str, text: str) -> bytes:

@@ -40,6 +40,8 @@ class InputPipe:
         What can't be written because nobody reads any more is dropped: the process' end tells.
         """
         with self._lock:
+            if self._is_closed:
+                return True  # its descriptors may be somebody else's by now
             rest = memoryview(data)
             if not self._backlog:
                 rest = self._write_some(rest)

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from actors.delivery import ORDER, Delivery, DeliveryState
 
+REMEMBERED = 10_000
+"""How many completed deliveries are remembered: one may be given again by a router that hasn't heard yet."""
+MOST_DOUBLINGS = 6
+
 
 @dataclass(slots=True)
 class InFlight:
@@ -33,10 +37,11 @@ class Receipts:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._items: dict[str, InFlight] = {}
+        self._completed: dict[str, None] = {}
 
     def add(self, delivery: Delivery) -> InFlight | None:
-        """Take one in; None if it is there already."""
-        if delivery.id in self._items:
+        """Take one in; None if it is there already, or was, and is completed."""
+        if delivery.id in self._items or delivery.id in self._completed:
             return None
         item = InFlight(delivery, delivery.state, delivery.attempts)
         self._items[delivery.id] = item
@@ -54,6 +59,8 @@ class Receipts:
         item.state = state
         if state.is_final:
             del self._items[delivery_id]
+        if state is DeliveryState.COMPLETED:
+            self._remember(delivery_id)
         return True
 
     def all(self) -> list[InFlight]:
@@ -62,18 +69,23 @@ class Receipts:
 
     def overdue(self, now: float) -> list[InFlight]:
         """Those that were written and have no receipt in time."""
-        return [item for item in self._items.values() if (due := self._due(item)) is not None and due <= now]
+        return [item for item in self._items.values() if (due := self.due(item)) is not None and due <= now]
 
     def next_due(self) -> float | None:
         """When the next receipt will be overdue, or None if none is owed."""
-        return min(
-            (due for item in self._items.values() if (due := self._due(item)) is not None), default=None
-        )
+        return min((due for item in self._items.values() if (due := self.due(item)) is not None), default=None)
 
-    def _due(self, item: InFlight) -> float | None:
+    def due(self, item: InFlight) -> float | None:
+        """When its receipt will be overdue, or None if it owes none."""
         if item.written_at is None or item.state is not DeliveryState.WRITTEN:
             return None
-        return float(item.written_at + self._seconds * 2 ** max(0, item.attempts - 1))
+        doublings = min(max(0, item.attempts - 1), MOST_DOUBLINGS)
+        return float(item.written_at + self._seconds * 2**doublings)
+
+    def _remember(self, delivery_id: str) -> None:
+        self._completed[delivery_id] = None
+        if len(self._completed) > REMEMBERED:
+            del self._completed[next(iter(self._completed))]
 
     def __bool__(self) -> bool:
         return bool(self._items)

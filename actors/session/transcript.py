@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from actors.wire import load_json
+
 
 @dataclass(slots=True)
 class Conversation:
@@ -53,7 +55,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         with path.open("rb") as file:
             for line in file:
                 try:
-                    data = orjson.loads(line)
+                    data = load_json(line)
                 except orjson.JSONDecodeError:
                     continue
                 if isinstance(data, dict):
@@ -75,7 +77,7 @@ def _take(conversation: Conversation, line: dict[str, Any]) -> None:
         case "assistant":
             message = line.get("message")
             content = message.get("content") if isinstance(message, dict) else None
-            blocks = [block for block in content or [] if isinstance(block, dict)]
+            blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
             failed = bool(line.get("isApiErrorMessage"))
             conversation.is_answered = not failed and all(block.get("type") != "tool_use" for block in blocks)
             texts = [str(block.get("text")) for block in blocks if block.get("type") == "text"]

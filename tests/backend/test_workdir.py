@@ -78,7 +78,9 @@ def _open_to_others(token: Path) -> None:
 
 
 def _link(token: Path) -> None:
-    (token.parent / "elsewhere").write_text("x" * 43)
+    elsewhere = token.parent / "elsewhere"
+    elsewhere.touch(mode=0o600)
+    elsewhere.write_text("x" * 43)
     token.symlink_to("elsewhere")
 
 

@@ -206,11 +206,11 @@ class Run:
 
     # Out.
 
-    def wait(self, predicate: Callable[[Event], bool], number: int = 1) -> Event:
+    def wait(self, predicate: Callable[[Event], bool], number: int = 1, timeout: float = DEADLINE) -> Event:
         """The nth event that fits, as soon as it is there."""
         with self._changed:
-            there = self._changed.wait_for(lambda: len(self._fitting(predicate)) >= number, DEADLINE)
-            assert there, f"not within {DEADLINE} s; got {self.story()}, stderr {self.stderr!r}"
+            there = self._changed.wait_for(lambda: len(self._fitting(predicate)) >= number, timeout)
+            assert there, f"not within {timeout} s; got {self.story()}, stderr {self.stderr!r}"
             return self._fitting(predicate)[number - 1]
 
     def wait_state(self, message_id: str, state: str) -> None:

@@ -1,6 +1,7 @@
 """How the program ends, and when it doesn't begin."""
 
 import os
+import signal
 import subprocess
 import uuid
 from pathlib import Path
@@ -30,6 +31,21 @@ def test_sigterm_ends_the_tool_too(claude: Claude, gate: Path) -> None:
 
     claude.look_until(lambda: not Path("/proc", pid_file.read_text().strip()).exists())
     assert run.states(a) == ["queued", "started"]
+
+
+def test_a_crash_leaves_the_tool_alive(claude: Claude, gate: Path) -> None:
+    run = claude.start("--allowedTools", "Bash")
+    pid_file, ended = claude.cwd / "pid", claude.cwd / "ended"
+    run.send(
+        message({"bash": f"echo $$ > {pid_file}; until [ -e {gate} ]; do sleep 0.05; done; touch {ended}"})
+    )
+    claude.look_until(pid_file.exists)
+
+    os.killpg(run.process.pid, signal.SIGKILL)
+    run.wait_exit()
+    gate.touch()
+
+    claude.look_until(ended.exists)
 
 
 def test_the_end_of_input_works_off_what_is_queued(claude: Claude) -> None:

@@ -1,6 +1,8 @@
 """The coordinator's tools over MCP."""
 
-from tests.contract.harness import Claude, Run
+import time
+
+from tests.contract.harness import DEADLINE, Claude, Run
 from tests.contract.messages import message, say
 from tests.doubles.mcp_server import Call, McpServer
 
@@ -69,6 +71,22 @@ def test_with_a_wrong_token_there_is_no_such_tool(claude: Claude) -> None:
 
     assert "says (no such tool: mcp__coordinator__complete_subtask)" in story
     assert server.calls == []
+
+
+def test_a_server_that_comes_up_later_is_found(claude: Claude) -> None:
+    # Given a server that was down when claude started
+    with McpServer("complete_subtask") as server:
+        config = server.config
+    run = _start(claude, config)
+    run.wait_state(run.send(message(say("hi"))), "completed")
+
+    # When it comes up, then a later turn has its tools
+    with McpServer("complete_subtask", port=server.port) as late:
+        deadline = time.monotonic() + DEADLINE
+        while not late.calls:
+            assert time.monotonic() < deadline
+            run.wait_state(run.send(message({"sleep": 0.2}, {"complete": {}})), "completed")
+        run.finish()
 
 
 def test_with_the_server_down_there_is_no_such_tool(claude: Claude) -> None:

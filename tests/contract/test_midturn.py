@@ -58,8 +58,11 @@ def test_while_the_model_speaks_it_gets_the_next_turn(claude: Claude) -> None:
 def test_interrupt_ends_the_tool_and_the_turn_and_the_next_goes_on(claude: Claude, gate: Path) -> None:
     run = claude.start("--allowedTools", "Bash")
 
-    a = run.send(message(wait_for(gate), say("never said")))
-    run.wait_tool()
+    running = claude.cwd / "running"
+    a = run.send(
+        message({"bash": f"touch {running}; until [ -e {gate} ]; do sleep 0.05; done"}, say("never said"))
+    )
+    claude.look_until(running.exists)
     b = run.send(message(say("second")))
     run.wait_state(b, "queued")
     run.interrupt()
@@ -76,6 +79,16 @@ def test_interrupt_ends_the_tool_and_the_turn_and_the_next_goes_on(claude: Claud
         *["result A aborted_tools", "A cancelled"],
         *["B started", "init B", "replay B", "says second", "result B completed", "B completed"],
     ]
+
+
+def test_interrupt_just_as_a_tool_begins(claude: Claude, gate: Path) -> None:
+    run = claude.start("--allowedTools", "Bash")
+
+    a = run.send(message(wait_for(gate), say("never said")))
+    run.wait_tool()
+    run.interrupt()
+
+    assert run.finish(a)[-2:] == ["result A aborted_tools", "A cancelled"]
 
 
 def test_the_result_of_an_interrupted_turn_is_an_error(claude: Claude) -> None:

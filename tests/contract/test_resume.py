@@ -157,7 +157,7 @@ def test_killed_before_there_is_a_transcript_it_is_begun_again(claude: Claude) -
 
     refused = claude.start(resume=True)
     assert refused.wait_exit() == 1
-    begun = claude.start(env=env)
+    begun = claude.start()
     begun.send(text, a)
 
     assert begun.finish(a)[-1] == "A completed"

@@ -92,7 +92,7 @@ class _Server(ThreadingHTTPServer):
         self.mcp = mcp
         super().__init__(("127.0.0.1", port), _Handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  typed so by the base
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is the everyday case here."""
 
 
@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
     # HTTP/1.0: no connection outlives its answer, so that a restarted server is found anew at once.
     server: _Server
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401  named and typed so by the base
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  named and typed so by the base
         """Silent: the calls are remembered."""
 
     def do_GET(self) -> None:

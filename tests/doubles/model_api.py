@@ -5,12 +5,13 @@ history that comes with each request: it keeps no state of a conversation, so it
 A test asserts at the model's door: `api.user_texts()`, `api.wait_for(…)`.
 
 By itself, `python -m tests.doubles.model_api --port 0` prints `ready http://127.0.0.1:PORT` and serves until
-it is interrupted.
+SIGTERM.
 """
 
 import argparse
 import itertools
 import json
+import signal
 import socket
 import threading
 import time
@@ -223,12 +224,12 @@ class _Server(ThreadingHTTPServer):
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Handler)
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  typed so by the base
+    def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401  typed so by the base
+    def shutdown_request(self, request: Any) -> None:
         with self._lock:
             self._connections.discard(request)
         super().shutdown_request(request)
@@ -239,7 +240,7 @@ class _Server(ThreadingHTTPServer):
             for connection in self._connections:
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  typed so by the base
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is the everyday case here."""
 
 
@@ -248,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     _ids = itertools.count(1)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401  named and typed so by the base
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  named and typed so by the base
         """Silent: the requests are remembered."""
 
     def do_HEAD(self) -> None:
@@ -389,15 +390,15 @@ def _error(status: int, message: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serves until it is interrupted."""
+    """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description="A local double of the Messages API.")
     parser.add_argument("--port", type=int, default=0)
+    ended = threading.Event()
     with ModelApi(parser.parse_args().port) as api:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
         print(f"ready {api.url}", flush=True)  # noqa: T201  whoever started it waits for this line
-        try:
-            api.hang()
-        except KeyboardInterrupt:
-            return
+        ended.wait()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tests.doubles.model_api import ModelApi
 TOOLS = [{"name": "Bash"}]
 
 
-def _ask(api: ModelApi, *texts: str, session: str = "s", stream: bool = False, **more: Any) -> httpx.Response:  # noqa: ANN401
+def _ask(api: ModelApi, *texts: str, session: str = "s", stream: bool = False, **more: Any) -> httpx.Response:
     messages = [{"role": "user", "content": text} for text in texts]
     body = {"model": "m", "messages": messages, "tools": TOOLS, "stream": stream, **more}
     headers = {"x-claude-code-session-id": session}
@@ -129,6 +129,15 @@ def test_closing_ends_what_hangs() -> None:
     assert not asking.is_alive()
 
 
+def test_closing_ends_what_is_kept_open() -> None:
+    with httpx.Client() as client:
+        with ModelApi() as api:
+            assert client.head(api.url).status_code == 200
+
+        with pytest.raises(httpx.ConnectError):
+            client.head(api.url)
+
+
 def test_it_runs_by_itself() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.doubles.model_api", "--port", "0"], stdout=subprocess.PIPE, text=True
@@ -138,7 +147,7 @@ def test_it_runs_by_itself() -> None:
         ready, url = process.stdout.readline().split()
         assert ready == "ready"
         assert httpx.head(url).status_code == 200
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 
 

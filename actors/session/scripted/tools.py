@@ -45,19 +45,19 @@ class Tools:
         self._abort: Callable[[], None] | None = None
 
     def connect(self) -> list[dict[str, str]]:
-        """Asks each server for its tools; one that is down has none.
+        """Asks each server for its tools that hasn't told them yet; one that is down has none.
 
         Returns:
             The servers' states, as the init event has them.
         """
-        states = []
         for name, server in self._servers.items():
-            try:
-                self._names |= {f"mcp__{name}__{tool}": server for tool in server.tools()}
-                states.append({"name": name, "status": "connected"})
-            except McpError:
-                states.append({"name": name, "status": "failed"})
-        return states
+            if server not in self._names.values():
+                with contextlib.suppress(McpError):
+                    self._names |= {f"mcp__{name}__{tool}": server for tool in server.tools()}
+        return [{"name": name, "status": self._status(server)} for name, server in self._servers.items()]
+
+    def _status(self, server: McpServer) -> str:
+        return "connected" if server in self._names.values() else "failed"
 
     def names(self) -> list[str]:
         """Every tool that there is."""

@@ -62,7 +62,6 @@ class Worker:
         self._account = Account(options.model)
         self._pace = float(os.environ.get(_PACE, "0.05"))
         self._ids = itertools.count(1)
-        self._servers: list[dict[str, str]] = []
         self._absorbed: list[Message] = []
         self._replayed = False
         self._failed = False
@@ -74,7 +73,7 @@ class Worker:
         Returns:
             The exit code: 1 if the last turn failed.
         """
-        self._servers = self._tools.connect()
+        self._tools.connect()
         while message := self._inbox.take():
             self._output.lifecycle(message.id, "started")
             self._transcript.add("queue-operation", operation="dequeue")
@@ -128,7 +127,7 @@ class Worker:
             scripted=True,
             cwd=str(Path.cwd()),
             tools=self._tools.names(),
-            mcp_servers=self._servers,
+            mcp_servers=self._tools.connect(),
             model=self._options.model,
             permissionMode=self._options.permission_mode,
             slash_commands=sorted(COMMANDS),

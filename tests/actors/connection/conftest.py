@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from actors.connection import retry
 from tests.actors.connection.peer import Listener
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # no test asserts on the clock
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

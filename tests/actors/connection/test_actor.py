@@ -177,6 +177,7 @@ def test_what_is_published_without_a_connection_is_dropped(listener: Listener) -
     with _connected(listener.url, record) as system:
         system.handle(CONNECTION).tell(PUBLISH)
         with listener.open() as peer:
+            record.wait_for(BackendChanged, lambda change: change.state == "open")
             system.handle(CONNECTION).tell(PUBLISH)  # nor before the backend is known
             peer.send(WELCOME)
             record.wait_for(BackendOpened)

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ from actors.connection.dial import Address
 from actors.errors import ConfigurationError
 from tests.actors.connection.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Listener, frame
 from tests.actors.support import DEADLINE, Record
+
+SYN_SENT = "02"
+"""As the kernel's table of connections writes it."""
 
 Make = Callable[..., tuple[BackendSocket, Record]]
 
@@ -320,7 +324,8 @@ def test_close_is_prompt_while_it_connects(make: Make) -> None:
     # Given a full backlog, so that the kernel leaves a connection unanswered
     with Listener(backlog=0) as listener, socket.create_connection(("127.0.0.1", listener.port)):
         made, record = make(listener.url, step_seconds=3600)
-        record.wait_for(Connecting)
+        while f":{listener.port:04X} {SYN_SENT} " not in Path("/proc/net/tcp").read_text():
+            made._thread.join(0.01)
         _close(made, record)
 
 

@@ -1,6 +1,8 @@
 """The connection over TLS, with a certificate that is trusted, and with one that is not."""
 
+import contextlib
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -13,6 +15,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from actors.connection.backend_socket import BackendSocket, Closed, Opened, Received
 from actors.connection.dial import Address
+from tests.actors.connection.peer import Listener
 from tests.actors.support import DEADLINE, Record
 
 OPENSSL = shutil.which("openssl")
@@ -83,6 +86,34 @@ def test_sending_and_receiving_at_the_same_time(
     assert {received.epoch for received in record.all(Received)} == {epoch}
     assert opened.close()
     assert record.all(Closed) == []
+
+
+def test_a_record_that_comes_in_byte_by_byte(
+    url: str, certificate: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    record, (host, port) = Record(), ("127.0.0.1", Address(url).port)
+    opened = _open(f"wss://{host}:{listener.port}/ws", record)
+    with listener.accept() as client, socket.create_connection((host, port)) as server:
+        up = threading.Thread(target=_pass_on, args=(client.socket, server, 4096))
+        down = threading.Thread(target=_pass_on, args=(server, client.socket, 1))
+        up.start()
+        down.start()
+        record.wait_for(Opened)
+        assert opened.send(b"hello")
+        assert record.wait_for(Received).data == b"hello"
+        assert record.all(Closed) == []
+        assert opened.close()
+        up.join(DEADLINE)
+        down.join(DEADLINE)
+
+
+def _pass_on(source: socket.socket, sink: socket.socket, at_once: int) -> None:
+    sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with contextlib.suppress(OSError):
+        while data := source.recv(at_once):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
 
 
 def test_a_certificate_that_nobody_vouches_for(url: str) -> None:

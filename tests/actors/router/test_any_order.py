@@ -35,6 +35,8 @@ def stories(draw: st.DrawFn) -> list[Event]:
         ending = draw(st.sampled_from([None, None, NodeCompleted, NodeCompleted, NodeDeleted, "cancelled"]))
         if ending == "cancelled":
             events.append({"type": NodeUpdated, "id": f"S{number}", "status": "cancelled"})
+            if draw(st.booleans()):
+                events.append({"type": NodeUpdated, "id": f"S{number}", "status": "todo"})
         elif ending is not None:
             events.append({"type": ending, "id": f"S{number}"})
     keyed = draw(st.booleans())
@@ -65,6 +67,7 @@ def _play(events: list[Event], batch: int = 1) -> tuple[dict[str, Any], Counter[
         state = {
             node.id: (
                 node.state,
+                node.told,
                 node.title,
                 node.details,
                 node.assignees,

@@ -12,6 +12,7 @@ from actors.messages import (
     ReplayChanged,
     Resume,
     SessionReady,
+    SessionsLost,
 )
 from tests.actors.router.office import Office
 
@@ -62,6 +63,16 @@ def test_sessions_that_live_are_asked_to_announce_themselves(durable: Office) ->
     durable.told.clear()
     durable.restart()
     assert ("session:a", Announce()) in durable.told
+
+
+def test_sessions_that_were_lost_with_their_supervisor_are_started_again(office: Office) -> None:
+    office.up("busy", "idle")
+    office.create("A", "busy")
+    office.told.clear()
+    office.tell(SessionsLost())
+    assert office.started() == ["session:busy"]
+    office.up("busy")
+    assert office.kinds("busy") == ["task_ready A"]
 
 
 def test_a_session_that_comes_back_idle_with_a_subtask_in_hand_is_asked_about_it(durable: Office) -> None:

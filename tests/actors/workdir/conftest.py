@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from actors.workdir import WorkDir, prepare
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # no test asserts on the clock
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture

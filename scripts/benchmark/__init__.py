@@ -1,0 +1,1 @@
+"""The parts of ``scripts/bench``: each process of a measurement is a module of its own."""

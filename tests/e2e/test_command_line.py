@@ -1,0 +1,234 @@
+"""The command line, as a user has it: programs, exit codes, and what they leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from actors.coordinator import free_port
+from actors.follow import follow_history
+from tests.claude import ROOT, scripted_environment
+
+pytestmark = pytest.mark.timeout(90)
+SCRIPTED = f"{sys.executable} -m actors.session.scripted"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A closed environment in which the scripted stand-in is the claude."""
+    home, project = tmp_path / "home", tmp_path / "project"
+    home.mkdir()
+    project.mkdir()
+    return scripted_environment(home) | {
+        "WORK_DIR": str(tmp_path / "work"),
+        "PROJECT_DIR": str(project),
+        "EMBEDDED_PORT": str(free_port()),
+        "CLAUDE_COMMAND": SCRIPTED,
+        "COLUMNS": "200",
+    }
+
+
+def main(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "actors.main", *words],
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def running(environment: dict[str, str], *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A coordinator that runs; its standard output has said so."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "actors.main", *words],
+        env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.startswith("The coordinator runs"):
+                break
+        else:
+            raise AssertionError(process.communicate()[1])
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def create(environment: dict[str, str], plan: str) -> None:
+    """Create a workflow with the script that users have."""
+    path = Path(environment["WORK_DIR"]).parent / "plan.yaml"
+    path.write_text(plan)
+    done = subprocess.run(
+        [ROOT / "scripts" / "start_autonomous_workflow.sh", "project", "main", "A workflow", "--plan", path,
+         "--url", f"http://127.0.0.1:{environment['EMBEDDED_PORT']}", "--work-dir", environment["WORK_DIR"]],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def wait_for(environment: dict[str, str], kind: str, times: int = 1) -> None:
+    for event in follow_history(Path(environment["WORK_DIR"]) / "event_history.json", 30):
+        times -= event["event_type"] == kind
+        if times == 0:
+            return
+    raise AssertionError(f"there was no {kind}")
+
+
+TWO_STEPS = """
+- title: Design it
+  agent: architect-agent
+  details: Short.
+- title: Code it
+  agent: coding-agent
+  details: Well.
+  depends_on: [Design it]
+"""
+
+
+def test_the_demo_finishes_by_itself_and_says_that_it_is_a_simulation(environment: dict[str, str]) -> None:
+    done = main(environment, "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "This is a simulation" in done.stdout
+    for word in ("Design schema", "architect-agent", "Write tests", "dependency_completed", "lifecycle:completed"):
+        assert word in done.stdout
+
+
+def test_a_demo_that_cannot_finish_says_why(environment: dict[str, str]) -> None:
+    done = main(environment | {"SCRIPTED_CLAUDE_FAULTS": '{"hang_in_turn": 1}'}, "demo", "--timeout", "4")
+    assert done.returncode == 1
+    assert "Not finished: it took longer than 4 s" in done.stdout
+
+
+def test_the_real_demo_needs_a_claude(environment: dict[str, str]) -> None:
+    done = main(environment | {"CLAUDE_COMMAND": "no-such-claude"}, "demo", "--real")
+    assert done.returncode == 2
+    assert "no-such-claude" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("WS_URL", "http://x", "WS_URL: must look like ws://"),
+        ("MAX_QUEUE_SIZE", "0", "MAX_QUEUE_SIZE"),
+        ("AUTO_START_SESSIONS", "perhaps", "AUTO_START_SESSIONS"),
+        ("PROJECT_DIR", "/no/such/place", "PROJECT_DIR: /no/such/place is not a directory"),
+        ("CLAUDE_COMMAND", "no-such-claude --x", "CLAUDE_COMMAND: there is no program 'no-such-claude'"),
+        ("CLAUDE_COMMAND", "unclosed '", "CLAUDE_COMMAND: No closing quotation"),
+        ("WORK_DIR", "/dev/null", "not a directory"),
+    ],
+)
+def test_a_wrong_value_is_a_clear_message_before_anything_starts(
+    environment: dict[str, str], name: str, value: str, told: str
+) -> None:
+    done = main(environment | {name: value}, "run")
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_all_settings_are_in_the_help(environment: dict[str, str]) -> None:
+    helped = main(environment, "run", "--help").stdout
+    for option in ("--ws-url", "--work-dir", "--auto-start-sessions", "--max-queue-size", "--claude-command"):
+        assert option in helped
+    assert "WS_TOKEN" in helped
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_everything_in_order_and_loses_nothing(
+    environment: dict[str, str], number: signal.Signals
+) -> None:
+    with running(environment | {"SCRIPTED_CLAUDE_FAULTS": '{"hang_in_turn": 1}'}) as process:
+        create(environment, TWO_STEPS)
+        wait_for(environment, "session.working")
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2  # the backend and a claude
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 0
+        assert psutil.wait_procs(children, timeout=1)[1] == []
+    # When it is started again, it goes on where it was
+    with running(environment) as process:
+        wait_for(environment, "subtask.completed", 2)
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def test_a_second_interrupt_stops_at_once(environment: dict[str, str]) -> None:
+    with running(environment | {"SCRIPTED_CLAUDE_FAULTS": '{"ignore_sigterm": true, "hang_in_turn": 1}'}) as process:
+        create(environment, TWO_STEPS)
+        wait_for(environment, "session.working")
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                continue
+        assert process.returncode in (130, -signal.SIGINT, 0)
+        assert psutil.wait_procs(children, timeout=2)[1] == []
+
+
+def test_a_second_coordinator_is_refused_with_the_pid_of_the_first(environment: dict[str, str]) -> None:
+    with running(environment) as process:
+        other = main(environment | {"EMBEDDED_PORT": "0"}, "run")
+        assert other.returncode == 2
+        assert f"pid {process.pid}" in other.stderr
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def test_a_port_in_use_is_named(environment: dict[str, str]) -> None:
+    with running(environment):
+        elsewhere = environment | {"WORK_DIR": environment["WORK_DIR"] + "-2"}
+        other = main(elsewhere, "run")
+        assert other.returncode == 2
+        assert f"port {environment['EMBEDDED_PORT']} on 127.0.0.1 is in use" in other.stderr
+
+
+def test_looking_at_it_and_talking_to_an_agent(environment: dict[str, str]) -> None:
+    with running(environment) as process:
+        create(environment, TWO_STEPS)
+        wait_for(environment, "subtask.completed", 2)
+        status = json.loads(main(environment, "status", "--all", "--json").stdout)
+        assert status["coordinator"]["pid"] == process.pid
+        assert status["backend"].startswith("open")
+        assert {node["title"]: node["state"] for node in status["subtasks"]}["Code it"] == "completed"
+        assert {agent["agent"] for agent in status["agents"]} == {"architect-agent", "coding-agent"}
+        table = main(environment, "deliveries", "coding-agent").stdout
+        assert "dependency_completed" in table
+        assert "architect-agent" not in table
+        sent = main(environment, "send", "coding-agent", "Well done.")
+        assert sent.returncode == 0, sent.stderr
+        assert "on its way" in sent.stdout
+        wait_for(environment, "agent.message")
+        assert "Well done." in main(environment, "history").stdout
+        refused = main(environment, "send", "../escaped", "x")
+        assert refused.returncode != 0
+        process.terminate()
+        process.wait(timeout=10)
+    # What was there can be looked at without a coordinator, too
+    assert json.loads(main(environment, "status", "--json").stdout)["coordinator"] is None
+    assert main(environment, "send", "coding-agent", "x").returncode == 2
+
+
+def test_looking_where_nothing_is(environment: dict[str, str]) -> None:
+    for command in ("status", "history", "deliveries"):
+        done = main(environment, command)
+        assert done.returncode == 2
+        assert "no coordinator has run there yet" in done.stderr
+
+
+def test_a_work_directory_that_is_open_to_others_is_refused(environment: dict[str, str]) -> None:
+    os.mkdir(environment["WORK_DIR"], 0o755)  # noqa: PTH102 - with this very mode
+    done = main(environment, "run")
+    assert done.returncode == 2
+    assert "open to others" in done.stderr
