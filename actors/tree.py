@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from actors.messages import (
 from actors.router import ContextBuilder, RouterActor, RouterSettings
 from actors.session import SessionActor, SessionSettings
 from actors.session.prompt import find_prompt
+from actors.session.scripted.launch import command as scripted_command
 from actors.settings import Settings
 from actors.workdir import WorkDir, WorkdirActor, write_atomically
 from actors.workdir.results import ResultFile, read_result
@@ -88,12 +88,11 @@ def claude_environment() -> dict[str, str]:
 def scripted_environment(workdir: WorkDir) -> dict[str, str]:
     """What the scripted stand-in for claude runs in: it leaves the user's own claude files alone."""
     return claude_environment() | {
-        "PYTHONPATH": str(ROOT),
         "CLAUDE_CONFIG_DIR": str(workdir.path / "claude"),
     }
 
 
-SCRIPTED = (sys.executable, "-m", "actors.session.scripted")
+SCRIPTED = tuple(scripted_command())
 
 
 def _spec(
@@ -133,6 +132,7 @@ def _session_settings(
         environment=environment,
         files=workdir.sessions,
         readable=workdir.context,
+        results=workdir.results,
         pipe=workdir.pipe,
         prompt=lambda agent: find_prompt(agent, workdir.prompts, PROMPTS),
         gateway_url=gateway_url,

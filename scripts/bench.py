@@ -113,11 +113,15 @@ def latencies(rounds: Sequence[dict[str, list[float]]]) -> list[Figure]:
         Figure("latency, ours / bare, p50", ratio("ours", "bare", 0.5), "x", bar=6.0),
         Figure("latency, ours / bare, p99", ratio("ours", "bare", 0.99), "x", bar=6.0),
         Figure("latency, ours / bare with a journal, p50", ratio("ours", "durable", 0.5), "x"),
-        Figure("latency, 100,000 events in the journal / empty, p50", ratio("history", "ours", 0.5), "x", bar=1.2),
+        Figure(
+            "latency, 100,000 events in the journal / empty, p50", ratio("history", "ours", 0.5), "x", bar=1.2
+        ),
         Figure("latency, 100,000 events in the journal / empty, p99", ratio("history", "ours", 0.99), "x"),
     ]
     for name in PIPELINES:
-        figures += [Figure(f"{name}, {label}", at(name, part), "ms") for label, part in (("p50", 0.5), ("p99", 0.99))]
+        figures += [
+            Figure(f"{name}, {label}", at(name, part), "ms") for label, part in (("p50", 0.5), ("p99", 0.99))
+        ]
     return figures
 
 

@@ -9,14 +9,15 @@ from actors.main import app
 from actors.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+NONE = "\u2013"
 README = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     table = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]+)`? \|", README, re.MULTILINE))
     told = {
-        "ws_url": "–",
-        "ws_token": "–",
+        "ws_url": NONE,
+        "ws_token": NONE,
         "project_dir": ".",
         "claude_command": "claude",
         "auto_start_sessions": "true",

@@ -21,7 +21,7 @@ from actors.connection.backend_socket import (
 from actors.connection.dial import Address
 from actors.connection.dialects import parse
 from actors.connection.line import MAX_MESSAGE
-from actors.connection.parsed import Ack, AnyControl, Nack, Welcome
+from actors.connection.parsed import Ack, AnyControl, Live, Nack, Subscribed, Welcome
 from actors.messages import (
     ROUTER,
     Announce,
@@ -33,6 +33,7 @@ from actors.messages import (
     PublicationRefused,
     PublicationSent,
     Publish,
+    ReplayChanged,
     Resume,
 )
 from supervisors import Actor, Context
@@ -174,13 +175,19 @@ class ConnectionActor(Actor):
         if parsed.event is not None:
             self._router.tell(EventReceived(event=parsed.event))
         elif present:
-            self._acknowledged(parsed.control)
+            self._control(parsed.control)
 
-    def _acknowledged(self, control: AnyControl | None) -> None:
-        if isinstance(control, Ack):
-            self._router.tell(PublicationConfirmed(key=control.id))
-        elif isinstance(control, Nack):
-            self._router.tell(PublicationRefused(key=control.id, reason=f"{control.code}: {control.error}"))
+    def _control(self, control: AnyControl | None) -> None:
+        match control:
+            case Ack():
+                self._router.tell(PublicationConfirmed(key=control.id))
+            case Nack():
+                reason = f"{control.code}: {control.error}"
+                self._router.tell(PublicationRefused(key=control.id, reason=reason))
+            case Subscribed(live=False):
+                self._router.tell(ReplayChanged(running=True))
+            case Live():
+                self._router.tell(ReplayChanged(running=False))
 
     def _greet_anyway(self, epoch: Epoch) -> None:
         if epoch == self._epoch and self._phase is _Phase.GREETING:

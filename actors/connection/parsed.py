@@ -31,11 +31,23 @@ class Welcome(Control):
 
 
 class Subscribed(Control):
-    """The events after ``since`` follow."""
+    """The events after ``since`` follow.
+
+    Attributes:
+        live: False where the backend will say when it has sent all that was missed (``Live``).
+    """
 
     type: Literal["subscribed"]
     since: int | None = None
     last_seq: int | None = None
+    live: bool = True
+
+
+class Live(Control):
+    """All that was missed has been sent; what comes now has just happened."""
+
+    type: Literal["live"]
+    seq: int | None = None
 
 
 class Ack(Control):
@@ -61,7 +73,7 @@ class Pong(Control):
     type: Literal["pong"]
 
 
-AnyControl = Welcome | Subscribed | Ack | Nack | Pong
+AnyControl = Welcome | Subscribed | Live | Ack | Nack | Pong
 
 _ADAPTER: TypeAdapter[AnyControl] = TypeAdapter(Annotated[AnyControl, Field(discriminator="type")])
 
@@ -91,7 +103,7 @@ def read_control(message: dict[str, Any]) -> Parsed:
     kind = message["type"]
     if kind == "error":
         return rejected(f"the backend reports an error: {shown(message.get('error'))}")
-    if kind not in ("welcome", "subscribed", "ack", "nack", "pong"):
+    if kind not in ("welcome", "subscribed", "live", "ack", "nack", "pong"):
         return rejected(f"unknown message type {shown(kind)}")
     try:
         return Parsed(control=_ADAPTER.validate_python(message))

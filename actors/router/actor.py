@@ -91,7 +91,7 @@ class RouterParts:
 class RouterActor(Actor):
     """Takes what all others tell, and tells them what follows."""
 
-    batch_size = 100
+    batch_size = 500
 
     def __init__(self, context: Context, *, settings: RouterSettings) -> None:
         super().__init__(context)

@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.messages import (
     CONNECTION,
+    Announce,
     BackendChanged,
     BackendOpened,
     DescribeSubtask,
@@ -109,6 +110,7 @@ class Desk:
 
     def start(self) -> None:
         """Take up what an earlier router left."""
+        self._outgoing.tell(CONNECTION, Announce())
         self._dispatch.resume()
         self._dispatch.settle(self._clock())
 
@@ -136,7 +138,7 @@ class Desk:
             self._journal.put("instance", message.instance)
             self._cursor = 0
         since = self._cursor if message.instance is not None or self._cursor else None
-        self._outgoing.tell(CONNECTION, Resume(since=since))
+        self._outgoing.tell(CONNECTION, Resume(since=since, connection=message.connection))
         self._publisher.opened()
 
     def _backend_changed(self, message: BackendChanged, now: float) -> None:

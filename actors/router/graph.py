@@ -71,8 +71,9 @@ DESCRIBED = {
     "status": "told",
 }
 """The fields of a description, and where a node keeps them."""
+CLOSING = {"done": Status.COMPLETED, "completed": Status.COMPLETED, "cancelled": Status.CANCELLED}
 GOING_ON = ("todo", "in_progress", "open", "pending")
-"""A backend's words for what is to be done, or being done."""
+"""A backend's words for what is over, and for what is to be done or being done."""
 TOLD = ("title", "details", "dependencies")
 """Changes that an agent at work is told of."""
 
@@ -160,12 +161,19 @@ class Graph:
         if node.is_closed:
             return []
         changes: list[Change] = []
-        if changed and node.released:
-            self.resume(node)
         if "dependencies" in changed:
             changes += self._relink(node, linked, now)
-        if "status" in changed and event.status == "cancelled":
-            return changes + self._close(node, Status.CANCELLED, now)
+        if "status" in changed and event.status in CLOSING:
+            return changes + self._close(node, CLOSING[event.status], now)
+        return changes + self._change(node, event, changed, before) + self._evaluate(node, now)
+
+    def _change(
+        self, node: Node, event: NodeDescribed, changed: list[str], before: tuple[str, ...]
+    ) -> list[Change]:
+        """What a change of an open node means to those who have it; ``before`` were its assignees."""
+        changes: list[Change] = []
+        if node.released and not {"assignees", *TOLD}.isdisjoint(changed):
+            self.resume(node)
         if "status" in changed and event.status == "blocked" and node.hold is None:
             changes += self.hold(node, Hold.BLOCKED, "the backend says that it is blocked")
         if node.released and "assignees" in changed:
@@ -173,7 +181,7 @@ class Graph:
         told = tuple(field for field in changed if field in TOLD)
         if node.released and told:
             changes.append(Amended(node, told))
-        return changes + self._evaluate(node, now)
+        return changes
 
     def _merge(self, node: Node, event: NodeDescribed) -> list[str]:
         changed = []

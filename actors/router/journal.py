@@ -72,7 +72,8 @@ class Journal:
 
     def commit(self) -> None:
         """Make everything written so far durable."""
-        self.deliveries.flush()
+        for table in (self.events, self.deliveries, self.agents):
+            table.flush()
         if self._database.in_transaction:
             self._database.execute("COMMIT")
 

@@ -25,8 +25,8 @@ class Mirrors:
         self._dispatch = dispatch
         self._history = history
         self._reports = reports
-        self.is_filling = False
-        """The history file catches up page by page; new lines come from the journal too, when it is there."""
+        self.is_filling = True
+        """Until the history file has caught up, page by page, new lines come from the journal too."""
 
     @property
     def are_behind(self) -> bool:

@@ -1,6 +1,6 @@
 """A node of the dependency graph: a task or a subtask, as far as it is known."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -105,12 +105,14 @@ SAVED = (
     "reason", "summary", "insights", "files", "by", "times", "revs",
 )  # fmt: skip
 TUPLES = ("assignees", "upstreams", "insights", "files")
+UNSAID = {each.name: each.default for each in fields(Node)} | {"times": {}, "revs": {}}
+"""What a field holds before anything was said of it, which isn't saved."""
 
 
 def to_document(node: Node) -> dict[str, Any]:
     """What the journal keeps of a node beside its id, its status and its edges."""
     values = ((name, getattr(node, name)) for name in SAVED)
-    return {name: value for name, value in values if value not in (None, "", {}, False)}
+    return {name: value for name, value in values if value != UNSAID[name]}
 
 
 def from_document(node_id: str, status: str, document: dict[str, Any]) -> Node:

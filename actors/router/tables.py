@@ -17,15 +17,60 @@ OPEN = "state NOT IN ('completed', 'dead')"
 ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
 
 
+class Late:
+    """Rows that are gathered until the commit, and then written by one statement.
+
+    Each statement gives the interpreter's lock away and has to wait for it again, which costs far more than a row.
+    So SQLite is given all rows at once, as JSON. A later row of the same key takes the place of an earlier one.
+
+    Args:
+        statement: With ``json_each(?)``, whose ``key`` and ``value`` are those of ``rows``.
+    """
+
+    def __init__(self, execute: Execute, statement: str) -> None:
+        self._execute = execute
+        self._statement = statement
+        self.rows: dict[str, Any] = {}
+
+    def flush(self) -> None:
+        """Write them."""
+        if self.rows:
+            self._execute(self._statement, (orjson.dumps(self.rows).decode(),))
+            self.rows.clear()
+
+
 class Table:
-    """What all tables share: the way to the database."""
+    """What all tables share: the way to the database, and what is to be written at the commit."""
 
     def __init__(self, execute: Execute) -> None:
         self._execute = execute
+        self._late: list[Late] = []
+
+    def flush(self) -> None:
+        """Write what was gathered; before each commit, and before each look at the table."""
+        for late in self._late:
+            late.flush()
+
+    def _gather(self, statement: str) -> Late:
+        late = Late(self._execute, statement)
+        self._late.append(late)
+        return late
+
+    def _last_number(self, table: str) -> int:
+        return int(self._execute(f"SELECT coalesce(max(number), 0) FROM {table}").fetchone()[0])  # noqa: S608 - a name
 
 
 class Events(Table):
     """The history, and what was rejected."""
+
+    def __init__(self, execute: Execute) -> None:
+        super().__init__(execute)
+        self._last = self._last_number("events")
+        self._notes = self._gather(
+            "INSERT INTO events (number, at, source, kind, subject, agent, document)"
+            " SELECT key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,"
+            " CAST(value ->> 5 AS BLOB) FROM json_each(?)"
+        )
 
     def add(
         self,
@@ -39,15 +84,22 @@ class Events(Table):
         document: bytes,
     ) -> int | None:
         """Append an event; its number, or None if its key is there already."""
-        cursor = self._execute(
-            "INSERT INTO events (at, source, kind, subject, agent, key, document) VALUES (?,?,?,?,?,?,?)"
-            " ON CONFLICT DO NOTHING",
-            (at, source, kind, subject, agent, key, document),
-        )
-        return cursor.lastrowid if cursor.rowcount else None
+        number = self._last + 1
+        if key is None:
+            self._notes.rows[str(number)] = (at, source, kind, subject, agent, document.decode())
+        else:
+            cursor = self._execute(
+                "INSERT INTO events VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+                (number, at, source, kind, subject, agent, key, document),
+            )
+            if not cursor.rowcount:
+                return None
+        self._last = number
+        return number
 
     def after(self, number: int, limit: int) -> list[tuple[Any, ...]]:
         """Events behind this number, oldest first: (number, at, source, kind, subject, agent, document)."""
+        self.flush()
         return self._execute(
             "SELECT number, at, source, kind, subject, agent, document FROM events WHERE number > ?"
             " ORDER BY number LIMIT ?",
@@ -137,36 +189,45 @@ MOVING = (
     "handed_at", "written_at", "accepted_at", "started_at", "completed_at",
 )  # fmt: skip
 """What changes of a delivery; none of it is ever taken back."""
-INSERT = f"INSERT INTO deliveries (id, {', '.join(ADDED + MOVING)}) VALUES (?{',?' * len(ADDED + MOVING)})"  # noqa: S608 - names
-UPDATE = f"UPDATE deliveries SET {', '.join(f'{name} = coalesce(?, {name})' for name in MOVING)} WHERE id = ?"  # noqa: S608 - the same
+STAMPS = {state: f"{state.value}_at" for state in DeliveryState} | {DeliveryState.DEAD: "completed_at"}
+
+
+def _values(names: Iterable[str]) -> str:
+    return ", ".join(f"value ->> '{name}'" for name in names)
+
+
+def _newer(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} = coalesce(value ->> '{name}', {name})" for name in names)
 
 
 class Deliveries(Table):
-    """Contexts on their way.
-
-    Several things happen to a delivery within one transaction, so they are gathered, and written as one row.
-    """
+    """Contexts on their way."""
 
     def __init__(self, execute: Execute) -> None:
         super().__init__(execute)
-        self._added: dict[str, dict[str, Any]] = {}
-        self._moved: dict[str, dict[str, Any]] = {}
-        (self._last,) = execute("SELECT coalesce(max(number), 0) FROM deliveries").fetchone()
+        self._last = self._last_number("deliveries")
+        columns = ADDED + MOVING
+        self._added = self._gather(
+            f"INSERT INTO deliveries (id, {', '.join(columns)}) SELECT key, {_values(columns)} FROM json_each(?)"  # noqa: S608 - names
+        )
+        self._moved = self._gather(
+            f"UPDATE deliveries SET {_newer(MOVING)} FROM json_each(?) WHERE deliveries.id = key"  # noqa: S608 - names
+        )
 
     def add(self, delivery: Delivery, at: float) -> int:
         """Queue one; its number, which is its place in the agent's order."""
         self._last += 1
-        self._added[delivery.id] = {
+        self._added.rows[delivery.id] = {
             "number": self._last,
             "agent": delivery.agent,
-            "kind": delivery.kind.value,
+            "kind": delivery.kind,
             "subtask_id": delivery.subtask_id,
             "queued_at": at,
             "text": delivery.text,
-            "state": "queued",
+            "state": DeliveryState.QUEUED,
             "attempts": 0,
         }
-        return int(self._last)
+        return self._last
 
     def hand_over(self, delivery: Delivery, at: float) -> None:
         """It goes to its session, with this text; on every retry it will be the same text."""
@@ -175,31 +236,22 @@ class Deliveries(Table):
     def step(self, step: DeliveryStep, at: float) -> None:
         """Record one step forward."""
         row = self._row(step.delivery_id)
-        row["state"] = step.state.value
-        row["completed_at" if step.state.is_final else f"{step.state.value}_at"] = at
-        for name in ("receipt", "reason", "attempts"):
-            value = getattr(step, name)
-            if value is not None:
-                row[name] = value
+        row["state"] = step.state
+        row[STAMPS[step.state]] = at
+        if step.receipt is not None:
+            row["receipt"] = step.receipt
+        if step.reason is not None:
+            row["reason"] = step.reason
+        if step.attempts is not None:
+            row["attempts"] = step.attempts
 
     def count(self, delivery_id: str, attempts: int) -> None:
         """It was written once more."""
         self._row(delivery_id)["attempts"] = attempts
 
-    def flush(self) -> None:
-        """Write what was gathered; before each commit, and before each look at the table."""
-        if self._added:
-            for delivery_id, row in self._added.items():
-                self._execute(INSERT, (delivery_id, *map(row.get, ADDED + MOVING)))
-            self._added.clear()
-        if self._moved:
-            for delivery_id, row in self._moved.items():
-                self._execute(UPDATE, (*map(row.get, MOVING), delivery_id))
-            self._moved.clear()
-
     def _row(self, delivery_id: str) -> dict[str, Any]:
-        row = self._added.get(delivery_id)
-        return self._moved.setdefault(delivery_id, {}) if row is None else row
+        row: dict[str, Any] | None = self._added.rows.get(delivery_id)
+        return self._moved.rows.setdefault(delivery_id, {}) if row is None else row
 
     def handed(self, agent: str) -> list[Numbered]:
         """What was given to the agent's session and isn't over, in order."""
@@ -266,8 +318,20 @@ class Outbox(Table):
 class Agents(Table):
     """The agents, their conversations, and what they have in hand."""
 
+    def __init__(self, execute: Execute) -> None:
+        super().__init__(execute)
+        self._hands = self._gather(
+            "UPDATE agents SET in_hand = value ->> 0, reminders = value ->> 1 FROM json_each(?) WHERE agent = key"
+        )
+        self._states = self._gather(
+            "UPDATE agents SET state = value ->> 0, detail = value ->> 1, pid = value ->> 2, since = value ->> 3"
+            " FROM json_each(?) WHERE agent = key"
+        )
+        self._costs = self._gather("UPDATE agents SET cost_usd = value FROM json_each(?) WHERE agent = key")
+
     def load(self) -> Iterator[tuple[Any, ...]]:
         """(agent, session_id, state, in_hand, reminders) of each."""
+        self.flush()
         yield from self._execute("SELECT agent, session_id, state, in_hand, reminders FROM agents").fetchall()
 
     def add(self, agent: str, session_id: str, at: float) -> None:
@@ -279,20 +343,15 @@ class Agents(Table):
 
     def set_hand(self, agent: str, in_hand: str | None, reminders: int) -> None:
         """What it works on, and how often it was reminded of it."""
-        self._execute(
-            "UPDATE agents SET in_hand = ?, reminders = ? WHERE agent = ?", (in_hand, reminders, agent)
-        )
+        self._hands.rows[agent] = (in_hand, reminders)
 
     def set_state(self, agent: str, state: str, detail: str, pid: int | None, at: float) -> None:
         """What its session is doing."""
-        self._execute(
-            "UPDATE agents SET state = ?, detail = ?, pid = ?, since = ? WHERE agent = ?",
-            (state, detail, pid, at, agent),
-        )
+        self._states.rows[agent] = (state, detail, pid, at)
 
     def set_cost(self, agent: str, cost_usd: float) -> None:
         """What its session reckons that it has cost."""
-        self._execute("UPDATE agents SET cost_usd = ? WHERE agent = ?", (cost_usd, agent))
+        self._costs.rows[agent] = cost_usd
 
 
 class Knowledge(Table):

@@ -10,7 +10,7 @@ from actors.router.context import ContextBuilder
 from actors.router.dispatch import Dispatch
 from actors.router.graph import Amended, Change, Closed, Graph, Held, Released, UpstreamDone, Withdrawn
 from actors.router.history import History
-from actors.router.node import Hold, Node, Status
+from actors.router.node import BY_GRAPH, Hold, Node, Status
 from actors.router.publisher import Publisher
 
 
@@ -51,7 +51,7 @@ class Workflow:
                 self._blocked_by_backend(event, now)
             case _:
                 by = event.by if isinstance(event, NodeCompleted) else None
-                self._carry_out(self._graph.apply(event, now), now, by=by)
+                self._carry_out(self._graph.apply(event, now), now, by=by, publish=source != "backend")
         return True
 
     def complete(
@@ -166,7 +166,8 @@ class Workflow:
     def _show_held(self, node: Node, by: str | None, now: float, *, publish: bool) -> None:
         agent = by or next(iter(node.assignees or ()), None)
         self._history.note(now, f"{node.entity}.blocked", node.id, agent, reason=node.reason, hold=node.hold)
-        if publish and agent is not None:
+        known_there = not publish and node.hold not in BY_GRAPH
+        if agent is not None and not known_there:
             payload = {"agent": agent, "subtask_id": node.id, "reason": node.reason}
             self._publisher.add(str(uuid4()), "agent.blocked", payload)
 

@@ -110,6 +110,8 @@ class SessionActor(Actor):
         settings: What all sessions need to know.
     """
 
+    batch_size = 100
+
     def __init__(self, context: Context, *, agent: str, settings: SessionSettings) -> None:
         super().__init__(context)
         self._agent = agent
@@ -121,6 +123,7 @@ class SessionActor(Actor):
         self._lock: SessionLock | None = None
         self._conversation = Conversation()
         self._state = SessionState.STARTING
+        self._told_pid: int | None = None
         self._crashes: deque[float] = deque()
         self._own: set[str] = set()
         self._recovered: list[str] = []
@@ -137,7 +140,7 @@ class SessionActor(Actor):
         self._announce()
 
     def on_receive(self, message: object) -> None:
-        """Handle one message, then report what it changed."""
+        """Handle one message."""
         match message:
             case FromProcess() if message.epoch != self._epoch:
                 return  # of a process that is gone
@@ -155,6 +158,9 @@ class SessionActor(Actor):
                 self._revive()
             case _:
                 raise TypeError(f"a session knows no {type(message).__name__}")
+
+    def on_batch(self) -> None:
+        """Report what the messages have changed: all that waited, at once."""
         self._report()
 
     def _hear(self, message: "FromProcess") -> None:
@@ -180,6 +186,7 @@ class SessionActor(Actor):
             self._change(SessionState.STOPPED)
 
     def _announce(self) -> None:
+        self._report()  # first, or the router would give what is done once more
         idle = not self._receipts and not self._own
         self.context.system.handle(ROUTER).tell(SessionReady(agent=self._agent, idle=idle))
 
@@ -449,10 +456,11 @@ class SessionActor(Actor):
             self.context.system.handle(ROUTER).tell(Progressed(agent=self._agent, steps=steps))
 
     def _change(self, state: SessionState, detail: str = "") -> None:
-        if state is self._state and not detail:
-            return
-        self._state = state
         pid = self._process.pid if self._process else None
+        if (state, pid) == (self._state, self._told_pid) and not detail:
+            return
+        self._report()
+        self._state, self._told_pid = state, pid
         change = SessionChanged(agent=self._agent, state=state, detail=detail, pid=pid)
         self.context.system.handle(ROUTER).tell(change)
 

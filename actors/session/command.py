@@ -29,6 +29,7 @@ class SessionSettings:
         environment: The environment that claude is given.
         files: The directory for a session's own files (0700).
         readable: A directory that the agent may read beside its own: long contexts lie there.
+        results: The result files that an agent without tools may write, as a path with a ``*`` in it.
         pipe: The path of an agent's named pipe.
         prompt: Finds an agent's prompt; raises ``PromptError``.
         gateway_url: Where the gateway's MCP server answers.
@@ -43,6 +44,7 @@ class SessionSettings:
     environment: Mapping[str, str]
     files: Path
     readable: Path
+    results: Path
     pipe: Callable[[str], Path]
     prompt: Callable[[str], AgentPrompt]
     gateway_url: str
@@ -75,7 +77,7 @@ def command_line(
     arguments += ["--append-system-prompt-file", str(prompt_file)]
     arguments += ["--mcp-config", str(mcp_file)]
     arguments += ["--permission-mode", prompt.permission_mode or settings.permission_mode]
-    arguments += ["--allowedTools", f"mcp__{SERVER}"]
+    arguments += ["--allowedTools", f"mcp__{SERVER}", f"Edit(/{settings.results})"]
     arguments += ["--disallowedTools", ",".join(("AskUserQuestion", *prompt.disallowed_tools))]
     arguments += ["--add-dir", str(settings.readable)]
     if prompt.strict_mcp:

@@ -27,8 +27,11 @@ class SessionLock:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._fd)
-            raise SessionTakenError(f"another process holds {path}") from error
+            raise SessionTakenError(f"another process leads this conversation: it holds {path}") from error
 
     def release(self) -> None:
         """Let go of it."""
+        fcntl.flock(
+            self._fd, fcntl.LOCK_UN
+        )  # to close it is not enough while a child is between fork and exec
         os.close(self._fd)

@@ -14,7 +14,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pexpect
@@ -27,10 +27,17 @@ MARK = "COORDINATOR_SESSION"
 """The environment variable by which everything that a session started can be found again."""
 
 READ_SIZE = 65536
+KILL_SECONDS = 1.0
+"""How long a process may take to be gone after SIGKILL."""
 NOISE_TAIL = 2000
 """How much of what claude wrote to standard error is told when it ends, in bytes."""
 LINE_LIMIT = 64 * 1024 * 1024
 """A line longer than this is cut, in bytes: it is no line that a session needs."""
+LEFT_BEHIND = 1024 * 1024
+"""So much is still read once the process has ended, in bytes: more than a terminal holds, so what comes then is a
+child's that goes on without it."""
+CLOSED_SECONDS = 2.0
+"""How long a process may live on that has closed its terminal."""
 JOIN_SECONDS = 2.0
 """How long the reading thread may take to notice that the process has ended."""
 
@@ -42,8 +49,14 @@ def _exit_of(process: "subprocess.Popen[bytes]") -> Iterator[int | None]:
         yield None
         return
     descriptor = os.pidfd_open(process.pid)
-    try:
+    with _closing(descriptor):
         yield descriptor
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
+    try:
+        yield
     finally:
         os.close(descriptor)
 
@@ -81,11 +94,14 @@ class ClaudeProcess:
         self._on_exit = on_exit
         self._errors = errors
         self._session_id = session_id
-        self._pipe = InputPipe(pipe, on_written)
-        terminal, child_terminal = pty.openpty()
-        try:
-            tty.setraw(child_terminal)  # in canonical mode a PTY cuts lines at 4096 bytes
-            with errors.open("wb") as error_file:
+        with ExitStack() as undo:
+            self._pipe = InputPipe(pipe, on_written)
+            undo.callback(self._pipe.close)
+            undo.callback(self._pipe.give_away_reader)
+            terminal, child_terminal = pty.openpty()
+            undo.callback(os.close, terminal)
+            with _closing(child_terminal), errors.open("wb") as error_file:
+                tty.setraw(child_terminal)  # in canonical mode a PTY cuts lines at 4096 bytes
                 self._process = subprocess.Popen(  # noqa: S603 - the user's own CLAUDE_COMMAND
                     list(arguments),
                     stdin=self._pipe.reader,
@@ -95,13 +111,7 @@ class ClaudeProcess:
                     env={**environment, MARK: session_id},
                     start_new_session=True,
                 )
-        except BaseException:
-            os.close(terminal)
-            self._pipe.give_away_reader()
-            self._pipe.close()
-            raise
-        finally:
-            os.close(child_terminal)
+            undo.pop_all()
         self._pipe.give_away_reader()
         self._terminal: fdpexpect.fdspawn[bytes] = fdpexpect.fdspawn(terminal, timeout=None, use_poll=True)
         self._reader = threading.Thread(target=self._read, name=f"session-{self.pid}", daemon=True)
@@ -133,14 +143,18 @@ class ClaudeProcess:
             self._process.send_signal(number)
 
     def _read(self) -> None:
-        rest = b""
+        rest = (
+            bytearray()
+        )  # a long line comes in small pieces: to join them anew each time would be quadratic
         for data in self._chunks():
-            *lines, rest = (rest + data).split(b"\n")
-            rest = rest[-LINE_LIMIT:]
-            if lines:
+            rest += data
+            if b"\n" in data:
+                *lines, last = bytes(rest).split(b"\n")
+                rest = bytearray(last)
                 self._on_lines(lines)
+            del rest[:-LINE_LIMIT]
         if rest:
-            self._on_lines([rest])
+            self._on_lines([bytes(rest)])
         code = self._wait()
         self._terminal.close()
         self._pipe.close()
@@ -152,19 +166,22 @@ class ClaudeProcess:
             selector.register(self._terminal.child_fd, selectors.EVENT_READ)
             if exited is not None:
                 selector.register(exited, selectors.EVENT_READ)
-            while True:
+            left = LEFT_BEHIND
+            while left > 0:
                 ready = [key.fd for key, _ in selector.select()]
                 if self._terminal.child_fd not in ready:
                     return
                 try:
-                    yield self._terminal.read_nonblocking(READ_SIZE, timeout=0)
+                    data = self._terminal.read_nonblocking(READ_SIZE, timeout=0)
                 except (pexpect.EOF, OSError):
                     return
+                left -= len(data) if exited in ready else 0
+                yield data
 
     def _wait(self) -> int:
         """The exit code; a claude that closed its terminal but lives on is of no use any more."""
         try:
-            return self._process.wait(timeout=2.0)
+            return self._process.wait(timeout=CLOSED_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
@@ -193,11 +210,26 @@ def reap(session_id: str, seconds: float) -> int:
     found = [process for process in psutil.process_iter() if _is_marked(process, session_id)]
     for process in found:
         _end(process, signal.SIGTERM if seconds else signal.SIGKILL)
-    _, alive = psutil.wait_procs(found, timeout=seconds or 1.0)
+    alive = _wait_for_end(found, seconds or KILL_SECONDS)
     for process in alive:
         _end(process, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=1.0)
+    _wait_for_end(alive, KILL_SECONDS)
     return len(found)
+
+
+def _wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that live after so many seconds; nobody tells of the end of what are no children of ours."""
+    deadline = time.monotonic() + seconds
+    while (alive := [each for each in processes if _lives(each)]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _is_marked(process: psutil.Process, session_id: str) -> bool:

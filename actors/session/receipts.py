@@ -73,7 +73,9 @@ class Receipts:
 
     def next_due(self) -> float | None:
         """When the next receipt will be overdue, or None if none is owed."""
-        return min((due for item in self._items.values() if (due := self.due(item)) is not None), default=None)
+        return min(
+            (due for item in self._items.values() if (due := self.due(item)) is not None), default=None
+        )
 
     def due(self, item: InFlight) -> float | None:
         """When its receipt will be overdue, or None if it owes none."""

@@ -77,7 +77,9 @@ def _take(conversation: Conversation, line: dict[str, Any]) -> None:
         case "assistant":
             message = line.get("message")
             content = message.get("content") if isinstance(message, dict) else None
-            blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+            blocks = (
+                [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+            )
             failed = bool(line.get("isApiErrorMessage"))
             conversation.is_answered = not failed and all(block.get("type") != "tool_use" for block in blocks)
             texts = [str(block.get("text")) for block in blocks if block.get("type") == "text"]

@@ -93,6 +93,11 @@ class WorkDir:
             raise ValueError(f"no valid id: {subtask_id!r}")
         return self.path / f"{RESULT_PREFIX}{subtask_id}{RESULT_SUFFIX}"
 
+    @property
+    def results(self) -> Path:
+        """All result files, as a pattern."""
+        return self.path / f"{RESULT_PREFIX}*{RESULT_SUFFIX}"
+
     def lock(self) -> Lock:
         """Make this process the only coordinator here.
 

@@ -17,7 +17,9 @@ MOVED = b"".join(
     b'{"type":"command_lifecycle","command_uuid":"%%b","state":"%b"}\n' % state
     for state in (b"queued", b"started", b"completed")
 )
-RESULT = b'{"type":"result","subtype":"success","is_error":false,"result":"TASK_COMPLETE","total_cost_usd":0}\n'
+RESULT = (
+    b'{"type":"result","subtype":"success","is_error":false,"result":"TASK_COMPLETE","total_cost_usd":0}\n'
+)
 
 
 def main() -> None:

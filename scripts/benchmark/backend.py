@@ -73,7 +73,11 @@ class Backend:
         for number in numbers:
             text = f"{stamp(number)} " + "Please have a look at this. " * 4
             await self._send(
-                peer, "agent.message", agent=agents[number % len(agents)], message=text, **{"from": "a-person"}
+                peer,
+                "agent.message",
+                agent=agents[number % len(agents)],
+                message=text,
+                **{"from": "a-person"},
             )
 
     async def _send(self, peer: ServerConnection, kind: str, **payload: Any) -> None:  # noqa: ANN401 - JSON values

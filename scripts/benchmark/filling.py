@@ -55,7 +55,9 @@ def _live_through(number: int, journal: Journal, graph: Graph, history: History)
 
 def _deliver(number: int, node_id: str, journal: Journal, at: float) -> None:
     agent, delivery_id = f"old-agent-{number % 20}", f"00000000-0000-4000-8000-{number:012d}"
-    delivery = Delivery(id=delivery_id, agent=agent, kind=DeliveryKind.TASK_READY, subtask_id=node_id, text="Old. " * 100)
+    delivery = Delivery(
+        id=delivery_id, agent=agent, kind=DeliveryKind.TASK_READY, subtask_id=node_id, text="Old. " * 100
+    )
     journal.deliveries.add(delivery, at)
     journal.deliveries.hand_over(delivery, at)
     journal.deliveries.step(DeliveryStep(delivery_id=delivery_id, state=DeliveryState.COMPLETED), at)

@@ -32,7 +32,11 @@ def main(url: str, directory: Path, agents: int, *, full: bool) -> None:
         ws_url=url,
         claude_command=(sys.executable, "-I", "-S", str(AGENT)),
     )
-    environment = {"HOME": str(directory), "PATH": os.environ["PATH"], "BENCH_ARRIVALS": os.environ["BENCH_ARRIVALS"]}
+    environment = {
+        "HOME": str(directory),
+        "PATH": os.environ["PATH"],
+        "BENCH_ARRIVALS": os.environ["BENCH_ARRIVALS"],
+    }
     coordinator = Coordinator(settings, environment=environment)
     for number in range(agents):
         (coordinator.workdir.prompts / f"agent-{number}.md").write_text("An agent of the benchmark.")

@@ -85,7 +85,9 @@ class Stage:
         for name in names:
             self._parts[name].hear()
 
-    def run(self, name: str, do: str, count: int, *, agents: int = 1, gap: float = 0.0, seconds: float = 60.0) -> list[tuple[int, int]]:
+    def run(
+        self, name: str, do: str, count: int, *, agents: int = 1, gap: float = 0.0, seconds: float = 60.0
+    ) -> list[tuple[int, int]]:
         """Send events to a pipeline, and wait until a context for each has arrived.
 
         Returns:

@@ -69,6 +69,11 @@ class Socket:
         self.raw.send(json.dumps(message))
 
     def hear(self) -> dict[str, Any]:
+        """The next message, but for the word that all that was missed was sent."""
+        heard = self.hear_any()
+        return self.hear() if heard.get("type") == "live" else heard
+
+    def hear_any(self) -> dict[str, Any]:
         """The next message."""
         heard: dict[str, Any] = json.loads(self.raw.recv())
         return heard

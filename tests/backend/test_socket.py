@@ -30,12 +30,23 @@ def test_a_client_is_welcomed_and_hears_what_happens(running: Running) -> None:
         "channels": ["tasks", "subtasks", "agents"],
         "since": 0,
         "last_seq": 0,
+        "live": False,
     }
     running.create(id="T", subtasks=[{"id": "A", "title": "a"}])
     first, second = client.hear_all(2)
     assert (first["seq"], first["event_type"], first["payload"]["id"]) == (1, "task.created", "T")
     assert (second["seq"], second["event_type"], second["payload"]["task_id"]) == (2, "subtask.created", "T")
     assert set(first) == {"id", "seq", "event_type", "timestamp", "payload"}
+
+
+def test_it_says_when_all_that_was_missed_is_sent(running: Running) -> None:
+    running.create(id="T", subtasks=[{"id": "A", "title": "a"}])
+    client = running.socket()
+    client.subscribe(since=1)
+    assert client.hear_any()["seq"] == 2
+    assert client.hear_any() == {"type": "live", "seq": 2}
+    running.create(id="later")
+    assert client.hear_any()["seq"] == 3
 
 
 def test_without_since_only_what_comes_is_heard(running: Running) -> None:
@@ -238,6 +249,7 @@ def test_who_does_not_keep_up_is_dropped_and_slows_nobody(start: Start) -> None:
         assert running.http.post("/api/agents/x/messages", json=body).status_code == 201
         assert listener.hear()["seq"] == number + 1
     # Then: the slow one finds a beginning without gaps, and that it was dropped.
+    assert slow.hear_any() == {"type": "live", "seq": 0}
     heard: list[int] = []
     while (frame := slow.raw.recv_data())[0] == websocket.ABNF.OPCODE_TEXT:
         heard.append(json.loads(frame[1])["seq"])

@@ -51,6 +51,19 @@ def test_accept_edits_reads_and_writes_inside(claude: Claude, tmp_path: Path, in
     assert (place / "touched").exists()
 
 
+def test_a_rule_lets_it_write_certain_files_outside(claude: Claude, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    run = claude.start(*EDITS, "--allowedTools", f"Edit(/{outside}/result_*.json)")
+
+    a = run.send(message(_write(outside / "result_1.json"), _write(outside / "other.json")))
+    run.finish(a)
+
+    assert (outside / "result_1.json").read_text() == "text"
+    assert not (outside / "other.json").exists()
+    assert [each["tool_name"] for each in run.wait_result()["permission_denials"]] == ["Write"]
+
+
 def test_accept_edits_stops_at_the_work_directory(claude: Claude, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -1,12 +1,12 @@
 """The product with the scripted and with the real claude."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.tree import SCRIPTED
 from tests.claude import real_claude, real_environment, scripted_environment
 from tests.doubles.model_api import ModelApi
 from tests.e2e.product import Product
@@ -30,8 +30,7 @@ def make_real(tmp_path: Path, api: ModelApi) -> Iterator[Make]:
 @pytest.fixture
 def make_scripted(tmp_path: Path) -> Iterator[Make]:
     """Starts the product on the scripted stand-in; faults go into its environment."""
-    command = (sys.executable, "-m", "actors.session.scripted")
-    yield from _products(tmp_path, command, scripted_environment(tmp_path / "home"))
+    yield from _products(tmp_path, SCRIPTED, scripted_environment(tmp_path / "home"))
 
 
 def _products(directory: Path, command: tuple[str, ...], environment: dict[str, str]) -> Iterator[Make]:

@@ -4,82 +4,20 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from actors.coordinator import free_port
-from actors.follow import follow_history
-from tests.claude import ROOT, scripted_environment
+from tests.e2e.program import closed_environment, create, main, running, wait_for
 
 pytestmark = pytest.mark.timeout(90)
-SCRIPTED = f"{sys.executable} -m actors.session.scripted"
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """A closed environment in which the scripted stand-in is the claude."""
-    home, project = tmp_path / "home", tmp_path / "project"
-    home.mkdir()
-    project.mkdir()
-    return scripted_environment(home) | {
-        "WORK_DIR": str(tmp_path / "work"),
-        "PROJECT_DIR": str(project),
-        "EMBEDDED_PORT": str(free_port()),
-        "CLAUDE_COMMAND": SCRIPTED,
-        "COLUMNS": "200",
-    }
-
-
-def main(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "actors.main", *words],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
-@contextmanager
-def running(environment: dict[str, str], *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A coordinator that runs; its standard output has said so."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "actors.main", *words],
-        env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.startswith("The coordinator runs"):
-                break
-        else:
-            raise AssertionError(process.communicate()[1])
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def create(environment: dict[str, str], plan: str) -> None:
-    """Create a workflow with the script that users have."""
-    path = Path(environment["WORK_DIR"]).parent / "plan.yaml"
-    path.write_text(plan)
-    done = subprocess.run(
-        [ROOT / "scripts" / "start_autonomous_workflow.sh", "project", "main", "A workflow", "--plan", path,
-         "--url", f"http://127.0.0.1:{environment['EMBEDDED_PORT']}", "--work-dir", environment["WORK_DIR"]],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-
-
-def wait_for(environment: dict[str, str], kind: str, times: int = 1) -> None:
-    for event in follow_history(Path(environment["WORK_DIR"]) / "event_history.json", 30):
-        times -= event["event_type"] == kind
-        if times == 0:
-            return
-    raise AssertionError(f"there was no {kind}")
+    return closed_environment(tmp_path)
 
 
 TWO_STEPS = """
@@ -97,7 +35,13 @@ def test_the_demo_finishes_by_itself_and_says_that_it_is_a_simulation(environmen
     done = main(environment, "demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "This is a simulation" in done.stdout
-    for word in ("Design schema", "architect-agent", "Write tests", "dependency_completed", "lifecycle:completed"):
+    for word in (
+        "Design schema",
+        "architect-agent",
+        "Write tests",
+        "dependency_completed",
+        "lifecycle:completed",
+    ):
         assert word in done.stdout
 
 
@@ -161,7 +105,9 @@ def test_a_stop_ends_everything_in_order_and_loses_nothing(
 
 
 def test_a_second_interrupt_stops_at_once(environment: dict[str, str]) -> None:
-    with running(environment | {"SCRIPTED_CLAUDE_FAULTS": '{"ignore_sigterm": true, "hang_in_turn": 1}'}) as process:
+    with running(
+        environment | {"SCRIPTED_CLAUDE_FAULTS": '{"ignore_sigterm": true, "hang_in_turn": 1}'}
+    ) as process:
         create(environment, TWO_STEPS)
         wait_for(environment, "session.working")
         children = psutil.Process(process.pid).children(recursive=True)

@@ -152,3 +152,62 @@ def test_two_subtasks_for_one_agent_go_into_one_session_in_order(make_real: Make
     assert len({request.session for request in api.turns()}) == 1
     # The second came only after the first was reported
     assert deliveries[1]["written_at"] >= product.node(ids["one"])["times"]["closed"]
+
+
+def test_an_agent_without_tools_may_write_its_result_file(make_real: Make) -> None:
+    product = make_real()
+    result = json.dumps({"status": "success", "completion_summary": "from the file"})
+    path = product.work.result_file("S-1")
+    steps = [{"write": {"file_path": str(path), "content": result}}]
+    details = "@play " + json.dumps(steps)
+    product.create("T", {"key": "S", "id": "S-1", "title": "S", "agent": "coding-agent", "details": details})
+    product.wait_completed("S-1")
+    assert product.node("S-1")["summary"] == "from the file"
+    product.wait_idle("coding-agent")
+    assert [each["kind"] for each in product.deliveries()] == ["task_ready"]
+
+
+def test_a_tool_that_is_refused_blocks_the_subtask_with_its_name(make_real: Make) -> None:
+    product = make_real()
+    elsewhere = product.settings.work_dir / "journal-of-mine.txt"
+    details = "@play " + json.dumps([{"write": {"file_path": str(elsewhere), "content": "x"}}])
+    ids = product.create("T", {"key": "S", "title": "S", "agent": "coding-agent", "details": details})
+    product.wait_for(lambda event: event["event_type"] == "subtask.blocked")
+    assert product.node(ids["S"])["state"] == "blocked"
+    assert "the use of Write" in product.node(ids["S"])["reason"]
+    assert not elsewhere.exists()
+
+
+def test_a_long_context_lies_in_a_file_that_may_be_read_without_asking(
+    make_real: Make, api: ModelApi
+) -> None:
+    product = make_real(max_context_bytes=5000)
+    (product.work.context / "some.md").write_text("the whole of it")
+    reading = [
+        {"call": {"tool": "Read", "input": {"file_path": str(product.work.context / "some.md")}}},
+        {"complete": {}},
+    ]
+    ids = product.create(
+        "Long",
+        {"key": "A", "title": "A", "agent": "architect-agent", "details": play("a " * 1500, "insight A")},
+        {"key": "B", "title": "B", "agent": "debug-agent", "details": play("b " * 1500, "insight B")},
+        {
+            "key": "C",
+            "title": "C",
+            "agent": "coding-agent",
+            "depends_on": ["A", "B"],
+            "details": "@play " + json.dumps(reading),
+        },
+    )
+    product.wait_completed(*ids.values(), seconds=60)
+    product.wait_idle("coding-agent")
+    (delivery,) = product.deliveries(agent="coding-agent")
+    whole = (product.work.context / f"{delivery['id']}.md").read_text()
+    assert "a " * 1500 in whole
+    assert "b " * 1500 in whole
+    (text,) = [text for text in api.user_texts() if f"delivery={delivery['id']}" in text]
+    assert f"{delivery['id']}.md" in text
+    assert len(text.encode()) < 8000
+    assert any(
+        "the whole of it" in json.dumps(result) for turn in api.turns() for result in turn.tool_results
+    )

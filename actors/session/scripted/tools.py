@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,7 +110,13 @@ class Tools:
 
     def _ask_write(self, tool: Tool) -> str:
         path = tool.input.get("file_path", "")
-        return "" if self._edits_freely and self._is_inside(path) else _not_granted("write to", path)
+        free = self._edits_freely and self._is_inside(path)
+        return "" if free or self._may_edit(path) else _not_granted("write to", path)
+
+    def _may_edit(self, path: str) -> bool:
+        """Whether a rule such as ``Edit(//absolute/path*)`` allows it."""
+        rules = [rule[len("Edit(/") : -1] for rule in self._options.allowed if rule.startswith("Edit(//")]
+        return any(fnmatchcase(str(Path(path).resolve()), rule) for rule in rules)
 
     def _ask_other(self, tool: Tool) -> str:
         return f"Claude requested permissions to use {tool.name}, but you haven't granted it yet."

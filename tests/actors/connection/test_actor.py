@@ -27,6 +27,7 @@ from actors.messages import (
     PublicationRefused,
     PublicationSent,
     Publish,
+    ReplayChanged,
     Resume,
 )
 from supervisors import Context, System
@@ -86,6 +87,27 @@ def test_welcome_resume_and_events(listener: Listener) -> None:
     states = [change.state for change in record.all(BackendChanged)]
     assert states[:2] == ["connecting", "open"]
     assert record.all(InputRejected) == []
+
+
+def test_the_router_hears_when_a_replay_begins_and_ends(listener: Listener) -> None:
+    record = Record()
+    with _ready(listener, record, WELCOME) as (_, peer):
+        # A backend that will say so
+        peer.send({"type": "subscribed", "since": 5, "last_seq": 6, "live": False})
+        peer.send(EVENT)
+        peer.send({"type": "live", "seq": 6})
+        record.wait_for(ReplayChanged, lambda change: not change.running)
+        told = record.all(ReplayChanged) + record.all(EventReceived)
+        assert [type(message).__name__ for message in told] == [
+            "ReplayChanged",
+            "ReplayChanged",
+            "EventReceived",
+        ]
+        # And one that won't: it must not be waited for
+        peer.send({"type": "subscribed", "since": 5})
+        peer.send({**EVENT, "id": "e-2"})
+        record.wait_for(EventReceived, nth=2)
+        assert len(record.all(ReplayChanged)) == 2
 
 
 def test_a_router_that_knows_nothing_yet_asks_for_what_comes_from_now_on(listener: Listener) -> None:

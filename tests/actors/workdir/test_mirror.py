@@ -180,10 +180,12 @@ def test_after_a_write_that_failed_there_is_no_gap_in_the_history(workdir: WorkD
         _show(mirrors, history=_lines(2))
     # When more come before it is known where the file ends
     _show(mirrors, history=_lines(3))
+    mirrors.add(Mirror(history=_lines(4)))
     workdir.history.rmdir()
     (workdir.path / "aside").rename(workdir.history)
     workdir.history.chmod(0o600)
     # Then they wait until what is missing was sent again
     assert mirrors.last_number() == 1
-    _show(mirrors, history=_lines(2, 3))
-    assert _numbers(workdir.history) == [1, 2, 3]
+    mirrors.flush()
+    _show(mirrors, history=_lines(2, 3, 4))
+    assert _numbers(workdir.history) == [1, 2, 3, 4]

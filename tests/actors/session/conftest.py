@@ -1,0 +1,57 @@
+"""What the tests of a session share: the claude that it drives, and a stage for its actor."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from actors.session import actor
+from actors.session.scripted.launch import command
+from tests.actors.session.stage import Stage
+from tests.claude import real_claude, real_environment, scripted_environment
+from tests.doubles.model_api import ModelApi
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # no test asserts on the clock
+hypothesis.settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a crash claude is started again at once."""
+    monkeypatch.setattr(actor.random, "uniform", lambda _low, _high: 0.0)
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[Stage]:
+    """A session that drives the stand-in."""
+    stage = Stage(tmp_path, tuple(command()), scripted_environment(tmp_path / "home"))
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Stage]:
+    """A session that drives the real claude, before a double of the API."""
+    program = real_claude()
+    with ExitStack() as stack:
+        api = stack.enter_context(ModelApi())
+        stage = Stage(tmp_path, (program,), real_environment(tmp_path / "home", api.url), api)
+        stack.callback(stage.close)
+        yield stage
+
+
+@pytest.fixture(params=["scripted", pytest.param("real", marks=pytest.mark.real)])
+def stage(request: pytest.FixtureRequest) -> Stage:
+    """A session with each of the two in turn."""
+    chosen: Stage = request.getfixturevalue(request.param)
+    return chosen
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file that a waiting tool waits for; made at the end at the latest, so no tool outlives its test."""
+    path = tmp_path / "gate"
+    yield path
+    path.touch()

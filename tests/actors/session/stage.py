@@ -1,0 +1,256 @@
+"""A session actor on a stage: a router that remembers and answers as the real one does, and the audience's eyes."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+
+from actors.delivery import Delivery, DeliveryKind, DeliveryState, DeliveryStep
+from actors.messages import (
+    ROUTER,
+    Adopt,
+    Deliver,
+    Progressed,
+    SessionChanged,
+    SessionReady,
+    SessionState,
+    TurnEnded,
+    session_name,
+)
+from actors.session import SessionActor, SessionSettings
+from actors.session.process import MARK
+from actors.session.prompt import AgentPrompt, find_prompt
+from actors.session.transcript import find_transcript
+from supervisors import Context, System
+from tests.actors.support import DEADLINE, Record, child, recorder, running
+from tests.doubles.model_api import ModelApi
+
+AGENT = "coder"
+NAME = session_name(AGENT)
+NOWHERE = "http://127.0.0.1:9"
+"""The gateway: these tests need none."""
+
+
+class Stage:
+    """One agent's session actor, with the router's place taken by a recorder.
+
+    Args:
+        directory: For everything that it needs.
+        command: The claude to run.
+        environment: What claude runs in.
+        api: Where the real claude asks; None for others.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        command: tuple[str, ...],
+        environment: dict[str, str],
+        api: ModelApi | None = None,
+    ) -> None:
+        self.work, self.files, self.prompts = directory / "work", directory / "files", directory / "prompts"
+        for each in (self.work, self.files, self.prompts, directory / "home"):
+            each.mkdir(exist_ok=True)
+        self.api = api
+        self.environment = environment
+        self.session_id = str(uuid4())
+        self.record = Record()
+        self.outstanding: dict[str, Delivery] = {}
+        self._outstanding = threading.Lock()
+        self._stack = ExitStack()
+        (self.prompts / f"{AGENT}.txt").write_text("You write code.")
+        self.options: dict[str, Any] = {
+            "command": command,
+            "directory": self.work,
+            "environment": environment,
+            "files": self.files,
+            "readable": self.work,
+            "results": self.work / "task_result_*.json",
+            "pipe": lambda agent: self.work / f"agent_session_{agent}.pipe",
+            "prompt": self._prompt,
+            "gateway_url": NOWHERE,
+            "token": lambda agent: f"token-of-{agent}",
+        }
+
+    def _prompt(self, agent: str) -> AgentPrompt:
+        found = find_prompt(agent, self.prompts, self.prompts)
+        return found.model_copy(update={"extra_arguments": ("--allowedTools", "Bash(until:*)")})
+
+    # ------------------------------------------------------------ the play
+
+    def start(
+        self, *, faults: dict[str, Any] | None = None, before: tuple[Deliver, ...] = (), **options: Any
+    ) -> None:
+        """Start the actor.
+
+        Args:
+            faults: What the stand-in does wrong.
+            before: What waits in its mailbox already.
+            options: Other settings of the session.
+        """
+        if faults is not None:
+            self.environment["SCRIPTED_CLAUDE_FAULTS"] = json.dumps(faults)
+        settings = SessionSettings(**self.options | options)
+        session = child(NAME, partial(self._session, settings, before))
+        self.system = self._stack.enter_context(running(recorder(ROUTER, self.record, self._react), session))
+
+    @staticmethod
+    def _session(settings: SessionSettings, before: tuple[Deliver, ...], context: Context) -> SessionActor:
+        if context.incarnation == 1:
+            for each in before:
+                context.handle.tell(each)
+        return SessionActor(context, agent=AGENT, settings=settings)
+
+    def close(self) -> None:
+        """Stop it."""
+        self._stack.close()
+
+    def restart(self, **options: Any) -> None:
+        """Stop everything and start anew, as a new coordinator does."""
+        self.close()
+        self.start(**options)
+
+    def _react(self, context: Context, message: object) -> None:
+        """What the router does: gives a new session its conversation and what isn't over."""
+        if isinstance(message, SessionReady):
+            self.give(context.system)
+        elif isinstance(message, Progressed):
+            with self._outstanding:
+                for step in message.steps:
+                    self._take(step)
+
+    def give(self, system: System) -> None:
+        """Tell the session what a router tells one that has announced itself."""
+        session = system.handle(NAME)
+        session.tell(Adopt(session_id=self.session_id))
+        with self._outstanding:
+            for delivery in self.outstanding.values():
+                session.tell(Deliver(delivery=delivery))
+
+    def _take(self, step: DeliveryStep) -> None:
+        delivery = self.outstanding.get(step.delivery_id)
+        if delivery is None:
+            return
+        if step.state.is_final:
+            del self.outstanding[delivery.id]
+        else:
+            changed = {"state": step.state, "attempts": step.attempts or delivery.attempts}
+            self.outstanding[delivery.id] = delivery.model_copy(update=changed)
+
+    def tell(self, message: object) -> None:
+        """Say something to the session."""
+        self.system.handle(NAME).tell(message)
+
+    def deliver(self, text: str, *, tell: bool = True) -> str:
+        """Give it a context; returns its id."""
+        delivery = Delivery(id=str(uuid4()), agent=AGENT, kind=DeliveryKind.MESSAGE, text=text)
+        with self._outstanding:
+            self.outstanding[delivery.id] = delivery
+        if tell:
+            self.tell(Deliver(delivery=delivery))
+        return delivery.id
+
+    def kill(self) -> int:
+        """End claude as a crash does; returns what its pid was."""
+        pid = self.pid
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    @property
+    def pid(self) -> int:
+        """The process of claude."""
+        pids = [change.pid for change in self.record.all(SessionChanged) if change.pid is not None]
+        return pids[-1]
+
+    # ------------------------------------------------------------ what there is to see
+
+    def steps(self, delivery_id: str) -> list[DeliveryStep]:
+        """The steps of a delivery so far."""
+        reports = self.record.all(Progressed)
+        return [step for report in reports for step in report.steps if step.delivery_id == delivery_id]
+
+    def states(self, delivery_id: str) -> list[str]:
+        """The states that it went through."""
+        return [step.state.value for step in self.steps(delivery_id)]
+
+    def receipts(self, delivery_id: str) -> list[str | None]:
+        """The evidence of each step."""
+        return [step.receipt for step in self.steps(delivery_id)]
+
+    def wait_step(self, delivery_id: str, state: DeliveryState, nth: int = 1) -> DeliveryStep:
+        """The nth step of this delivery into this state."""
+        found = lambda: [step for step in self.steps(delivery_id) if step.state is state][nth - 1 :]  # noqa: E731 - one question
+        return self.record.wait_until(found, f"{state} of {delivery_id}")[0]
+
+    def wait_completed(self, *delivery_ids: str) -> None:
+        """Wait until these are done."""
+        for delivery_id in delivery_ids:
+            self.wait_step(delivery_id, DeliveryState.COMPLETED)
+
+    def wait_turn(self, nth: int = 1) -> TurnEnded:
+        """The nth end of a turn."""
+        return self.record.wait_for(TurnEnded, nth=nth)
+
+    def wait_state(self, state: SessionState, nth: int = 1) -> SessionChanged:
+        """The nth change into this state."""
+        return self.record.wait_for(SessionChanged, lambda change: change.state is state, nth)
+
+    @property
+    def changes(self) -> list[str]:
+        """The states of the session, in order."""
+        return [change.state.value for change in self.record.all(SessionChanged)]
+
+    def transcript(self) -> list[dict[str, Any]]:
+        """The lines of the conversation."""
+        path = find_transcript(self.environment, self.session_id)
+        lines = path.read_bytes().split(b"\n")[:-1] if path else []
+        return [json.loads(line) for line in lines]
+
+    def texts(self) -> list[str]:
+        """Each text that Claude was told, as often as it was told it."""
+        if self.api is not None:
+            return self.api.user_texts(self.session_id)
+        lines = self.transcript()
+        users = [line["message"]["content"] for line in lines if line["type"] == "user"]
+        prompts = [line["attachment"]["prompt"] for line in lines if line["type"] == "attachment"]
+        return [text for text in [*users, *prompts] if isinstance(text, str)]
+
+    def told(self, part: str) -> int:
+        """How often Claude was told something."""
+        return sum(text.count(part) for text in self.texts())
+
+    def wait_transcript(self, found: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait for a line of the conversation."""
+        wait_for(lambda: any(found(line) for line in self.transcript()))
+
+    def wait_tool(self) -> None:
+        """Wait until the use of a tool is in the transcript."""
+        self.wait_transcript(lambda line: line["type"] == "assistant" and "tool_use" in str(line))
+
+    def marked(self) -> list[psutil.Process]:
+        """The living processes of this conversation."""
+        return [each for each in psutil.process_iter() if _is_marked(each, self.session_id)]
+
+
+def _is_marked(process: psutil.Process, session_id: str) -> bool:
+    try:
+        return process.environ().get(MARK) == session_id
+    except psutil.Error:
+        return False
+
+
+def wait_for(condition: Callable[[], Any], what: str = "that") -> None:
+    """Wait for what tells nobody: a file that grows, a process that isn't ours and ends."""
+    until = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < until, f"{what} never came"
+        time.sleep(0.01)

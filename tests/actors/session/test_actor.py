@@ -1,0 +1,332 @@
+"""A session, told what a router tells it: contexts go in, receipts come back, each turn's end is told."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from actors.delivery import DeliveryState
+from actors.messages import (
+    Announce,
+    Deliver,
+    Progressed,
+    Revive,
+    SessionChanged,
+    SessionReady,
+    SessionState,
+    TurnEnded,
+)
+from actors.session import actor
+from actors.session.lock import SessionLock
+from tests.actors.session.stage import NAME, Stage, wait_for
+from tests.contract.messages import message, say
+from tests.contract.messages import wait_for as wait_for_gate
+
+MIB = 1024 * 1024
+
+# ---------------------------------------------------------------- contexts in
+
+
+def test_it_announces_itself_and_starts_nothing_before_there_is_work(scripted: Stage) -> None:
+    scripted.start()
+    assert scripted.record.wait_for(SessionReady).idle
+    scripted.tell(Announce())
+    assert scripted.record.wait_for(SessionReady, nth=2).idle
+    assert scripted.changes == []
+    assert scripted.marked() == []
+
+
+def test_a_first_context_starts_claude_and_each_step_is_reported_with_its_receipt(stage: Stage) -> None:
+    # When: a context is delivered.
+    stage.start()
+    delivery = stage.deliver(message(say("It is done.")))
+    turn = stage.wait_turn()
+    # Then: it went all the way, each step once and with Claude's own word for it.
+    assert stage.states(delivery) == ["written", "accepted", "started", "completed"]
+    assert stage.receipts(delivery) == [None, "lifecycle:queued", "lifecycle:started", "lifecycle:completed"]
+    assert stage.steps(delivery)[0].attempts == 1
+    # And: the turn's end was told, after the last step.
+    assert (turn.text, turn.error, turn.denied) == ("It is done.", None, ())
+    assert turn.cost_usd is not None
+    told = [each for each in stage.record.all(object) if isinstance(each, Progressed | TurnEnded)]
+    assert isinstance(told[-1], TurnEnded)
+    assert stage.changes == ["starting", "working", "ready"]
+    assert stage.told("It is done.") == 1
+
+
+def test_the_second_context_finds_it_running(scripted: Stage) -> None:
+    scripted.start()
+    first = scripted.deliver(message(say("one")))
+    scripted.wait_turn()
+    second = scripted.deliver(message(say("two")))
+    assert scripted.wait_turn(2).text == "two"
+    scripted.wait_completed(first, second)
+    assert scripted.changes == ["starting", "working", "ready", "working", "ready"]
+
+
+def test_a_second_delivery_of_the_same_id_changes_nothing(scripted: Stage, gate: Path) -> None:
+    # Given: a context whose turn is running.
+    scripted.start()
+    delivery = scripted.deliver(message(wait_for_gate(gate), say("once")))
+    again = Deliver(delivery=scripted.outstanding[delivery])
+    scripted.wait_tool()
+    # When: it is delivered again, now and when it is done.
+    scripted.tell(again)
+    gate.touch()
+    scripted.wait_turn()
+    scripted.tell(again)
+    # Then: the next turn ends as any other, and Claude was told it once.
+    other = scripted.deliver(message(say("other")))
+    assert scripted.wait_turn(2).text == "other"
+    assert (
+        scripted.states(delivery) == scripted.states(other) == ["written", "accepted", "started", "completed"]
+    )
+    assert scripted.told('"once"') == 1
+
+
+def test_two_at_once_are_both_done_before_the_session_is_idle(stage: Stage) -> None:
+    stage.start()
+    texts = [message(say("first")), message(say("second"))]
+    deliveries = [stage.deliver(text) for text in texts]
+    turn = stage.wait_turn()
+    assert [stage.states(each)[-1] for each in deliveries] == ["completed", "completed"]
+    assert turn.text == "second"
+    assert len(stage.record.all(TurnEnded)) == 1
+    assert [stage.told(text) for text in texts] == [1, 1]
+
+
+def test_a_context_in_the_midst_of_a_turn_joins_it(stage: Stage, gate: Path) -> None:
+    # Given: a tool that runs.
+    stage.start()
+    first = stage.deliver(message(wait_for_gate(gate), say("the end")))
+    stage.wait_tool()
+    # When: more comes, and the tool ends.
+    second = stage.deliver(message(say("by the way")))
+    stage.wait_step(second, DeliveryState.ACCEPTED)
+    gate.touch()
+    # Then: one turn answers both.
+    stage.wait_turn()
+    stage.wait_completed(first, second)
+    assert len(stage.record.all(TurnEnded)) == 1
+    assert stage.receipts(second)[2] in ("replay", "lifecycle:started")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/etc/passwd is a path, and ! is no command\r\nexit\n\\",
+        "\x1b[201~\x03\x04\x07\x00\x7f \u202e bidi \u200b",
+        " \n leading and trailing \n\n",
+        "x" * MIB + "\u00e9\U0001f600end",
+    ],
+    ids=["commands", "control", "blanks", "mebibyte"],
+)
+def test_a_text_arrives_exactly(scripted: Stage, text: str) -> None:
+    scripted.start()
+    delivery = scripted.deliver(text)
+    scripted.wait_completed(delivery)
+    arrived = [line["message"]["content"] for line in scripted.transcript() if line.get("uuid") == delivery]
+    assert arrived == [text]
+
+
+# ---------------------------------------------------------------- what keeps it from starting
+
+
+def test_without_a_prompt_it_is_blocked_and_goes_on_once_there_is_one(scripted: Stage) -> None:
+    # Given: an agent that has no prompt.
+    prompt = scripted.prompts / "coder.txt"
+    prompt.unlink()
+    scripted.start()
+    delivery = scripted.deliver("hello")
+    # Then: it says so, and keeps what it was given.
+    assert "there is no prompt for coder" in scripted.wait_state(SessionState.BLOCKED).detail
+    assert scripted.states(delivery) == []
+    # When: there is one, and somebody says so.
+    prompt.write_text("You write code.")
+    scripted.tell(Revive())
+    scripted.wait_completed(delivery)
+    scripted.wait_turn()
+    assert scripted.told("hello") == 1
+
+
+def test_where_claude_is_missing_it_is_blocked_and_names_it(scripted: Stage) -> None:
+    scripted.start(command=("/nonexistent/claude",))
+    delivery = scripted.deliver("hello")
+    assert "/nonexistent/claude" in scripted.wait_state(SessionState.BLOCKED).detail
+    assert delivery in scripted.outstanding
+    # And: more work doesn't try it again by itself; a person does.
+    scripted.deliver("more")
+    scripted.tell(Announce())
+    scripted.record.wait_for(SessionReady, nth=2)
+    assert scripted.changes == ["blocked"]
+    scripted.tell(Revive())
+    scripted.wait_state(SessionState.BLOCKED, 2)
+
+
+def test_a_conversation_that_somebody_leads_is_left_alone(scripted: Stage) -> None:
+    lock = SessionLock(scripted.files / f"{scripted.session_id}.lock")
+    scripted.start()
+    delivery = scripted.deliver("hello")
+    assert "another process leads this conversation" in scripted.wait_state(SessionState.BLOCKED).detail
+    assert scripted.marked() == []
+    lock.release()
+    scripted.tell(Revive())
+    scripted.wait_completed(delivery)
+
+
+def test_to_revive_one_that_works_changes_nothing(scripted: Stage, gate: Path) -> None:
+    scripted.start()
+    scripted.deliver(message(wait_for_gate(gate)))
+    scripted.wait_tool()
+    scripted.tell(Revive())
+    gate.touch()
+    scripted.wait_turn()
+    assert scripted.changes == ["starting", "working", "ready"]
+
+
+def test_a_context_that_waited_for_an_earlier_incarnation_is_not_forgotten(scripted: Stage) -> None:
+    """It is in the mailbox before the conversation is known, and comes again with it."""
+    # Given: a context told before the session lives.
+    delivery = scripted.deliver("hello", tell=False)
+    waiting = Deliver(delivery=scripted.outstanding[delivery])
+    scripted.start(before=(waiting,))
+    # Then: it is delivered, once.
+    scripted.wait_turn()
+    assert scripted.states(delivery) == ["written", "accepted", "started", "completed"]
+
+
+# ---------------------------------------------------------------- how turns go
+
+
+def test_while_the_api_limits_the_rate_it_says_so_and_when_it_answers_again_too(scripted: Stage) -> None:
+    retry = {"nth": 1, "attempts": 1, "error_status": 429, "retry_delay_ms": 20}
+    scripted.start(faults={"api_retry": retry})
+    scripted.deliver(message(say("at last")))
+    scripted.wait_turn()
+    assert scripted.changes == ["starting", "working", "rate_limited", "working", "ready"]
+    assert scripted.wait_state(SessionState.RATE_LIMITED).detail == "the API answered 429; attempt 1 in 0 s"
+
+
+def test_other_troubles_of_the_api_are_told_as_a_detail(scripted: Stage) -> None:
+    scripted.start(faults={"api_retry": {"attempts": 1, "error_status": 529, "retry_delay_ms": 20}})
+    scripted.deliver(message(say("at last")))
+    scripted.wait_turn()
+    details = [change.detail for change in scripted.record.all(SessionChanged)]
+    assert "the API answered 529; attempt 1 in 0 s" in details
+    assert "rate_limited" not in scripted.changes
+
+
+def test_a_turn_that_failed_ends_with_the_error(stage: Stage) -> None:
+    if stage.api:
+        stage.api.fail(400, message="the prompt is too odd")
+    stage.start(faults={"result_error": {"status": 400, "text": "API Error: the prompt is too odd"}})
+    delivery = stage.deliver(message(say("never")))
+    turn = stage.wait_turn()
+    assert turn.error is not None
+    assert "the prompt is too odd" in turn.error
+    assert turn.text == ""
+    assert stage.receipts(delivery)[-1] == "lifecycle:cancelled", "it is in the history all the same"
+    # And: the session lives on.
+    stage.deliver(message(say("better")))
+    assert stage.wait_turn(2).error is None
+
+
+def test_a_tool_that_was_denied_is_named_at_the_turns_end(stage: Stage, tmp_path: Path) -> None:
+    stage.start()
+    stage.deliver(message({"bash": f"curl file://{tmp_path}"}, say("I could not.")))
+    turn = stage.wait_turn()
+    assert turn.denied == ("Bash",)
+    assert turn.error is None
+    # And: it is told once.
+    stage.deliver(message(say("fine")))
+    assert stage.wait_turn(2).denied == ()
+
+
+def test_what_is_no_json_and_noise_on_standard_error_do_no_harm(scripted: Stage) -> None:
+    scripted.start(faults={"garbage_line": 1, "stderr_noise": "deprecated!"})
+    delivery = scripted.deliver(message(say("fine")))
+    assert scripted.wait_turn().text == "fine"
+    assert scripted.states(delivery) == ["written", "accepted", "started", "completed"]
+    assert scripted.changes == ["starting", "working", "ready"]
+
+
+# ---------------------------------------------------------------- pressure
+
+
+def test_one_that_stops_reading_holds_nobody_up(scripted: Stage) -> None:
+    # Given: a claude that reads no more, with more on its way than a pipe holds.
+    scripted.start(faults={"stop_reading": 1})
+    first = scripted.deliver(message(say("one")))
+    scripted.wait_completed(first)
+    big = scripted.deliver("x" * MIB)
+    # Then: the session still answers, and doesn't claim that the context was written.
+    scripted.tell(Announce())
+    ready = scripted.record.wait_for(SessionReady, nth=2)
+    assert not ready.idle
+    assert scripted.states(big) == []
+    # When: it reads on, then all of it arrives.
+    os.kill(scripted.pid, signal.SIGCONT)
+    scripted.wait_completed(big)
+    assert scripted.states(big) == ["written", "accepted", "started", "completed"]
+
+
+FLOOD = r"""
+import json, sys
+line = sys.stdin.readline()
+uuid = json.loads(line)["uuid"]
+say = lambda **event: print(json.dumps(event), flush=True)
+say(type="command_lifecycle", command_uuid=uuid, state="started")
+for number in range(3000):
+    say(type="system", subtype="init", mcp_servers=[])
+say(type="result", is_error=False, result="that was all")
+say(type="command_lifecycle", command_uuid=uuid, state="completed")
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The actor is busy with an ``Announce`` until this is set, and has room for few batches."""
+    let_go = threading.Event()
+    announce = actor.SessionActor._announce
+
+    def slow(session: actor.SessionActor) -> None:
+        announce(session)
+        assert not session._receipts or let_go.wait(30)
+
+    monkeypatch.setattr(actor.SessionActor, "_announce", slow)
+    monkeypatch.setattr(actor, "ROOM", 5)
+    monkeypatch.setattr(actor, "ROOM_SECONDS", 0.02)
+    return let_go
+
+
+def test_a_flood_of_output_waits_for_the_actor(scripted: Stage, busy: threading.Event) -> None:
+    # Given: an actor that is busy, and a claude that has much to say.
+    scripted.start(command=(sys.executable, "-c", FLOOD))
+    scripted.deliver("talk")
+    scripted.tell(Announce())
+    mailbox = scripted.system.mailbox(NAME)
+    # Then: the reading thread waits for room, many times over, and no more than that lies in the mailbox.
+    wait_for(lambda: len(mailbox.items) >= 5)
+    wait_for(lambda: mailbox._waiters)
+    assert len(mailbox.items) == 5
+    # And: all of it comes in the end.
+    busy.set()
+    assert scripted.wait_turn().text == "that was all"
+
+
+def test_a_flood_does_not_hold_up_the_stop(scripted: Stage, busy: threading.Event) -> None:
+    endless = FLOOD.replace("range(3000)", "iter(int, 1)")
+    scripted.start(command=(sys.executable, "-c", endless))
+    scripted.deliver("talk")
+    scripted.tell(Announce())
+    mailbox = scripted.system.mailbox(NAME)
+    wait_for(lambda: mailbox._waiters)
+    threads = [each for each in threading.enumerate() if each.name.startswith("session-")]
+    busy.set()
+    scripted.close()
+    assert not any(each.is_alive() for each in threads)
+    assert scripted.marked() == []
