@@ -24,7 +24,7 @@ class DeliveryState(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self in (DeliveryState.COMPLETED, DeliveryState.DEAD)
+        return self is DeliveryState.COMPLETED or self is DeliveryState.DEAD
 
 
 ORDER = {state: place for place, state in enumerate(DeliveryState)}

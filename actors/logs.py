@@ -37,7 +37,10 @@ def set_up_logging(level: str, stream: TextIO | None = None) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=target.isatty()),
+                structlog.dev.ConsoleRenderer(
+                    colors=target.isatty(),
+                    exception_formatter=structlog.dev.plain_traceback,  # rich's would show locals: tokens among them
+                ),
             ],
         )
     )

@@ -15,11 +15,11 @@ import structlog
 import typer
 from rich.console import Console
 
-from actors import show
+from actors import interpreter, show
 from actors.errors import ConfigurationError, CoordinatorError
 from actors.logs import set_up_logging
 from actors.options import with_settings
-from actors.router.reader import JournalReader
+from actors.router.reader import JournalReader, Row
 from actors.settings import Settings, find_claude
 from actors.workdir import find_holder, prepare
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 USAGE_ERROR = 2
 ESCALATED = 70
 """The root supervisor gave up; whoever runs us should start us again."""
-SWITCH_INTERVAL = 0.0005
-"""Seconds; at Python's 5 ms one busy thread would make every event wait that long."""
 
 OF_THE_APP = ("--help", "-h", "--install-completion", "--show-completion")
 """Options that don't belong to the default command."""
@@ -55,11 +53,12 @@ def run(settings: Settings) -> None:
 
     set_up_logging(settings.log_level)
     find_claude(settings)
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    interpreter.share_fairly()
     coordinator = Coordinator(settings)
     stopped = threading.Event()
     _handle_signals(stopped)
     coordinator.start()
+    interpreter.settle()
     if settings.ws_url is None:
         url = f"http://127.0.0.1:{coordinator.settings.embedded_port}"
         console.print(f"No WS_URL is set: the embedded backend runs on {url}")
@@ -193,6 +192,63 @@ def start(
 ) -> None:
     """Start an agent's session, or have a blocked one try again."""
     console.print(_operate(settings, f"/api/agents/{agent}/start", {}))
+
+
+@app.command(name="dead-letters")
+@with_settings("work_dir")
+def dead_letters(
+    settings: Settings,
+    delivery: Annotated[
+        str | None, typer.Argument(help="Show this one whole: its id, or the beginning of it.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what could not be delivered: each with its reason, its attempts and the receipts that it had."""
+    reader = JournalReader(prepare(settings.work_dir).journal)
+    if delivery is None:
+        show.deliveries(console, reader.dead_letters(), as_json=as_json)
+    else:
+        show.delivery(console, _find(reader, delivery), as_json=as_json)
+
+
+@app.command()
+@with_settings("work_dir")
+def retry(
+    settings: Settings,
+    what: Annotated[str, typer.Argument(help="A dead letter (the beginning of its id), or a blocked agent.")],
+) -> None:
+    """Try a dead letter once more, or have a blocked agent go on."""
+    reader = JournalReader(prepare(settings.work_dir).journal)
+    if any(row["agent"] == what for row in reader.agents()):
+        console.print(_operate(settings, f"/api/agents/{what}/start", {}))
+    else:
+        console.print(_operate(settings, f"/api/deliveries/{_find(reader, what)['id']}/retry", {}))
+
+
+@app.command()
+@with_settings("work_dir")
+def drop(
+    settings: Settings,
+    delivery: Annotated[str, typer.Argument(help="A dead letter: the beginning of its id.")],
+) -> None:
+    """Forget a dead letter; the journal keeps it."""
+    reader = JournalReader(prepare(settings.work_dir).journal)
+    console.print(_operate(settings, f"/api/deliveries/{_find(reader, delivery)['id']}/drop", {}))
+
+
+def _find(reader: JournalReader, beginning: str) -> Row:
+    """The delivery whose id begins so.
+
+    Raises:
+        ConfigurationError: There is none, or more than one.
+    """
+    found = reader.delivery(beginning)
+    if found is None:
+        raise ConfigurationError(
+            f"There is no delivery (or more than one) whose id begins with {beginning!r}."
+        )
+    return found
 
 
 def _operate(settings: Settings, path: str, body: dict[str, str]) -> str:

@@ -304,6 +304,18 @@ class StartSession(Report):
     agent: AgentName
 
 
+class RetryDelivery(Report):
+    """Try a dead letter once more."""
+
+    delivery_id: str
+
+
+class DropDelivery(Report):
+    """A dead letter was looked at, and is to be forgotten."""
+
+    delivery_id: str
+
+
 # ---------------------------------------------------------------- router → workdir
 
 

@@ -114,6 +114,20 @@ def deliveries(console: Console, rows: list[Row], *, as_json: bool) -> None:
     console.print(found)
 
 
+def delivery(console: Console, row: Row, *, as_json: bool) -> None:
+    """One delivery, whole."""
+    if as_json:
+        print_json(row)
+        return
+    for name, value in row.items():
+        if name.endswith("_at"):
+            console.print(f"{name:<12} {clock(value)}")
+        elif name != "text":
+            console.print(f"{name:<12} {text(value)}")
+    console.print()
+    console.print(escape(clean(row["text"])))
+
+
 def gist(document: dict[str, Any]) -> str:
     """The most telling value of an event."""
     for name in ("summary", "reason", "text", "title", "detail", "topic"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from supervisors._pykka import Asked, Envelope, PykkaActor, is_withdrawn
@@ -41,6 +42,9 @@ class Actor(PykkaActor):
         for hook in ("on_stop", "on_failure"):
             if hook in vars(cls):
                 raise TypeError(f"{cls.__name__}.{hook} would never be called: use on_exit")
+        for name in vars(cls):
+            if name.startswith("_") and not name.startswith("__") and name in vars(Actor):
+                raise TypeError(f"{cls.__name__}.{name} would take the place of what makes it an actor")
 
     def __str__(self) -> str:
         return f"{type(self).__name__} {self.context.name}#{self.context.incarnation}"
@@ -85,6 +89,12 @@ class Actor(PykkaActor):
         if context.life.ending:  # abandoned; looked at last, as its timers may just have been cancelled
             timer.cancel()
         return timer
+
+    def wait_for_stop(self, seconds: float) -> bool:
+        """Wait in a handler without being deaf: whether it is to end, now or within so many seconds."""
+        reader = self.context.life.reader
+        until = time.monotonic() + seconds
+        return reader.wait_until(lambda: reader.signal is not None, lambda: until)
 
     def _work(self, reader: Reader) -> None:
         """Handle messages until a stop is asked for."""

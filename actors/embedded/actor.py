@@ -16,8 +16,8 @@ log = structlog.get_logger(__name__)
 
 START_SECONDS = 30.0
 STOP_SECONDS = 4.0
-PORT_IN_USE = 3
-"""The backend's exit code where another program has its port."""
+IN_USE = 3
+"""The backend's exit code where another program has its port, or another backend its directory."""
 TAIL = 20
 """How many of its last lines are told when it ends."""
 
@@ -119,10 +119,12 @@ class BackendActor(Actor):
     def _fail(self, code: int) -> None:
         if self._log_thread is not None:
             self._log_thread.join(1.0)
-        tail = "\n".join(self._tail)
-        if code == PORT_IN_USE:
+        if code == IN_USE:
+            reason = self._tail[-1] if self._tail else f"port {self._port} is in use"
             raise ConfigurationError(
-                f"EMBEDDED_PORT: port {self._port} on 127.0.0.1 is in use; set another one, or WS_URL to the"
-                " backend that runs there."
+                f"the embedded backend can't start: {reason}. Set another EMBEDDED_PORT, or WS_URL to the backend"
+                " that runs there."
             )
-        raise BackendFailedError(f"the embedded backend ended with exit code {code}:\n{tail}")
+        raise BackendFailedError(
+            f"the embedded backend ended with exit code {code}:\n" + "\n".join(self._tail)
+        )

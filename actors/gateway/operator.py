@@ -11,11 +11,13 @@ from actors.gateway.ask import Router
 from actors.gateway.auth import operator_only
 from actors.gateway.errors import RouterSilentError
 from actors.gateway.tokens import Tokens
-from actors.messages import Reply, Report, SendMessage, StartSession
+from actors.messages import DropDelivery, Reply, Report, RetryDelivery, SendMessage, StartSession
 from actors.model import AGENT_PATTERN
 
 PERSON = "person"
 """The sender's name of what a person writes."""
+
+DeliveryId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 
 
 class MessageForAgent(Arguments):
@@ -43,6 +45,14 @@ def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
     @routes.post("/agents/{agent}/start")
     async def start_session(agent: Annotated[str, Path(pattern=AGENT_PATTERN)]) -> JSONResponse:
         return await _ask(router, lambda reply: StartSession(agent=agent, reply=reply))
+
+    @routes.post("/deliveries/{delivery_id}/retry")
+    async def retry_delivery(delivery_id: DeliveryId) -> JSONResponse:
+        return await _ask(router, lambda reply: RetryDelivery(delivery_id=delivery_id, reply=reply))
+
+    @routes.post("/deliveries/{delivery_id}/drop")
+    async def drop_delivery(delivery_id: DeliveryId) -> JSONResponse:
+        return await _ask(router, lambda reply: DropDelivery(delivery_id=delivery_id, reply=reply))
 
     return routes
 

@@ -1,10 +1,11 @@
 """The router: owns the dependency graph and the journal, and is the only one who writes them.
 
-A thin actor around ``Desk``. Messages are handled in groups: one commit for up to a hundred of them, or for as
-many as wait. What they lead to is said after the commit; if the router dies before it, nothing was said and
+A thin actor around ``Desk``. Messages are handled in groups: one commit for as many as wait, up to five
+hundred. What they lead to is said after the commit; if the router dies before it, nothing was said and
 the supervisor hands the same messages to the next incarnation.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from actors.router.desk import Desk
 from actors.router.dispatch import Dispatch
 from actors.router.graph import Graph
 from actors.router.history import History
-from actors.router.journal import Journal
+from actors.router.journal import Journal, may_pass
 from actors.router.mirrors import Mirrors
 from actors.router.outgoing import Outgoing
 from actors.router.publisher import Publisher
@@ -30,6 +31,8 @@ from supervisors import Actor, ChildSpec, Context
 
 log = structlog.get_logger(__name__)
 
+FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
+"""Seconds before an unwritable journal is tried again."""
 MIRROR_SECONDS = 0.2
 """How long changes are gathered before the files for people are brought up to date."""
 
@@ -67,6 +70,9 @@ class RouterParts:
         self.outgoing = outgoing = Outgoing()
         self.graph = graph = Graph(journal.nodes.find, journal.nodes.load_open())
         self.history = history = History(journal)
+        if journal.salvaged is not None:
+            aside, kept = journal.salvaged
+            history.note(clock(), "journal.damaged", None, None, detail=f"set aside as {aside}", kept=kept)
         self.publisher = publisher = Publisher(journal, outgoing)
         self.dispatch = dispatch = Dispatch(
             journal,
@@ -98,6 +104,7 @@ class RouterActor(Actor):
         self._settings = settings
         self._parts: RouterParts | None = None
         self._mirror_is_due = False
+        self._batch: list[object] = []
 
     @property
     def parts(self) -> RouterParts:
@@ -113,7 +120,26 @@ class RouterActor(Actor):
         self.on_batch()
 
     def on_receive(self, message: object) -> None:
-        """Handle one message; see ``Desk``."""
+        """Handle one message; see ``Desk``. It stays in the batch until the commit."""
+        self._batch.append(message)
+        try:
+            self._take(message)
+        except (sqlite3.OperationalError, OSError) as error:
+            self._wait_for_room(error)
+
+    def on_batch(self) -> None:
+        """Commit, and only then say what follows."""
+        try:
+            self.parts.desk.commit()
+        except sqlite3.OperationalError as error:
+            self._wait_for_room(error)
+        self._batch.clear()
+        self.parts.outgoing.flush(self.context.system)
+        if self.parts.mirrors.are_behind and not self._mirror_is_due:
+            self._mirror_is_due = True
+            self.tell_later(MIRROR_SECONDS, MirrorDue())
+
+    def _take(self, message: object) -> None:
         match message:
             case MirrorDue():
                 self._mirror_is_due = False
@@ -123,13 +149,35 @@ class RouterActor(Actor):
             case _:
                 self.parts.desk.handle(message)
 
-    def on_batch(self) -> None:
-        """Commit, and only then say what follows."""
-        self.parts.desk.commit()
-        self.parts.outgoing.flush(self.context.system)
-        if self.parts.mirrors.are_behind and not self._mirror_is_due:
-            self._mirror_is_due = True
-            self.tell_later(MIRROR_SECONDS, MirrorDue())
+    def _wait_for_room(self, error: sqlite3.OperationalError | OSError) -> None:
+        """The journal can't be written (a full disk, most likely): wait until it can, and do the batch again.
+
+        Nothing of the batch was said to anybody yet. While the router waits, its mailbox fills, and then the
+        socket is no longer read: what isn't journaled isn't acknowledged either.
+
+        Raises:
+            sqlite3.OperationalError: It is to stop before that, or no waiting would help.
+        """
+        wait = FIRST_WAIT
+        while True:
+            if not may_pass(error):
+                raise error
+            log.error("journal_not_written", reason=str(error), retry_in=wait)
+            if self.wait_for_stop(wait):
+                raise error
+            wait = min(wait * 2, LONGEST_WAIT)
+            try:
+                self.parts.journal.close()
+                self._parts = RouterParts(self._settings)
+                self.parts.desk.start()
+                for message in self._batch:
+                    self._take(message)
+                self.parts.desk.commit()
+            except (sqlite3.OperationalError, OSError) as again:
+                error = again
+            else:
+                log.warning("journal_written_again", messages=len(self._batch))
+                return
 
     def on_exit(self, reason: BaseException | None) -> None:
         """Close the journal; what wasn't committed is forgotten, and will be handled again."""
@@ -138,7 +186,7 @@ class RouterActor(Actor):
         if reason is None and self._parts.mirrors.are_behind:
             self._mirror()
             self._parts.outgoing.flush(self.context.system)
-        self._parts.journal.close()
+        self._parts.journal.close(in_order=reason is None)
 
     def _mirror(self) -> None:
         self.parts.outgoing.tell(WORKDIR, self.parts.mirrors.gather())

@@ -47,6 +47,8 @@ WITHOUT_TOOLS = (
 
 def clean(text: str) -> str:
     """The text with line ends as newlines and without anything that a terminal or a reader might obey."""
+    if text.isascii() and text.isprintable():
+        return text
     return HIDDEN.sub("", BREAKS.sub("\n", text))
 
 
@@ -199,4 +201,4 @@ def _list(title: str, items: Iterable[str]) -> list[str]:
 
 
 def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -8,10 +8,12 @@ from typing import Any
 
 from actors.messages import (
     CONNECTION,
+    WORKDIR,
     Announce,
     BackendChanged,
     BackendOpened,
     DescribeSubtask,
+    DropDelivery,
     EventReceived,
     InputRejected,
     Progressed,
@@ -22,6 +24,7 @@ from actors.messages import (
     ReportBlocked,
     ReportCompletion,
     Resume,
+    RetryDelivery,
     SendMessage,
     SessionChanged,
     SessionReady,
@@ -90,6 +93,8 @@ class Desk:
             ShareKnowledge: reports.knowledge,
             DescribeSubtask: reports.describe,
             StartSession: reports.start_session,
+            RetryDelivery: reports.retry,
+            DropDelivery: reports.drop,
         }
 
     def handle(self, message: object) -> None:
@@ -110,7 +115,8 @@ class Desk:
 
     def start(self) -> None:
         """Take up what an earlier router left."""
-        self._outgoing.tell(CONNECTION, Announce())
+        for name in (CONNECTION, WORKDIR):
+            self._outgoing.tell(name, Announce())
         self._dispatch.resume()
         self._dispatch.settle(self._clock())
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from actors.delivery import ORDER, Delivery, DeliveryKind, DeliveryState, DeliveryStep
+from actors.delivery import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.messages import SESSIONS, Adopt, Announce, Deliver, Revive, SessionState, session_name
 from actors.router.context import ContextBuilder
 from actors.router.graph import Graph
@@ -84,6 +84,18 @@ class Dispatch:
         (lane.assignments if kind.assigns else lane.words).offer(number, delivery)
         self.unsettle(lane)
 
+    def retry(self, delivery: Delivery, now: float) -> None:
+        """Queue a dead letter again."""
+        lane = self.lane(delivery.agent, now)
+        number, again = self._journal.deliveries.requeue(delivery.id)
+        (lane.assignments if again.kind.assigns else lane.words).offer(number, again)
+        node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
+        if node is not None:
+            self._graph.resume(node)
+        if lane.in_hand == delivery.subtask_id and delivery.kind.assigns:
+            self._take_in_hand(lane, None)
+        self.unsettle(lane)
+
     def withdraw(self, subtask_id: str, agent: str, reason: str, now: float) -> bool:
         """Take back what waits for the agent about the subtask; whether the agent has it already."""
         lane = self.lanes.get(agent)
@@ -131,7 +143,7 @@ class Dispatch:
             lane.state = SessionState.STARTING
         name = session_name(agent)
         self._outgoing.tell(name, Adopt(session_id=lane.session_id))
-        for delivery in lane.outstanding.values():
+        for delivery in lane.under_way():
             self._outgoing.tell(name, Deliver(delivery=delivery))
         self.unsettle(lane)
         return lane
@@ -153,25 +165,19 @@ class Dispatch:
         return lane
 
     def progressed(self, agent: str, step: DeliveryStep, now: float) -> Delivery | None:
-        """A delivery moved forward; the delivery, or None if this is no news."""
+        """A delivery moved forward; the delivery as it was given, or None if this is no news."""
         lane = self.lane(agent, now)
         delivery = lane.outstanding.get(step.delivery_id)
         if delivery is None:
             return None
-        if ORDER[step.state] <= ORDER[delivery.state]:
+        if not lane.advance(delivery, step):
             if step.attempts is not None:
                 self._journal.deliveries.count(step.delivery_id, step.attempts)
             return None
         self._journal.deliveries.step(step, now)
-        moved = delivery.model_copy(
-            update={"state": step.state, "attempts": step.attempts or delivery.attempts}
-        )
         if step.state.is_final:
-            del lane.outstanding[step.delivery_id]
             self.unsettle(lane)
-        else:
-            lane.outstanding[step.delivery_id] = moved
-        return moved
+        return delivery
 
     # ------------------------------------------------------------ what an agent has in hand
 
@@ -203,10 +209,12 @@ class Dispatch:
         self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
         self._outgoing.tell(session_name(agent), Revive())
 
-    def waiting(self, agent: str) -> list[Delivery]:
-        """What is held in memory of what waits for the agent, for people to look at."""
+    def waiting(self, agent: str) -> list[dict[str, Any]]:
+        """What is held in memory of what waits for the agent, as people read it in ``<agent>_queue.json``."""
         lane = self.lanes[agent]
-        return [*lane.outstanding.values(), *lane.words.held(), *lane.assignments.held()]
+        given = [_describe(each, lane.state_of(each)) for each in lane.outstanding.values()]
+        held = [*lane.words.held(), *lane.assignments.held()]
+        return given + [_describe(each, each.state) for each in held]
 
     # ------------------------------------------------------------ inside
 
@@ -267,7 +275,8 @@ class Dispatch:
         """Words about a subtask that is held put it back into the agent's hand, if that is free."""
         if self.in_hand(lane) is not None or delivery.kind is DeliveryKind.SUBTASK_CLOSED:
             return
-        node = self._graph.get(delivery.subtask_id or lane.in_hand or "")
+        subtask_id = delivery.subtask_id or lane.in_hand
+        node = self._graph.get(subtask_id) if subtask_id else None
         if node is None or node.is_closed or not node.released or lane.agent not in (node.assignees or ()):
             return
         if node.id == lane.in_hand or node.hold in (Hold.BLOCKED, Hold.UNFINISHED):
@@ -279,11 +288,10 @@ class Dispatch:
         self._journal.agents.set_hand(lane.agent, subtask_id, 0)
 
 
-def describe(delivery: Delivery) -> dict[str, Any]:
-    """A delivery as people read it in ``<agent>_queue.json``."""
+def _describe(delivery: Delivery, state: DeliveryState) -> dict[str, Any]:
     return {
         "delivery_id": delivery.id,
-        "type": delivery.kind.value,
+        "type": delivery.kind,
         "subtask_id": delivery.subtask_id,
-        "state": delivery.state.value,
+        "state": state,
     }

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from actors.delivery import Delivery
+from actors.delivery import ORDER, Delivery, DeliveryState, DeliveryStep
 from actors.messages import SessionState
 
 Fetch = Callable[[int, int], list[tuple[int, Delivery]]]
@@ -70,7 +70,8 @@ class Lane:
     Attributes:
         assignments: New subtasks, which wait until the agent is idle.
         words: All else, which goes at once.
-        outstanding: What its session was given and hasn't finished, by id, in order.
+        outstanding: What its session was given and hasn't finished, by id, in order, as it was when it was given.
+        reached: How far those have come since, and the attempts that it took.
         in_hand: The subtask that it works on, or worked on last.
         is_up: A session actor has said that it lives.
     """
@@ -84,6 +85,34 @@ class Lane:
     reminders: int = 0
     is_up: bool = False
     outstanding: dict[str, Delivery] = field(default_factory=dict)
+    reached: dict[str, tuple[DeliveryState, int]] = field(default_factory=dict)
+
+    def advance(self, delivery: Delivery, step: DeliveryStep) -> bool:
+        """Take note of a step of an outstanding delivery; False if that is no news."""
+        state, attempts = self.reached.get(delivery.id, (delivery.state, delivery.attempts))
+        if ORDER[step.state] <= ORDER[state]:
+            return False
+        if step.state.is_final:
+            del self.outstanding[delivery.id]
+            self.reached.pop(delivery.id, None)
+        else:
+            self.reached[delivery.id] = step.state, step.attempts or attempts
+        return True
+
+    def state_of(self, delivery: Delivery) -> DeliveryState:
+        """How far an outstanding delivery has come."""
+        reached = self.reached.get(delivery.id)
+        return delivery.state if reached is None else reached[0]
+
+    def under_way(self) -> list[Delivery]:
+        """What is outstanding, as it stands now."""
+        return [self._now(delivery) for delivery in self.outstanding.values()]
+
+    def _now(self, delivery: Delivery) -> Delivery:
+        if delivery.id not in self.reached:
+            return delivery
+        state, attempts = self.reached[delivery.id]
+        return delivery.model_copy(update={"state": state, "attempts": attempts})
 
     @property
     def is_usable(self) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from actors.messages import Mirror
-from actors.router.dispatch import Dispatch, describe
+from actors.router.dispatch import Dispatch
 from actors.router.graph import Graph
 from actors.router.history import PAGE, History
 from actors.router.journal import Journal
@@ -45,7 +45,7 @@ class Mirrors:
         self._reports.knowledge_changed = False
         return Mirror(
             history=lines,
-            queues={agent: [describe(each) for each in self._dispatch.waiting(agent)] for agent in changed},
+            queues={agent: self._dispatch.waiting(agent) for agent in changed},
             current={agent: self._current(agent) for agent in changed},
             knowledge=knowledge,
         )

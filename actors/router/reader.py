@@ -9,6 +9,10 @@ import orjson
 from actors.errors import ConfigurationError
 
 Row = dict[str, Any]
+DELIVERY = (
+    "number, id, agent, kind, subtask_id, state, attempts, receipt, reason, queued_at, handed_at, written_at,"
+    " accepted_at, started_at, completed_at, length(text) AS characters"
+)
 
 
 class JournalReader:
@@ -47,6 +51,7 @@ class JournalReader:
             "deliveries on their way": self._count(
                 "SELECT count(*) FROM deliveries WHERE state NOT IN ('completed', 'dead')"
             ),
+            "dead letters": len(self.dead_letters()),
             "publications waiting": self._count("SELECT count(*) FROM publications WHERE state = 'waiting'"),
         }
 
@@ -76,13 +81,27 @@ class JournalReader:
     def deliveries(self, *, agent: str | None = None, state: str | None = None, limit: int = 20) -> list[Row]:
         """The newest deliveries, oldest of them first, without their text."""
         rows = self._rows(
-            "SELECT number, id, agent, kind, subtask_id, state, attempts, receipt, reason,"
-            " queued_at, written_at, accepted_at, started_at, completed_at, length(text) AS characters"
-            " FROM deliveries WHERE (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR state = ?2)"
+            f"SELECT {DELIVERY} FROM deliveries"  # noqa: S608 - our own words
+            " WHERE (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR state = ?2)"
             " ORDER BY number DESC LIMIT ?3",
             (agent, state, limit),
         )
         return rows[::-1]
+
+    def dead_letters(self) -> list[Row]:
+        """Deliveries that went to a session and didn't arrive, oldest first, until they are retried or dropped."""
+        return self._rows(
+            f"SELECT {DELIVERY} FROM deliveries"  # noqa: S608 - our own words
+            " WHERE state = 'dead' AND handed_at IS NOT NULL AND dropped_at IS NULL ORDER BY number"
+        )
+
+    def delivery(self, beginning: str) -> Row | None:
+        """The delivery whose id begins so, with its text; None if there is none, or more than one."""
+        rows = self._rows(
+            f"SELECT {DELIVERY}, text FROM deliveries WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2",  # noqa: S608
+            (beginning,),
+        )
+        return rows[0] if len(rows) == 1 else None
 
     def events(self, *, limit: int = 20, subject: str | None = None) -> list[Row]:
         """The newest events, oldest of them first."""

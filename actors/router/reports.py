@@ -1,12 +1,15 @@
 """What agents and people report and ask; the answer goes out after the commit."""
 
+from actors.delivery import Delivery
 from actors.messages import (
     Completion,
     DescribeSubtask,
+    DropDelivery,
     InputRejected,
     Report,
     ReportBlocked,
     ReportCompletion,
+    RetryDelivery,
     SendMessage,
     ShareKnowledge,
     StartSession,
@@ -104,7 +107,30 @@ class Reports:
         self._dispatch.start_session(report.agent, now)
         self._accept(report, f"The session of {report.agent} is started.")
 
+    def retry(self, report: RetryDelivery, now: float) -> None:
+        """Try a dead letter once more."""
+        delivery = self._find_dead(report)
+        if delivery is not None:
+            self._dispatch.retry(delivery, now)
+            self._history.note(now, "delivery.retried", delivery.subtask_id, delivery.agent, id=delivery.id)
+            self._accept(report, f"Delivery {delivery.id} is on its way to {delivery.agent} again.")
+
+    def drop(self, report: DropDelivery, now: float) -> None:
+        """Forget a dead letter."""
+        delivery = self._find_dead(report)
+        if delivery is not None:
+            self._journal.deliveries.drop(delivery.id, now)
+            self._history.note(now, "delivery.dropped", delivery.subtask_id, delivery.agent, id=delivery.id)
+            self._accept(report, f"Delivery {delivery.id} is dropped.")
+
     # ------------------------------------------------------------ inside
+
+    def _find_dead(self, report: RetryDelivery | DropDelivery) -> Delivery | None:
+        delivery = self._journal.deliveries.find_dead(report.delivery_id)
+        if delivery is None:
+            text = f"There is no dead letter {report.delivery_id}."
+            self._outgoing.answer(report.reply, ok=False, text=text)
+        return delivery
 
     def _subject(self, agent: str | None, subtask_id: str | None) -> Node | str:
         """The subtask that a report is about, or why it can't be that."""

@@ -54,10 +54,13 @@ CREATE TABLE IF NOT EXISTS deliveries (
     written_at REAL,
     accepted_at REAL,
     started_at REAL,
-    completed_at REAL
+    completed_at REAL,
+    dropped_at REAL
 );
 CREATE INDEX IF NOT EXISTS deliveries_open ON deliveries (agent, number)
     WHERE state NOT IN ('completed', 'dead');
+CREATE INDEX IF NOT EXISTS deliveries_dead ON deliveries (number)
+    WHERE state = 'dead' AND handed_at IS NOT NULL AND dropped_at IS NULL;
 CREATE INDEX IF NOT EXISTS deliveries_of_subtask ON deliveries (subtask_id, agent);
 
 CREATE TABLE IF NOT EXISTS publications (

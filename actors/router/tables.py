@@ -1,7 +1,6 @@
 """The journal's tables: each a small class with the statements that it needs, and no more."""
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -9,55 +8,10 @@ import orjson
 from actors.delivery import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.messages import InputRejected, Publish
 from actors.router.node import Node, Status, from_document, to_document
-
-Execute = Callable[..., sqlite3.Cursor]
-"""``(statement, values) -> cursor``; see ``Journal.execute``."""
+from actors.router.table import Execute, Table
 
 OPEN = "state NOT IN ('completed', 'dead')"
 ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
-
-
-class Late:
-    """Rows that are gathered until the commit, and then written by one statement.
-
-    Each statement gives the interpreter's lock away and has to wait for it again, which costs far more than a row.
-    So SQLite is given all rows at once, as JSON. A later row of the same key takes the place of an earlier one.
-
-    Args:
-        statement: With ``json_each(?)``, whose ``key`` and ``value`` are those of ``rows``.
-    """
-
-    def __init__(self, execute: Execute, statement: str) -> None:
-        self._execute = execute
-        self._statement = statement
-        self.rows: dict[str, Any] = {}
-
-    def flush(self) -> None:
-        """Write them."""
-        if self.rows:
-            self._execute(self._statement, (orjson.dumps(self.rows).decode(),))
-            self.rows.clear()
-
-
-class Table:
-    """What all tables share: the way to the database, and what is to be written at the commit."""
-
-    def __init__(self, execute: Execute) -> None:
-        self._execute = execute
-        self._late: list[Late] = []
-
-    def flush(self) -> None:
-        """Write what was gathered; before each commit, and before each look at the table."""
-        for late in self._late:
-            late.flush()
-
-    def _gather(self, statement: str) -> Late:
-        late = Late(self._execute, statement)
-        self._late.append(late)
-        return late
-
-    def _last_number(self, table: str) -> int:
-        return int(self._execute(f"SELECT coalesce(max(number), 0) FROM {table}").fetchone()[0])  # noqa: S608 - a name
 
 
 class Events(Table):
@@ -146,22 +100,21 @@ class Nodes(Table):
         """All nodes that are still open, with what they wait for and what waits for them."""
         rows = self._execute("SELECT id, status, document FROM nodes WHERE status IN ('unknown', 'open')")
         nodes = {row[0]: from_document(row[0], row[1], orjson.loads(row[2])) for row in rows}
-        for node in nodes.values():
+        for node in list(nodes.values()):
             for upstream_id in node.upstreams or ():
                 self._link(node, upstream_id, nodes)
         return list(nodes.values())
 
     def _link(self, node: Node, upstream_id: str, nodes: dict[str, Node]) -> None:
-        upstream = nodes.get(upstream_id)
-        if upstream is not None:
-            upstream.dependents.add(node.id)
+        row = None
+        if upstream_id not in nodes:
+            row = self._execute("SELECT status FROM nodes WHERE id = ?", (upstream_id,)).fetchone()
+        if row is None:  # open, or lost with a damaged journal: then it is as good as unheard of
+            nodes.setdefault(upstream_id, Node(upstream_id)).dependents.add(node.id)
             node.pending.add(upstream_id)
-            return
-        row = self._execute("SELECT status FROM nodes WHERE id = ?", (upstream_id,)).fetchone()
-        status = Status(row[0])
-        if status is not Status.COMPLETED:
+        elif row[0] != Status.COMPLETED.value:
             node.pending.add(upstream_id)
-            node.broken[upstream_id] = status
+            node.broken[upstream_id] = Status(row[0])
 
 
 Numbered = tuple[int, Delivery]
@@ -188,7 +141,7 @@ MOVING = (
     "text", "state", "attempts", "receipt", "reason",
     "handed_at", "written_at", "accepted_at", "started_at", "completed_at",
 )  # fmt: skip
-"""What changes of a delivery; none of it is ever taken back."""
+"""What changes of a delivery while it is on its way; none of it is taken back."""
 STAMPS = {state: f"{state.value}_at" for state in DeliveryState} | {DeliveryState.DEAD: "completed_at"}
 
 
@@ -244,6 +197,29 @@ class Deliveries(Table):
             row["reason"] = step.reason
         if step.attempts is not None:
             row["attempts"] = step.attempts
+
+    def find_dead(self, delivery_id: str) -> Delivery | None:
+        """A dead letter: one that went to a session and didn't arrive."""
+        found = self._select(
+            "id = ? AND state = 'dead' AND handed_at IS NOT NULL AND dropped_at IS NULL", (delivery_id,)
+        )
+        return found[0][1] if found else None
+
+    def requeue(self, delivery_id: str) -> Numbered:
+        """Queue a dead letter again, behind all others; that it was written before stays known."""
+        self.flush()
+        self._last += 1
+        self._execute(
+            "UPDATE deliveries SET number = ?, state = 'queued',"
+            " attempts = 1, reason = NULL, handed_at = NULL, completed_at = NULL WHERE id = ?",
+            (self._last, delivery_id),
+        )
+        return self._select("id = ?", (delivery_id,))[0]
+
+    def drop(self, delivery_id: str, at: float) -> None:
+        """Forget a dead letter; it stays in the journal."""
+        self.flush()
+        self._execute("UPDATE deliveries SET dropped_at = ? WHERE id = ?", (at, delivery_id))
 
     def count(self, delivery_id: str, attempts: int) -> None:
         """It was written once more."""

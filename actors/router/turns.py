@@ -80,6 +80,15 @@ class Turns:
         """Deliveries moved forward."""
         for step in message.steps:
             delivery = self._dispatch.progressed(message.agent, step, now)
+            if delivery is not None and step.state is DeliveryState.DEAD:
+                self._history.note(
+                    now,
+                    "delivery.dead",
+                    delivery.subtask_id,
+                    delivery.agent,
+                    id=delivery.id,
+                    reason=step.reason,
+                )
             if delivery is None or delivery.subtask_id is None or not delivery.kind.assigns:
                 continue
             node = self._graph.get(delivery.subtask_id)

@@ -4,7 +4,6 @@ The actor owns the process, the receipts and the lock of its conversation. It wr
 own receipt, and reports each step. Nothing is written a second time before the transcript was asked.
 """
 
-import itertools
 import random
 import time
 from collections import deque
@@ -26,7 +25,6 @@ from actors.messages import (
     SessionState,
     TurnEnded,
 )
-from actors.model import Model
 from actors.session.command import SessionSettings, command_line
 from actors.session.facts import (
     Answering,
@@ -40,6 +38,7 @@ from actors.session.facts import (
     user_message,
 )
 from actors.session.lock import SessionLock, SessionTakenError
+from actors.session.news import EPOCHS, Exited, FromProcess, ReceiptDue, Respawn, StreamRead, Written
 from actors.session.process import ClaudeProcess, reap
 from actors.session.prompt import PromptError
 from actors.session.receipts import InFlight, Receipts
@@ -63,43 +62,6 @@ CONTINUE = (
     "[coordinator] Your process was interrupted and is running again, in the same conversation. Go on where you"
     " left off; what was sent to you before is above, and isn't sent again."
 )
-
-
-EPOCHS = itertools.count(1)
-"""Numbers the processes of all sessions, so that no incarnation takes the news of another's for its own."""
-
-
-class FromProcess(Model):
-    """From a thread of the process; ``epoch`` says of which, so that stale news is dropped."""
-
-    epoch: int
-
-
-class StreamRead(FromProcess):
-    """What Claude said."""
-
-    facts: tuple[Fact, ...]
-
-
-class Written(FromProcess):
-    """A message that had to wait for room is in the pipe."""
-
-    delivery_id: str
-
-
-class Exited(FromProcess):
-    """The process has ended."""
-
-    code: int
-    noise: str
-
-
-class ReceiptDue(Model):
-    """To itself: see whether a receipt is overdue."""
-
-
-class Respawn(FromProcess):
-    """To itself: start claude again after a crash."""
 
 
 class SessionActor(Actor):
@@ -129,6 +91,7 @@ class SessionActor(Actor):
         self._recovered: list[str] = []
         self._turn: TurnOver | None = None
         self._denied: tuple[str, ...] = ()
+        self._outbox: list[tuple[str, bytes]] = []
         self._steps: list[DeliveryStep] = []
         self._timer: Timer | None = None
         self._force_new = False
@@ -140,7 +103,9 @@ class SessionActor(Actor):
         self._announce()
 
     def on_receive(self, message: object) -> None:
-        """Handle one message."""
+        """Handle one message; contexts that come one after the other are written in one go."""
+        if not isinstance(message, Deliver):
+            self._write()
         match message:
             case FromProcess() if message.epoch != self._epoch:
                 return  # of a process that is gone
@@ -160,7 +125,8 @@ class SessionActor(Actor):
                 raise TypeError(f"a session knows no {type(message).__name__}")
 
     def on_batch(self) -> None:
-        """Report what the messages have changed: all that waited, at once."""
+        """Write what is left to be written, and report what the messages have changed."""
+        self._write()
         self._report()
 
     def _hear(self, message: "FromProcess") -> None:
@@ -223,8 +189,13 @@ class SessionActor(Actor):
             return
         item.attempts += 1
         item.state, item.written_at = DeliveryState.QUEUED, None  # in this process nothing is known of it yet
-        if self._process.write(delivery.id, user_message(delivery.id, delivery.text)):
-            self._written(delivery.id)
+        self._outbox.append((delivery.id, user_message(delivery.id, delivery.text)))
+
+    def _write(self) -> None:
+        messages, self._outbox = self._outbox, []
+        if messages and self._process is not None:
+            for tag in self._process.write_all(messages):
+                self._written(tag)
 
     def _written(self, delivery_id: str) -> None:
         item = self._receipts.get(delivery_id)
@@ -398,12 +369,16 @@ class SessionActor(Actor):
         uuid = str(uuid4())
         self._own.add(uuid)
         if self._process is not None:
-            self._process.write(uuid, user_message(uuid, CONTINUE))
+            self._outbox.append((uuid, user_message(uuid, CONTINUE)))
 
     def _exited(self, code: int, noise: str) -> None:
         """It ended and nobody had asked for it: resume it, unless it does so again and again."""
         self._process = None
+        self._outbox.clear()
         self._own.clear()
+        if self._timer is not None:
+            self._timer.cancel()  # nothing is owed any more: all of it will be written again
+            self._timer = None
         reap(self._session_id or "", 0.0)  # tools outlive a claude that was killed
         self._force_new = "No conversation found" in noise
         detail = f"claude ended by itself with {describe_exit(code)}" + (f": {noise[-500:]}" if noise else "")
@@ -423,9 +398,7 @@ class SessionActor(Actor):
         self._crashes.clear()
         if self._process is None:
             self._change(SessionState.STARTING)
-            self._announce()
-            if self._receipts:
-                self._spawn()
+            self._announce()  # the router's answer starts it, if there is anything to do
 
     def _find_transcript(self) -> Path | None:
         return find_transcript(self._settings.environment, self._session_id or "")

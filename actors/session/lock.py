@@ -31,7 +31,6 @@ class SessionLock:
 
     def release(self) -> None:
         """Let go of it."""
-        fcntl.flock(
-            self._fd, fcntl.LOCK_UN
-        )  # to close it is not enough while a child is between fork and exec
+        # To close it is not enough while a child is between its fork and its exec.
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)

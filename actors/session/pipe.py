@@ -35,23 +35,29 @@ class InputPipe:
         os.close(self.reader)
 
     def write(self, tag: str, data: bytes) -> bool:
-        """Write a message; False if (part of) it has to wait, then ``on_written`` will tell.
+        """Write a message; False if (part of) it has to wait, then ``on_written`` will tell."""
+        return bool(self.write_all([(tag, data)]))
+
+    def write_all(self, messages: list[tuple[str, bytes]]) -> list[str]:
+        """Write messages, each with its tag, in one go.
 
         What can't be written because nobody reads any more is dropped: the process' end tells.
+
+        Returns:
+            The tags of those that are wholly written; of the others ``on_written`` will tell.
         """
         with self._lock:
             if self._is_closed:
-                return True  # its descriptors may be somebody else's by now
-            rest = memoryview(data)
+                return [tag for tag, _ in messages]  # its descriptors may be somebody else's by now
+            rest = memoryview(b"".join(data for _, data in messages))
             if not self._backlog:
                 rest = self._write_some(rest)
-            if not rest:
-                return True
-            self._backlog.append((tag, rest))
-            if self._thread is None:
+            waiting = _last(messages, len(rest))
+            self._backlog.extend(waiting)
+            if waiting and self._thread is None:
                 self._thread = threading.Thread(target=self._drain, name="session-pipe", daemon=True)
                 self._thread.start()
-            return False
+            return [tag for tag, _ in messages[: len(messages) - len(waiting)]]
 
     def close(self) -> None:
         """Close it; what waits is forgotten."""
@@ -106,3 +112,14 @@ class InputPipe:
             self._backlog.popleft()
             written.append(tag)
         return written
+
+
+def _last(messages: list[tuple[str, bytes]], size: int) -> list[tuple[str, memoryview]]:
+    """The last ``size`` bytes of the messages, by message; of the first of them perhaps only the end."""
+    found: list[tuple[str, memoryview]] = []
+    for tag, data in reversed(messages):
+        if size <= 0:
+            break
+        found.append((tag, memoryview(data)[max(0, len(data) - size) :]))
+        size -= len(data)
+    return found[::-1]

@@ -126,6 +126,10 @@ class ClaudeProcess:
         """Give it a message; False if it has to wait for room, then ``on_written`` tells."""
         return self._pipe.write(tag, data)
 
+    def write_all(self, messages: list[tuple[str, bytes]]) -> list[str]:
+        """Give it messages in one go; the tags of those that need not wait for room."""
+        return self._pipe.write_all(messages)
+
     def stop(self, seconds: float) -> None:
         """End it, and all that it started: SIGTERM first, SIGKILL to what is left after ``seconds``."""
         deadline = time.monotonic() + seconds

@@ -6,6 +6,7 @@ import structlog
 
 from actors.messages import (
     ROUTER,
+    Announce,
     InputRejected,
     Mirror,
     MirrorAt,
@@ -74,6 +75,9 @@ class WorkdirActor(Actor):
         match message:
             case Mirror():
                 self._mirrors.add(message)
+            case Announce():
+                self.on_batch()
+                self._catch_up()
             case ResultsChanged():
                 for name in sorted(message.names):
                     self._look_at(name)

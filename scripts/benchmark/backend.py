@@ -1,11 +1,12 @@
 """A process that plays the backend: it sends stamped events to whoever is connected.
 
-Prints its port, then obeys one JSON object a line: ``{"do": "probe" | "flood" | "warm", "to": <path>, …}``,
-and answers each with a line ``done``. A connection is known by its path.
+Prints its port, then obeys one JSON object a line: ``{"do": "probe" | "flood", "to": [<path>, …], …}``, and
+answers each with a line ``done``. A connection is known by its path.
 """
 
 import asyncio
 import json
+import random
 import sys
 import time
 from contextlib import suppress
@@ -41,32 +42,37 @@ class Backend:
 
     async def obey(self, command: dict[str, Any]) -> None:
         """Do what the measurement asks for."""
+        wanted = command["to"]
         async with self._connected:
-            await self._connected.wait_for(lambda: command["to"] in self._peers)
-        peer = self._peers[command["to"]]
+            await self._connected.wait_for(lambda: self._peers.keys() >= set(wanted))
+        peers = [self._peers[path] for path in wanted]
         numbers = range(command["first"], command["first"] + command["count"])
         if command["do"] == "probe":
-            await self._probe(peer, numbers, command["agents"][0], command["gap"])
+            await self._probe(peers, numbers, command["agents"][0], command["gap"])
         else:
-            await self._flood(peer, numbers, command["agents"])
+            await self._flood(peers[0], numbers, command["agents"])
 
-    async def _probe(self, peer: ServerConnection, numbers: range, agent: str, gap: float) -> None:
-        """Complete a subtask again and again, each time one that another one waits for."""
+    async def _probe(self, peers: list[ServerConnection], numbers: range, agent: str, gap: float) -> None:
+        """Complete a subtask that another one waits for, at one peer after the other, in changing order."""
+        for peer in peers:
+            for number in numbers:
+                await self._send(peer, "subtask.created", id=f"up-{number}", title="The upstream")
+                await self._send(
+                    peer, "subtask.created", id=f"down-{number}", title="The dependent",
+                    assignees=[agent], dependencies=[f"up-{number}"], details="Details. " * 40,
+                )  # fmt: skip
+        await asyncio.sleep(0.5)
+        due = time.monotonic()
         for number in numbers:
-            await self._send(peer, "subtask.created", id=f"up-{number}", title="The upstream")
-            await self._send(
-                peer, "subtask.created", id=f"down-{number}", title="The dependent",
-                assignees=[agent], dependencies=[f"up-{number}"], details="Details. " * 40,
-            )  # fmt: skip
-        await asyncio.sleep(0.3)
-        begin = time.monotonic()
-        for place, number in enumerate(numbers):
-            await asyncio.sleep(max(0.0, begin + place * gap - time.monotonic()))
-            summary = f"{stamp(number)} " + "Five tables, with UUIDs. " * 12
-            await self._send(
-                peer, "subtask.completed", id=f"up-{number}", completion_summary=summary,
-                insights_found=["Use UUIDs"], files_modified=["schema.sql"],
-            )  # fmt: skip
+            random.shuffle(peers)
+            for peer in peers:
+                due += gap
+                await asyncio.sleep(due - time.monotonic())
+                summary = f"{stamp(number)} " + "Five tables, with UUIDs. " * 12
+                await self._send(
+                    peer, "subtask.completed", id=f"up-{number}", completion_summary=summary,
+                    insights_found=["Use UUIDs"], files_modified=["schema.sql"],
+                )  # fmt: skip
 
     async def _flood(self, peer: ServerConnection, numbers: range, agents: list[str]) -> None:
         """Send a message to each agent in turn, as fast as they are taken."""

@@ -17,7 +17,7 @@ import orjson
 import pykka
 import websocket
 
-from actors.main import SWITCH_INTERVAL
+from actors import interpreter
 
 
 class Writer(pykka.ThreadingActor):
@@ -72,7 +72,7 @@ def receive(connection: websocket.WebSocket, parser: "pykka.ActorRef[Parser]") -
 
 def main(url: str, directory: Path, *, durable: bool) -> None:
     """Run until the standard input ends."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    interpreter.share_fairly()
     agent = Path(__file__).with_name("agent.py")
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-S", str(agent)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
@@ -83,9 +83,10 @@ def main(url: str, directory: Path, *, durable: bool) -> None:
         parser = Parser.start(writer, directory / "bare.db" if durable else None)
         connection = websocket.create_connection(url, skip_utf8_validation=True)
         threading.Thread(target=receive, args=(connection, parser), daemon=True).start()
+        interpreter.settle()
         print("ready", flush=True)
         sys.stdin.readline()
-        connection.shutdown()
+        connection.shutdown()  # type: ignore[no-untyped-call]  # the library has no annotation here
         pykka.ActorRegistry.stop_all()
 
 

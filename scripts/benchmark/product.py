@@ -10,9 +10,9 @@ import sqlite3
 import sys
 from pathlib import Path
 
+from actors import interpreter
 from actors.coordinator import Coordinator
 from actors.logs import set_up_logging
-from actors.main import SWITCH_INTERVAL
 from actors.settings import Settings
 from benchmark.filling import fill
 
@@ -21,7 +21,7 @@ AGENT = Path(__file__).with_name("agent.py")
 
 def main(url: str, directory: Path, agents: int, *, full: bool) -> None:
     """Run until the standard input ends."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    interpreter.share_fairly()
     set_up_logging("warning")
     project = directory / "project"
     project.mkdir()
@@ -43,6 +43,7 @@ def main(url: str, directory: Path, agents: int, *, full: bool) -> None:
     if full:
         fill(coordinator.workdir)
     coordinator.start()
+    interpreter.settle()
     try:
         print("ready", flush=True)
         sys.stdin.readline()

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 STOP_SECONDS = 30.0
+Samples = list[tuple[int, int]]
+"""When each event was sent and when its context arrived, in nanoseconds, in the order of sending."""
 
 
 class Part:
@@ -23,6 +25,7 @@ class Part:
     """
 
     def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        self._module = module
         self._process = subprocess.Popen(  # noqa: S603 - our own programs
             [sys.executable, "-m", f"benchmark.{module}", *arguments],
             stdin=subprocess.PIPE,
@@ -45,7 +48,7 @@ class Part:
         """
         line = self._process.stdout.readline() if self._process.stdout is not None else ""
         if not line:
-            raise RuntimeError(f"{self._process.args} ended with {self._process.wait(STOP_SECONDS)}")
+            raise RuntimeError(f"{self._module} ended with {self._process.wait(STOP_SECONDS)}")
         return line.strip()
 
     def end(self) -> str:
@@ -69,7 +72,7 @@ class Stage:
         self._backend = Part("backend")
         self._port = int(self._backend.hear())
         self._parts: dict[str, Part] = {}
-        self._numbers: dict[str, int] = {}
+        self._next = 0
 
     def add(self, name: str, module: str, *arguments: str) -> None:
         """Start a pipeline; it connects under its name."""
@@ -78,32 +81,39 @@ class Stage:
         url = f"ws://127.0.0.1:{self._port}/{name}"
         environment = {"BENCH_ARRIVALS": str(arrivals)}
         self._parts[name] = Part(module, url, str(arrivals.parent), *arguments, environment=environment)
-        self._numbers[name] = 0
 
     def wait_until_ready(self, *names: str) -> None:
         """Wait until these pipelines are."""
         for name in names:
             self._parts[name].hear()
 
-    def run(
-        self, name: str, do: str, count: int, *, agents: int = 1, gap: float = 0.0, seconds: float = 60.0
-    ) -> list[tuple[int, int]]:
-        """Send events to a pipeline, and wait until a context for each has arrived.
+    def probe(self, names: Sequence[str], count: int, gap: float) -> dict[str, Samples]:
+        """Have each of these pipelines bring a context to its agent ``count`` times, ``gap`` seconds apart.
 
-        Returns:
-            When each was sent and when it arrived, in nanoseconds, in the order of sending.
+        They take turns event by event, in changing order, so that whatever else the machine does hits all alike.
+        """
+        command = {"do": "probe", "count": count, "gap": gap, "agents": ["agent-0"]}
+        return self._run(command, names, seconds=60.0)
+
+    def flood(self, name: str, count: int, agents: int) -> Samples:
+        """Send so many messages to this pipeline's agents, as fast as it takes them."""
+        command = {"do": "flood", "count": count, "agents": [f"agent-{each}" for each in range(agents)]}
+        return self._run(command, [name], seconds=60.0)[name]
+
+    def _run(self, command: dict[str, Any], names: Sequence[str], seconds: float) -> dict[str, Samples]:
+        """Send events, and wait until a context for each has arrived.
 
         Raises:
             TimeoutError: Some are missing.
+            RuntimeError: One has arrived twice.
         """
-        first = self._numbers[name]
-        self._numbers[name] += count
-        names = [f"agent-{number}" for number in range(agents)]
-        command = {"do": do, "to": f"/{name}", "first": first, "count": count, "agents": names, "gap": gap}
-        self._backend.say(json.dumps(command))
+        first, self._next = self._next, self._next + command["count"]
+        self._backend.say(json.dumps(command | {"to": [f"/{name}" for name in names], "first": first}))
         self._backend.hear()
-        found = self._wait_for(name, range(first, first + count), time.monotonic() + seconds)
-        return [found[number] for number in sorted(found)]
+        numbers = range(first, self._next)
+        deadline = time.monotonic() + seconds
+        found = {name: self._wait_for(name, numbers, deadline) for name in names}
+        return {name: [found[name][number] for number in numbers] for name in names}
 
     def end(self, name: str) -> dict[str, Any]:
         """End a pipeline; what it says about itself."""

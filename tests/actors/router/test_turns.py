@@ -6,9 +6,11 @@ from actors.delivery import DeliveryState, DeliveryStep
 from actors.messages import (
     Completion,
     DescribeSubtask,
+    DropDelivery,
     Progressed,
     ReportBlocked,
     ReportCompletion,
+    RetryDelivery,
     SendMessage,
     SessionChanged,
     SessionReady,
@@ -217,3 +219,41 @@ def test_late_and_repeated_receipts_change_nothing(office: Office) -> None:
     office.receive("coder", delivery, DeliveryState.COMPLETED, DeliveryState.STARTED)
     rows = office.parts.journal.execute("SELECT state FROM deliveries").fetchall()
     assert rows == [("completed",)]
+
+
+def kill(office: Office) -> str:
+    """Make a dead letter of the first assignment; its id."""
+    office.up("coder")
+    office.create("A", "coder")
+    (delivery,) = office.delivered()
+    step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason="no receipt")
+    office.tell(Progressed(agent="coder", steps=(step,)))
+    return delivery.id
+
+
+def test_a_dead_letter_can_be_retried_under_its_own_id(office: Office) -> None:
+    dead = kill(office)
+    office.told.clear()
+    assert office.ask(RetryDelivery, delivery_id=dead).ok
+    (again,) = office.delivered("coder")
+    assert (again.id, again.attempts, office.node("A").state) == (dead, 1, "ready")
+    assert not office.ask(RetryDelivery, delivery_id=dead).ok
+    assert office.report("coder").ok
+
+
+def test_a_dead_letter_can_be_dropped_and_stays_in_the_journal(office: Office) -> None:
+    dead = kill(office)
+    assert office.ask(DropDelivery, delivery_id=dead).ok
+    assert not office.ask(DropDelivery, delivery_id=dead).ok
+    assert not office.ask(RetryDelivery, delivery_id=dead).ok
+    rows = office.parts.journal.execute("SELECT state, reason FROM deliveries").fetchall()
+    assert rows == [("dead", "no receipt")]
+
+
+def test_what_was_withdrawn_before_anybody_had_it_is_no_dead_letter(office: Office) -> None:
+    office.create("A", "coder")
+    office.complete("A")
+    ((delivery_id,),) = office.parts.journal.execute(
+        "SELECT id FROM deliveries WHERE state = 'dead'"
+    ).fetchall()
+    assert not office.ask(RetryDelivery, delivery_id=delivery_id).ok

@@ -1,5 +1,6 @@
 """What the tests of a session share: the claude that it drives, and a stage for its actor."""
 
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,7 +8,6 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from actors.session import actor
 from actors.session.scripted.launch import command
 from tests.actors.session.stage import Stage
 from tests.claude import real_claude, real_environment, scripted_environment
@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("unhurried")
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a crash claude is started again at once."""
-    monkeypatch.setattr(actor.random, "uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
 
 
 @pytest.fixture

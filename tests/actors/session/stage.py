@@ -27,10 +27,11 @@ from actors.messages import (
     session_name,
 )
 from actors.session import SessionActor, SessionSettings
+from actors.session.news import ReceiptDue
 from actors.session.process import MARK
 from actors.session.prompt import AgentPrompt, find_prompt
 from actors.session.transcript import find_transcript
-from supervisors import Context, System
+from supervisors import Context, StopChild, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 from tests.doubles.model_api import ModelApi
 
@@ -64,6 +65,7 @@ class Stage:
         self.environment = environment
         self.session_id = str(uuid4())
         self.record = Record()
+        self.given: dict[str, Delivery] = {}
         self.outstanding: dict[str, Delivery] = {}
         self._outstanding = threading.Lock()
         self._stack = ExitStack()
@@ -114,10 +116,9 @@ class Stage:
         """Stop it."""
         self._stack.close()
 
-    def restart(self, **options: Any) -> None:
-        """Stop everything and start anew, as a new coordinator does."""
-        self.close()
-        self.start(**options)
+    def stop(self) -> None:
+        """Stop the session only: the router is there to hear of it."""
+        self.system.handle("root").ask(StopChild(NAME), timeout=DEADLINE)
 
     def _react(self, context: Context, message: object) -> None:
         """What the router does: gives a new session its conversation and what isn't over."""
@@ -154,7 +155,7 @@ class Stage:
         """Give it a context; returns its id."""
         delivery = Delivery(id=str(uuid4()), agent=AGENT, kind=DeliveryKind.MESSAGE, text=text)
         with self._outstanding:
-            self.outstanding[delivery.id] = delivery
+            self.given[delivery.id] = self.outstanding[delivery.id] = delivery
         if tell:
             self.tell(Deliver(delivery=delivery))
         return delivery.id
@@ -164,6 +165,13 @@ class Stage:
         pid = self.pid
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def expire(self) -> None:
+        """Have every receipt that is owed be overdue now."""
+        session = self.system._lives[NAME].actor
+        assert isinstance(session, SessionActor)
+        session._receipts._seconds = 0.0
+        self.tell(ReceiptDue())
 
     @property
     def pid(self) -> int:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from actors.messages import (
 )
 from actors.session import actor
 from actors.session.lock import SessionLock
+from supervisors.mailbox import Mailbox
 from tests.actors.session.stage import NAME, Stage, wait_for
+from tests.actors.support import DEADLINE
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
@@ -71,7 +74,7 @@ def test_a_second_delivery_of_the_same_id_changes_nothing(scripted: Stage, gate:
     # Given: a context whose turn is running.
     scripted.start()
     delivery = scripted.deliver(message(wait_for_gate(gate), say("once")))
-    again = Deliver(delivery=scripted.outstanding[delivery])
+    again = Deliver(delivery=scripted.given[delivery])
     scripted.wait_tool()
     # When: it is delivered again, now and when it is done.
     scripted.tell(again)
@@ -191,7 +194,7 @@ def test_a_context_that_waited_for_an_earlier_incarnation_is_not_forgotten(scrip
     """It is in the mailbox before the conversation is known, and comes again with it."""
     # Given: a context told before the session lives.
     delivery = scripted.deliver("hello", tell=False)
-    waiting = Deliver(delivery=scripted.outstanding[delivery])
+    waiting = Deliver(delivery=scripted.given[delivery])
     scripted.start(before=(waiting,))
     # Then: it is delivered, once.
     scripted.wait_turn()
@@ -221,12 +224,13 @@ def test_other_troubles_of_the_api_are_told_as_a_detail(scripted: Stage) -> None
 
 def test_a_turn_that_failed_ends_with_the_error(stage: Stage) -> None:
     if stage.api:
-        stage.api.fail(400, message="the prompt is too odd")
-    stage.start(faults={"result_error": {"status": 400, "text": "API Error: the prompt is too odd"}})
+        stage.environment["CLAUDE_CODE_MAX_RETRIES"] = "1"
+        stage.api.fail(500, times=2)
+    stage.start(faults={"result_error": {"status": 500, "text": "API Error: 500"}})
     delivery = stage.deliver(message(say("never")))
     turn = stage.wait_turn()
     assert turn.error is not None
-    assert "the prompt is too odd" in turn.error
+    assert "API Error: 500" in turn.error
     assert turn.text == ""
     assert stage.receipts(delivery)[-1] == "lifecycle:cancelled", "it is in the history all the same"
     # And: the session lives on.
@@ -274,8 +278,10 @@ def test_one_that_stops_reading_holds_nobody_up(scripted: Stage) -> None:
 
 
 FLOOD = r"""
-import json, sys
+import json, os, sys, time
 line = sys.stdin.readline()
+while not os.path.exists("go"):
+    time.sleep(0.01)
 uuid = json.loads(line)["uuid"]
 say = lambda **event: print(json.dumps(event), flush=True)
 say(type="command_lifecycle", command_uuid=uuid, state="started")
@@ -288,45 +294,56 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def busy(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """The actor is busy with an ``Announce`` until this is set, and has room for few batches."""
-    let_go = threading.Event()
-    announce = actor.SessionActor._announce
+def let_go() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def flood(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch, let_go: threading.Event
+) -> Callable[[str], Mailbox]:
+    """Has claude say much while its actor is busy until ``let_go`` is set; returns the actor's mailbox."""
+    announce, is_busy = actor.SessionActor._announce, threading.Event()
 
     def slow(session: actor.SessionActor) -> None:
         announce(session)
-        assert not session._receipts or let_go.wait(30)
+        if session._receipts:
+            is_busy.set()
+            assert let_go.wait(30)
 
-    monkeypatch.setattr(actor.SessionActor, "_announce", slow)
-    monkeypatch.setattr(actor, "ROOM", 5)
-    monkeypatch.setattr(actor, "ROOM_SECONDS", 0.02)
-    return let_go
+    def begin(program: str) -> Mailbox:
+        monkeypatch.setattr(actor, "ROOM", 5)
+        monkeypatch.setattr(actor, "ROOM_SECONDS", 0.02)
+        monkeypatch.setattr(actor.SessionActor, "_announce", slow)
+        scripted.start(command=(sys.executable, "-c", program))
+        scripted.wait_step(scripted.deliver("talk"), DeliveryState.WRITTEN)
+        scripted.tell(Announce())
+        assert is_busy.wait(DEADLINE)
+        (scripted.work / "go").touch()
+        mailbox = scripted.system.mailbox(NAME)
+        wait_for(lambda: mailbox._waiters, "the wait for room")
+        return mailbox
+
+    return begin
 
 
-def test_a_flood_of_output_waits_for_the_actor(scripted: Stage, busy: threading.Event) -> None:
-    # Given: an actor that is busy, and a claude that has much to say.
-    scripted.start(command=(sys.executable, "-c", FLOOD))
-    scripted.deliver("talk")
-    scripted.tell(Announce())
-    mailbox = scripted.system.mailbox(NAME)
-    # Then: the reading thread waits for room, many times over, and no more than that lies in the mailbox.
-    wait_for(lambda: len(mailbox.items) >= 5)
-    wait_for(lambda: mailbox._waiters)
+def test_a_flood_of_output_waits_for_the_actor(
+    scripted: Stage, flood: Callable[[str], Mailbox], let_go: threading.Event
+) -> None:
+    # When: claude has much to say, then the reading thread waits, and no more than that lies in the mailbox.
+    mailbox = flood(FLOOD)
     assert len(mailbox.items) == 5
     # And: all of it comes in the end.
-    busy.set()
+    let_go.set()
     assert scripted.wait_turn().text == "that was all"
 
 
-def test_a_flood_does_not_hold_up_the_stop(scripted: Stage, busy: threading.Event) -> None:
-    endless = FLOOD.replace("range(3000)", "iter(int, 1)")
-    scripted.start(command=(sys.executable, "-c", endless))
-    scripted.deliver("talk")
-    scripted.tell(Announce())
-    mailbox = scripted.system.mailbox(NAME)
-    wait_for(lambda: mailbox._waiters)
+def test_a_flood_does_not_hold_up_the_stop(
+    scripted: Stage, flood: Callable[[str], Mailbox], let_go: threading.Event
+) -> None:
+    flood(FLOOD.replace("range(3000)", "iter(int, 1)"))
     threads = [each for each in threading.enumerate() if each.name.startswith("session-")]
-    busy.set()
-    scripted.close()
+    let_go.set()
+    scripted.stop()
     assert not any(each.is_alive() for each in threads)
     assert scripted.marked() == []

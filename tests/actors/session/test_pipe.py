@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from actors.session.pipe import InputPipe
+from actors.session.pipe import InputPipe, _last
 from tests.actors.support import DEADLINE
 
 MIB = 1024 * 1024
@@ -91,8 +93,11 @@ def test_a_mib_goes_to_a_reader_that_takes_its_time(
     # When: the reader begins, then all of it comes, in order, and is told of in order.
     assert read(MIB + 7) == big + b"behind\n"
     told.wait("big", "small")
-    # And: from then on there is room again.
+    # And: from then on there is room again, and the next one that waits is not forgotten.
     assert pipe.write("later", b"x")
+    assert not pipe.write("bigger", big)
+    assert read(MIB + 1) == b"x" + big
+    told.wait("big", "small", "bigger")
 
 
 def test_many_writers_each_message_whole(pipe: InputPipe, read: Callable[[int], bytes]) -> None:
@@ -150,3 +155,25 @@ def test_once_it_is_closed_nothing_goes_to_whoever_has_its_descriptor_next(
     os.close(descriptor)
     if somebody != descriptor:
         os.close(somebody)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9), max_size=6), st.integers(0, 60))
+def test_what_is_left_of_messages_is_the_end_of_them_whole(parts: list[bytes], size: int) -> None:
+    messages = [(str(number), part) for number, part in enumerate(parts)]
+    whole = b"".join(parts)
+    left = _last(messages, min(size, len(whole)))
+    assert b"".join(bytes(rest) for _, rest in left) == whole[max(0, len(whole) - size) :]
+    assert [tag for tag, _ in left] == [tag for tag, _ in messages][len(messages) - len(left) :]
+    assert all(rest for _, rest in left)
+
+
+def test_of_many_in_one_go_those_that_wait_are_told_of_later(
+    pipe: InputPipe, told: Told, read: Callable[[int], bytes]
+) -> None:
+    big = os.urandom(MIB)
+    assert pipe.write_all([("a", b"one\n"), ("b", big), ("c", b"three\n")]) == ["a"]
+    assert pipe.write_all([("d", b"four\n")]) == []
+    assert read(MIB + 15) == b"one\n" + big + b"three\nfour\n"
+    told.wait("b", "c", "d")
+    assert pipe.write_all([("e", b"5"), ("f", b"6")]) == ["e", "f"]
+    assert pipe.write_all([]) == []

@@ -1,6 +1,6 @@
 """The deliveries in a session: what moves them, and when a receipt is overdue."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.delivery import ORDER, Delivery, DeliveryKind, DeliveryState
@@ -109,6 +109,7 @@ def test_however_often_it_was_written_the_wait_stays_bounded(attempts: int) -> N
 
 
 @given(st.lists(st.tuples(st.floats(0, 1000), st.integers(1, 5)), min_size=1, max_size=8), st.floats(0, 2000))
+@example([(100.0, 1), (100.5, 1), (100.0, 2)], 110.0)
 def test_what_is_overdue_is_what_is_due_by_now(items: list[tuple[float, int]], now: float) -> None:
     receipts = Receipts(10)
     found = [written(receipts, str(n), at, attempts) for n, (at, attempts) in enumerate(items)]

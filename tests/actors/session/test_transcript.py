@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.session.transcript import Conversation, find_transcript, read_transcript
@@ -94,6 +94,8 @@ def test_half_a_surrogate_pair_hides_nothing_of_the_line(tmp_path: Path) -> None
         },
     )
 ), max_size=4))  # fmt: skip
+@example([{"type": "assistant", "message": {"content": 5}}])
+@example([{"type": "assistant", "message": 5}])
 def test_no_type_in_any_field_makes_it_raise(
     tmp_path_factory: pytest.TempPathFactory, lines: list[Any]
 ) -> None:

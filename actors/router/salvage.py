@@ -1,0 +1,99 @@
+"""A damaged journal: set aside, and whatever can still be read of it taken over into a new one."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from actors.delivery import DeliveryKind, DeliveryState
+from actors.router.node import from_document
+
+log = structlog.get_logger(__name__)
+
+TABLES = ("meta", "events", "rejected", "nodes", "edges", "deliveries", "publications", "agents", "knowledge")
+COMPANIONS = ("-wal", "-shm")
+
+
+def is_sound(database: sqlite3.Connection) -> bool:
+    """Whether SQLite finds nothing wrong with it. Reads all of it, so it costs more the larger it is."""
+    try:
+        return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.DatabaseError:
+        return False
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged journal, with what belongs to it, out of the way; its new path."""
+    aside = path.with_name(f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    for companion in ("", *COMPANIONS):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + companion).rename(aside.with_name(aside.name + companion))
+    return aside
+
+
+def take_over(aside: Path, new: sqlite3.Connection) -> dict[str, int]:
+    """Copy every row that can still be read into an empty journal.
+
+    Each table is read from both ends, up to the damage. The backend's cursor is not taken over: what is lost here
+    is asked of the backend again, and what isn't is recognised by its key.
+
+    Returns:
+        How many rows of each table were kept.
+    """
+    kept = {}
+    with suppress(sqlite3.DatabaseError):
+        old = sqlite3.connect(f"file:{aside}?mode=ro", uri=True)
+        try:
+            for table in TABLES:
+                kept[table] = _copy(table, old, new)
+        finally:
+            old.close()
+    new.execute("DELETE FROM meta WHERE name = 'cursor'")
+    log.error("journal_damaged", kept=kept, set_aside=str(aside))
+    return kept
+
+
+def _copy(table: str, old: sqlite3.Connection, new: sqlite3.Connection) -> int:
+    columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
+    key = columns[0]
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    count = 0
+    for direction in ("ASC", "DESC"):
+        for row in _rows(old, f"SELECT {names} FROM {table} ORDER BY {key} {direction}"):  # noqa: S608 - our own tables
+            if not _makes_sense(table, dict(zip(columns, row, strict=True))):
+                continue
+            cursor = new.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)  # noqa: S608
+            if cursor.rowcount == 0 and direction == "DESC":
+                break  # met what was read from the other end
+            count += cursor.rowcount
+    return count
+
+
+def _makes_sense(table: str, row: dict[str, Any]) -> bool:
+    """Whether a row that could be read also holds what it should."""
+    try:
+        match table:
+            case "nodes":
+                from_document(row["id"], row["status"], orjson.loads(row["document"]))
+            case "events":
+                orjson.loads(row["document"])
+            case "publications":
+                orjson.loads(row["payload"])
+            case "deliveries":
+                DeliveryKind(row["kind"]), DeliveryState(row["state"])
+    except (ValueError, TypeError, KeyError):
+        return False
+    return True
+
+
+def _rows(database: sqlite3.Connection, statement: str) -> Iterator[tuple[Any, ...]]:
+    """The rows up to the damage."""
+    try:
+        yield from database.execute(statement)
+    except sqlite3.DatabaseError:
+        return

@@ -1,0 +1,1 @@
+"""Kills parts of the running product at random, and compares what its agents received with what they should have."""

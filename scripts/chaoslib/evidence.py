@@ -1,0 +1,143 @@
+"""What is left when all is over: the journal, the backend's database, and the transcripts that the agents wrote."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HEADER = "[coordinator delivery="
+CONTINUE = "[coordinator] Your process was interrupted"
+STAMPS = ("queued_at", "handed_at", "written_at", "accepted_at", "started_at", "completed_at")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message that an agent received, by its own transcript."""
+
+    agent: str
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All of it.
+
+    Attributes:
+        deliveries, events, publications: The journal's, in order.
+        nodes: The journal's, by id.
+        told: The backend's events, in order.
+        items: The backend's tasks and subtasks, by id.
+        received: What the agents received, each agent's in its order.
+        continued: How often an agent was asked to go on after it had died in the midst of a turn.
+        sound: What SQLite says of the journal's file.
+    """
+
+    deliveries: list[Row]
+    events: list[Row]
+    publications: list[Row]
+    nodes: dict[str, Row]
+    told: list[Row]
+    items: dict[str, Row]
+    received: list[Received]
+    continued: int
+    sound: str
+    rejected: Counter[str]
+
+    @property
+    def stamps(self) -> list[float]:
+        """When anything happened by the journal, in order."""
+        steps = [each[name] for each in self.deliveries for name in STAMPS if each[name]]
+        return sorted([*steps, *(each["at"] for each in self.events)])
+
+
+def gather(journal: Path, backend: Path, home: Path) -> Evidence:
+    """Read everything; nothing may run any more.
+
+    Args:
+        journal: The journal's file.
+        backend: The backend's database.
+        home: Where the agents' programs keep their transcripts.
+    """
+    with _open(journal) as database:
+        agents = {row["session_id"]: row["agent"] for row in _rows(database, "SELECT * FROM agents")}
+        deliveries = _rows(database, "SELECT * FROM deliveries ORDER BY number")
+        events = _rows(database, "SELECT * FROM events ORDER BY number")
+        publications = _rows(database, "SELECT * FROM publications ORDER BY number")
+        nodes = {row["id"]: _node(row) for row in _rows(database, "SELECT * FROM nodes")}
+        rejected = Counter(row["origin"] for row in _rows(database, "SELECT origin FROM rejected"))
+        sound = str(database.execute("PRAGMA integrity_check").fetchone()[0])
+    with _open(backend) as database:
+        told = [json.loads(row["text"]) for row in _rows(database, "SELECT text FROM events ORDER BY seq")]
+        items = {row["id"]: row for row in _rows(database, "SELECT * FROM items")}
+    messages = [
+        Received(agent, message_id, text)
+        for session_id, agent in agents.items()
+        for path in home.glob(f"**/projects/*/{session_id}.jsonl")
+        for message_id, text in _messages(path)
+    ]
+    return Evidence(
+        deliveries=deliveries,
+        events=events,
+        publications=publications,
+        nodes=nodes,
+        told=told,
+        items=items,
+        received=[each for each in messages if each.text.startswith(HEADER)],
+        continued=sum(each.text.startswith(CONTINUE) for each in messages),
+        sound=sound,
+        rejected=rejected,
+    )
+
+
+def _open(path: Path) -> "_Closing":
+    return _Closing(path)
+
+
+class _Closing:
+    """A database that is closed at the end; sqlite3's own context manager only ends the transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = sqlite3.connect(path)
+        self._database.row_factory = sqlite3.Row
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._database
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+
+def _rows(database: sqlite3.Connection, statement: str) -> list[Row]:
+    return [dict(row) for row in database.execute(statement)]
+
+
+def _node(row: Row) -> Row:
+    return {"status": row["status"], **json.loads(row["document"])}
+
+
+def _messages(transcript: Path) -> Iterator[tuple[str, str]]:
+    """The user's messages in it, in order: uuid and text."""
+    with transcript.open(encoding="utf-8") as lines:
+        for line in lines:
+            try:
+                data = json.loads(line)
+            except ValueError:
+                continue  # it was killed in the midst of the line
+            attachment = data.get("attachment") or {}
+            if data.get("type") == "user":
+                yield data["uuid"], _text(data["message"]["content"])
+            elif data.get("type") == "attachment" and attachment.get("source_uuid"):
+                yield attachment["source_uuid"], _text(attachment["prompt"])
+
+
+def _text(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    blocks = content if isinstance(content, list) else []
+    return "\n".join(str(block.get("text", "")) for block in blocks)

@@ -1,0 +1,165 @@
+"""Keeps a program running: started again whenever it ends, as systemd would."""
+
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+STOP_SECONDS = 20.0
+PAUSE = 0.2
+"""Seconds before a program that refused to start is tried again."""
+RESTARTED = re.compile(r"child_restarted .*child=([\w:.-]+)")
+
+
+class Keeper:
+    """Starts a program in a thread, and again each time that it ends.
+
+    Args:
+        command: The program.
+        environment: Its whole environment.
+        directory: Where it is started.
+        ready: What the line begins with by which it says that it is ready.
+        log: Takes its standard error.
+
+    Attributes:
+        started: When it became ready, each time, in seconds since the epoch.
+        restarted: When it said that one of its actors lives again, and which.
+        exits: How often it ended with which code, but for the ends that were asked for.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        directory: Path,
+        ready: str,
+        log: Path,
+    ) -> None:
+        self._command, self._environment = list(command), dict(environment)
+        self._directory, self._ready, self._log = directory, ready, log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._changed = threading.Condition()
+        self._is_ready = False
+        self._is_over = False
+        self._killed = False
+        self.started: list[float] = []
+        self.restarted: list[tuple[float, str]] = []
+        self.exits: Counter[int] = Counter()
+        self._thread = threading.Thread(target=self._run, name=f"keeper-{log.stem}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to keep it running."""
+        self._thread.start()
+
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
+        """Wait until it runs and is ready.
+
+        Raises:
+            TimeoutError: It isn't.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._is_ready, seconds):
+                raise TimeoutError(f"not ready within {seconds} s; see {self._log}")
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, while there is one."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def kill(self) -> bool:
+        """Kill it with SIGKILL; False if it doesn't run at the moment."""
+        with self._changed:
+            if self.pid is None or self._process is None:
+                return False
+            self._killed, self._is_ready = True, False
+            self._process.kill()
+            return True
+
+    def say(self, line: str) -> bool:
+        """Write a line to its standard input; False if nobody is there to read it."""
+        with self._changed:
+            if not self._is_ready or self._process is None or self._process.stdin is None:
+                return False
+            with suppress(OSError):
+                self._process.stdin.write(line.encode() + b"\n")
+                self._process.stdin.flush()
+                return True
+        return False
+
+    def stop(self) -> int | None:
+        """End it for good, with SIGTERM; its exit code, or None if it had to be killed."""
+        with self._changed:
+            self._is_over = True
+            process = self._process
+        if process is None:
+            return None
+        with suppress(OSError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return None
+        finally:
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        with self._log.open("ab") as log:
+            while self._begin():
+                self._live(log)
+
+    def _begin(self) -> bool:
+        with self._changed:
+            if self._is_over:
+                return False
+            self._killed = False
+            self._process = subprocess.Popen(  # noqa: S603 - the product
+                self._command,
+                env=self._environment,
+                cwd=self._directory,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            return True
+
+    def _live(self, log: "object") -> None:
+        process = self._process
+        if process is None or process.stdout is None or process.stderr is None:
+            raise RuntimeError("there is no process")
+        reader = threading.Thread(target=self._read_log, args=(process, log), daemon=True)
+        reader.start()
+        for line in process.stdout:
+            if line.startswith(self._ready.encode()):
+                self._became_ready()
+        code = process.wait()
+        reader.join()
+        with self._changed:
+            self._is_ready = False
+            expected = self._killed or self._is_over
+        for stream in (process.stdin, process.stdout, process.stderr):
+            with suppress(OSError):  # what was still to be written has no reader
+                stream.close()  # type: ignore[union-attr]  # they are pipes
+        if not expected:
+            self.exits[code] += 1
+            time.sleep(PAUSE)
+
+    def _became_ready(self) -> None:
+        with self._changed:
+            self._is_ready = True
+            self.started.append(time.time())
+            self._changed.notify_all()
+
+    def _read_log(self, process: "subprocess.Popen[bytes]", log: "object") -> None:
+        for line in process.stderr or ():
+            log.write(line)  # type: ignore[attr-defined]  # a binary file
+            if found := RESTARTED.search(line.decode(errors="replace")):
+                self.restarted.append((time.time(), found[1]))

@@ -1,0 +1,170 @@
+"""Chooses what dies next, and has it die."""
+
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from chaoslib import agents
+from chaoslib.keeper import Keeper
+from chaoslib.proxy import Proxy
+
+ACTORS = ("router", "workdir", "gateway", "sessions", "connection")
+
+
+class Kill(NamedTuple):
+    """Something was killed.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        kind: What sort of thing, and how.
+        target: Which one, where there are several.
+    """
+
+    at: float
+    kind: str
+    target: str = ""
+
+
+SCRIPTED_ODDS = {
+    "coordinator": 8,
+    "agent, SIGKILL": 18,
+    "agent, group": 8,
+    "agent, SIGTERM": 6,
+    "agent, SIGSTOP and SIGKILL": 6,
+    "backend": 7,
+    "actor": 25,
+    "network, cut": 7,
+    "network, cut in a message": 6,
+    "network, half-open": 3,
+    "network, delay": 6,
+}
+"""How often which kind of kill is tried, of a hundred."""
+
+
+class Killer:
+    """Kills at random, in a thread of its own.
+
+    Args:
+        rng: Decides.
+        pause: Seconds between two kills, on average.
+        most: No more than so many.
+        odds: How likely each kind is.
+        freeze: The longest that a process is stopped before it is killed, and that a connection swallows.
+    """
+
+    def __init__(
+        self,
+        rng: random.Random,
+        *,
+        coordinator: Keeper,
+        backend: Keeper,
+        proxy: Proxy,
+        journal: Path,
+        pause: float,
+        most: int,
+        odds: Mapping[str, int],
+        freeze: float,
+    ) -> None:
+        self._rng, self._pause, self._most, self._odds = rng, pause, most, dict(odds)
+        self._coordinator, self._backend, self._proxy = coordinator, backend, proxy
+        self._journal, self._freeze = journal, freeze
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
+        self._error: BaseException | None = None
+        self.kills: list[Kill] = []
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> list[Kill]:
+        """Stop, and let what was only stopped go on; all kills, in order.
+
+        Raises:
+            BaseException: What it stumbled over.
+        """
+        self._stopped.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return sorted(self.kills)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.wait(self._rng.expovariate(1 / self._pause)) and self._may_go_on():
+                (kind,) = self._rng.choices(list(self._odds), list(self._odds.values()))
+                self._kill(kind)
+        except BaseException as error:  # noqa: BLE001 - the thread's boundary: `stop` tells
+            self._error = error
+
+    def _may_go_on(self) -> bool:
+        return len(self.kills) < self._most
+
+    def _kill(self, kind: str) -> None:
+        what, _, how = kind.partition(", ")
+        if what == "agent":
+            self._kill_agent(kind, how)
+        elif what == "network":
+            self._disturb(kind, how)
+        elif what == "actor":
+            self._crash_actor()
+        elif (self._coordinator if what == "coordinator" else self._backend).kill():
+            self._note(kind)
+
+    def _note(self, kind: str, target: str = "") -> None:
+        self.kills.append(Kill(time.time(), kind, target))
+
+    def _kill_agent(self, kind: str, how: str) -> None:
+        sessions = list(self.sessions().items())
+        self._rng.shuffle(sessions)
+        for agent, session_id in sessions:
+            claude = agents.claude_of(session_id)
+            if claude is None:
+                continue
+            if how == "SIGSTOP and SIGKILL" and agents.send(claude, signal.SIGSTOP):
+                self._stopped.wait(self._rng.uniform(0, self._freeze))
+            if how == "group":
+                done = agents.kill_group(claude)
+            else:
+                done = agents.send(claude, signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL)
+            if done:
+                self._note(kind, agent)
+                return
+
+    def _crash_actor(self) -> None:
+        names = [*ACTORS, *(f"session:{agent}" for agent in self.sessions())]
+        name = self._rng.choice(names)
+        if self._coordinator.say(name):
+            self._note("actor", name)
+
+    def _disturb(self, kind: str, how: str) -> None:
+        happened: Callable[[], None] = lambda: self._note(kind)  # noqa: E731 - told from the proxy's thread
+        if how == "cut":
+            self._proxy.cut(happened, reset=self._rng.random() < 0.5)  # noqa: PLR2004 - as often as not
+        elif how == "cut in a message":
+            self._proxy.truncate(happened)
+        elif how == "half-open":
+            self._proxy.swallow(self._rng.uniform(0, self._freeze), happened)
+        else:
+            self._proxy.delay(self._rng.uniform(0, 1))
+
+    def sessions(self) -> dict[str, str]:
+        """The sessions of our own work directory: agent and session id."""
+        return sessions(self._journal)
+
+
+def sessions(journal: Path) -> dict[str, str]:
+    """The sessions that a journal knows: agent and session id."""
+    try:
+        database = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+        try:
+            return dict(database.execute("SELECT agent, session_id FROM agents"))
+        finally:
+            database.close()
+    except sqlite3.OperationalError:
+        return {}  # there is no journal yet

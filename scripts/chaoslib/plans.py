@@ -1,0 +1,112 @@
+"""The work that is given out: random workflows of which each result is known beforehand."""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+SIZES = {"chain": (2, 5), "diamond": (4, 4), "fan": (4, 9), "any": (3, 8)}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A subtask.
+
+    Attributes:
+        upstreams: The ids of what it waits for.
+        summary: What whoever does it will say; each is different.
+    """
+
+    id: str
+    agents: tuple[str, ...]
+    upstreams: tuple[str, ...]
+    play: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What whoever does it says when it is done."""
+        return f"what came of {self.id}."
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """As the backend is asked for it."""
+        steps = [*self.play, {"complete": {"completion_summary": self.summary}}]
+        return {
+            "id": self.id,
+            "title": f"Step {self.id}",
+            "details": f"@play {json.dumps(steps)}",
+            "assignees": list(self.agents),
+            "dependencies": list(self.upstreams),
+        }
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A task with its subtasks."""
+
+    id: str
+    steps: tuple[Step, ...]
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """As the backend is asked for it."""
+        return {
+            "id": self.id,
+            "title": f"Workflow {self.id}",
+            "subtasks": [step.request for step in self.steps],
+        }
+
+
+@dataclass
+class Planner:
+    """Makes workflows up.
+
+    Args:
+        rng: Decides.
+        agents: Who may be given work.
+        think: The longest that a step is thought about, in seconds.
+    """
+
+    rng: random.Random
+    agents: Sequence[str]
+    think: float
+    _made: int = 0
+    _earlier: list[str] = field(default_factory=list)
+
+    def workflow(self) -> Workflow:
+        """The next one."""
+        self._made += 1
+        shape = self.rng.choice(list(SIZES))
+        task_id = f"w{self._made}-{shape}"
+        size = self.rng.randint(*SIZES[shape])
+        steps = tuple(
+            self._step(f"{task_id}-{number}", [f"{task_id}-{other}" for other in others])
+            for number, others in enumerate(self._edges(shape, size))
+        )
+        self._earlier = [*self._earlier[-50:], *(step.id for step in steps)]
+        return Workflow(task_id, steps)
+
+    def _edges(self, shape: str, size: int) -> Iterator[list[int]]:
+        """For each step the places of those that it waits for."""
+        yield []
+        for number in range(1, size):
+            if shape == "chain":
+                yield [number - 1]
+            elif shape == "any":
+                yield sorted(self.rng.sample(range(number), self.rng.randint(0, min(number, 3))))
+            else:
+                yield [0] if number < size - 1 else list(range(1, size - 1))
+
+    def _step(self, step_id: str, upstreams: list[str]) -> Step:
+        if not upstreams and self._earlier and self.rng.random() < 0.2:  # noqa: PLR2004 - now and then
+            upstreams = [self.rng.choice(self._earlier)]  # of another workflow, done or not
+        agents = self.rng.sample(list(self.agents), 2 if self.rng.random() < 0.1 else 1)  # noqa: PLR2004 - the same
+        return Step(step_id, tuple(agents), tuple(upstreams), tuple(self._play(step_id)))
+
+    def _play(self, step_id: str) -> Iterator[dict[str, Any]]:
+        yield {"say": f"I work on {step_id}."}
+        if self.rng.random() < 0.5:  # noqa: PLR2004 - as often as not
+            yield {"sleep": round(self.rng.uniform(0, self.think), 2)}
+        if self.rng.random() < 0.4:  # noqa: PLR2004 - a tool, so that what comes meanwhile joins the turn
+            yield {"bash": f"touch ran-{step_id}"}

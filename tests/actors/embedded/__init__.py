@@ -1,0 +1,1 @@
+"""The embedded backend, as the coordinator runs it."""

@@ -1,0 +1,207 @@
+"""The embedded backend's actor: its start and stop are those of a process, and they fall together."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from actors.coordinator import free_port, root_cause
+from actors.embedded import BackendActor
+from actors.embedded import actor as module
+from actors.embedded.actor import BackendFailedError, Ended
+from actors.errors import ConfigurationError
+from actors.messages import BACKEND
+from supervisors import Backoff, ChildSpec, ExitReport, StartFailed, System
+from tests.actors.session.stage import wait_for
+from tests.actors.support import DEADLINE, Record, running
+
+ROOT = Path(__file__).resolve().parents[3]
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    "print('ready http://x', flush=True); time.sleep(600)"
+)
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@contextmanager
+def backend(work_dir: Path, port: int, exits: Record | None = None) -> Iterator[System]:
+    """A supervised backend."""
+    start = partial(BackendActor, port=port, work_dir=work_dir, root=ROOT)
+    spec = ChildSpec(name=BACKEND, start=start, start_timeout=40, backoff=Backoff(initial=0, maximum=0))
+    with running(spec, on_exit=exits.add if exits else lambda _: None) as system:
+        yield system
+
+
+def process_of(system: System) -> "subprocess.Popen[str]":
+    """The process of the present incarnation."""
+    actor = system._lives[BACKEND].actor
+    assert isinstance(actor, BackendActor)
+    assert actor._process is not None
+    return actor._process
+
+
+def is_well(port: int) -> bool:
+    """Whether the backend answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}/healthz", timeout=DEADLINE) as answer:
+        return bool(answer.status == 200)
+
+
+def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Put a small program in the backend's place."""
+    monkeypatch.setattr(BackendActor, "_command", lambda _: [sys.executable, "-c", text])
+
+
+def failure(work_dir: Path, port: int) -> BaseException:
+    """Why it can't be started."""
+    with pytest.raises(StartFailed) as caught, backend(work_dir, port):
+        pass
+    return root_cause(caught.value)
+
+
+def wait_started(system: System, exits: Record, ends: int) -> None:
+    """Wait until so many incarnations have ended and the next one is ready."""
+    exits.wait_for(ExitReport, lambda report: report.name == BACKEND, ends)
+    wait_for(lambda: system.handle(BACKEND).alive, "the next incarnation")
+
+
+def test_its_start_is_over_when_it_answers_and_its_stop_leaves_nothing(tmp_path: Path, port: int) -> None:
+    with backend(tmp_path / "work", port) as system:
+        assert is_well(port)
+        process = process_of(system)
+        assert process.poll() is None
+    assert process.returncode is not None
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_when_it_is_killed_it_is_started_again_on_the_same_port(tmp_path: Path, port: int) -> None:
+    exits = Record()
+    with backend(tmp_path / "work", port, exits) as system:
+        first = process_of(system)
+        first.kill()
+        wait_started(system, exits, 1)
+        assert is_well(port)
+        assert process_of(system).pid != first.pid
+    reason = exits.all(ExitReport)[0].reason
+    assert isinstance(reason, BackendFailedError)
+    assert "exit code -9" in str(reason)
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_the_end_of_one_incarnations_process_does_not_end_the_next(tmp_path: Path, port: int) -> None:
+    """What an actor that dies hears last of its process waits in the mailbox for its successor."""
+    exits = Record()
+    with backend(tmp_path / "work", port, exits) as system:
+        pid = process_of(system).pid
+        system.crash(BACKEND, RuntimeError("drill"))
+        wait_started(system, exits, 1)
+        # When: such news is read, last of all what waits.
+        system.handle(BACKEND).tell(Ended(pid=pid, code=-15))
+        successor = process_of(system)
+        assert is_well(port)
+    # Then: it has ended by the stop only.
+    assert [report.reason is None for report in exits.all(ExitReport) if report.name == BACKEND] == [
+        False,
+        True,
+    ]
+    assert successor.returncode is not None
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_a_port_that_is_taken_is_the_users_to_change(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        reason = failure(tmp_path / "work", port)
+    assert isinstance(reason, ConfigurationError)
+    assert "EMBEDDED_PORT" in str(reason)
+    assert f"port {port} on 127.0.0.1 is in use" in str(reason)
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_a_directory_that_another_backend_holds_is_named(tmp_path: Path, port: int) -> None:
+    with backend(tmp_path / "work", port):
+        reason = failure(tmp_path / "work", free_port())
+    assert isinstance(reason, ConfigurationError)
+    assert f"another backend is running in {tmp_path / 'work'}" in str(reason)
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_one_that_fails_at_its_start_says_why(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(monkeypatch, "import sys; print('no disk', file=sys.stderr); sys.exit(2)")
+    reason = failure(tmp_path, port)
+    assert isinstance(reason, BackendFailedError)
+    assert str(reason) == "the embedded backend ended with exit code 2:\nno disk"
+
+
+@pytest.mark.expected_errors("child_exited")
+@pytest.mark.parametrize("says", ["", "print('hello', flush=True);"], ids=["nothing", "something else"])
+def test_one_that_is_never_ready_is_given_up(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 0.3)
+    program(monkeypatch, f"import time; {says} time.sleep(600)")
+    reason = failure(tmp_path, port)
+    assert isinstance(reason, BackendFailedError)
+    assert "exit code -9" in str(reason)
+
+
+def test_one_that_ignores_sigterm_is_killed(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
+    program(monkeypatch, STUBBORN)
+    with backend(tmp_path, port) as system:
+        process = process_of(system)
+    assert process.returncode == -signal.SIGKILL
+
+
+OWNER = """
+import sys, threading
+from pathlib import Path
+from actors.embedded import BackendActor
+from supervisors import ChildSpec, System
+system = System()
+port, work_dir, root = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+start = lambda context: BackendActor(context, port=port, work_dir=work_dir, root=root)
+system.start(ChildSpec(name="backend", start=start, start_timeout=40))
+print(system._lives["backend"].actor._process.pid, file=sys.stderr, flush=True)
+threading.Event().wait()
+"""
+
+
+def test_it_ends_when_its_owner_is_killed(tmp_path: Path, port: int) -> None:
+    # Given: a coordinator in a process of its own.
+    command = [sys.executable, "-c", OWNER, str(port), str(tmp_path / "work"), str(ROOT)]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    ) as owner:
+        assert owner.stderr is not None
+        orphan = psutil.Process(int(owner.stderr.readline()))
+        descriptor = os.pidfd_open(orphan.pid)
+        # When: it is killed, and can stop nothing.
+        owner.kill()
+    # Then: the backend ends by itself.
+    ended, _, _ = select.select([descriptor], [], [], DEADLINE)
+    os.close(descriptor)
+    assert ended

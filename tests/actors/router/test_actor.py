@@ -1,0 +1,199 @@
+"""The router's actor: one commit for many, nothing said before it, and what happens when the disk is full."""
+
+import sqlite3
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from actors.delivery import DeliveryState, DeliveryStep
+from actors.events import NodeCompleted, NodeCreated
+from actors.messages import (
+    CONNECTION,
+    ROUTER,
+    SESSIONS,
+    WORKDIR,
+    Completion,
+    Deliver,
+    EventReceived,
+    Mirror,
+    MirrorAt,
+    Progressed,
+    Reply,
+    ReportCompletion,
+    SessionReady,
+    session_name,
+)
+from actors.model import Model
+from actors.router import ContextBuilder, RouterActor, RouterSettings
+from actors.router import actor as actor_module
+from supervisors import Actor, ChildSpec, System
+from tests.actors.support import DEADLINE, Record, child, recorder, running
+
+
+class FillDisk(Model):
+    """Let the database grow no further, until it is opened again."""
+
+
+class FragileRouter(RouterActor):
+    """One whose disk can be filled."""
+
+    def _take(self, message: object) -> None:
+        if isinstance(message, FillDisk):
+            (pages,) = self.parts.journal.execute("PRAGMA page_count").fetchone()
+            self.parts.journal.commit()
+            self.parts.journal.execute(f"PRAGMA max_page_count={pages}")
+            self._batch.pop()
+        else:
+            super()._take(message)
+
+
+def settings(directory: Path) -> RouterSettings:
+    return RouterSettings(
+        journal=directory / "journal.db",
+        context=ContextBuilder(directory, 24_000, lambda each: directory / each, lambda _path, _data: None),
+        session=lambda agent: ChildSpec(name=session_name(agent), start=Actor),
+        read_result=lambda _: None,
+    )
+
+
+def created(node_id: str, agent: str = "coder", details: str = "", *upstreams: str) -> EventReceived:
+    return EventReceived(
+        event=NodeCreated(
+            entity="subtask",
+            id=node_id,
+            assignees=(agent,),
+            details=details,
+            dependencies=upstreams,
+            key=f"k-{node_id}",
+        )
+    )
+
+
+class Stage:
+    """A router with everybody else played by recorders."""
+
+    def __init__(self, directory: Path, router: type[RouterActor] = RouterActor) -> None:
+        self.session, self.workdir, self.other = Record(), Record(), Record()
+        self.children = (
+            recorder(WORKDIR, self.workdir),
+            recorder(CONNECTION, self.other),
+            recorder(SESSIONS, self.other),
+            recorder(session_name("coder"), self.session),
+            child(ROUTER, partial(router, settings=settings(directory))),
+        )
+
+
+def ask(system: System, agent: str, summary: str) -> bool:
+    """The agent reports; whether it was taken."""
+    reply = Reply()
+    completion = Completion(summary=summary)
+    system.handle(ROUTER).tell(
+        ReportCompletion(agent=agent, way="gateway", completion=completion, reply=reply)
+    )
+    return reply.result(DEADLINE).ok
+
+
+def test_an_event_becomes_a_delivery_and_a_report_is_answered_when_it_is_durable(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    with running(*stage.children) as system:
+        router = system.handle(ROUTER)
+        router.tell(SessionReady(agent="coder"))
+        router.tell(created("A"))
+        delivery = stage.session.wait_for(Deliver).delivery
+        assert delivery.subtask_id == "A"
+        steps = (DeliveryStep(delivery_id=delivery.id, state=DeliveryState.STARTED),)
+        router.tell(Progressed(agent="coder", steps=steps))
+        assert ask(system, "coder", "done")
+        # What was answered is in the file, for everybody to see
+        with sqlite3.connect(tmp_path / "journal.db") as database:
+            assert database.execute("SELECT status FROM nodes WHERE id = 'A'").fetchone() == ("completed",)
+        database.close()
+
+
+@pytest.mark.expected_errors("child_exited")
+@pytest.mark.parametrize("kills", [1, 5])
+def test_a_router_that_dies_goes_on_with_what_waited(tmp_path: Path, kills: int) -> None:
+    stage = Stage(tmp_path)
+    with running(*stage.children) as system:
+        router = system.handle(ROUTER)
+        router.tell(SessionReady(agent="coder"))
+        for number in range(kills):
+            router.tell(created(f"S{number}"))
+            system.crash(ROUTER, RuntimeError("on purpose"))
+            router.tell(created(f"T{number}"))
+        router.tell(SessionReady(agent="coder"))
+        done = []
+        for _ in range(2 * kills):
+            delivery = stage.session.wait_for(Deliver, lambda each: each.delivery.id not in done).delivery
+            done.append(delivery.id)
+            steps = (DeliveryStep(delivery_id=delivery.id, state=DeliveryState.COMPLETED),)
+            assert ask(system, "coder", "done")
+            router.tell(Progressed(agent="coder", steps=steps))
+    subtasks = {each.delivery.subtask_id for each in stage.session.all(Deliver)}
+    assert subtasks == {f"{letter}{number}" for letter in "ST" for number in range(kills)}
+
+
+@pytest.mark.expected_errors("child_exited", "message_dead")
+def test_a_message_that_kills_its_reader_twice_is_a_dead_letter_and_the_next_is_handled(
+    tmp_path: Path,
+) -> None:
+    stage = Stage(tmp_path)
+    dead: list[object] = []
+    with running(*stage.children, on_dead_letter=lambda letter: dead.append(letter.message)) as system:
+        router = system.handle(ROUTER)
+        router.tell(SessionReady(agent="coder"))
+        router.tell("nonsense that nobody knows")
+        router.tell(created("A"))
+        router.tell(SessionReady(agent="coder"))
+        assert stage.session.wait_for(Deliver).delivery.subtask_id == "A"
+    assert dead == ["nonsense that nobody knows"]
+
+
+@pytest.mark.expected_errors("journal_not_written")
+def test_a_full_disk_stops_new_work_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged_errors: list[object]
+) -> None:
+    monkeypatch.setattr(actor_module, "FIRST_WAIT", 0.05)
+    stage = Stage(tmp_path, FragileRouter)
+    with running(*stage.children) as system:
+        router = system.handle(ROUTER)
+        router.tell(SessionReady(agent="coder"))
+        router.tell(created("A"))
+        stage.session.wait_for(Deliver)
+        # When there is no room for what comes next, it is not said to anybody before there is
+        router.tell(FillDisk())
+        router.tell(created("B", "coder", "x" * 500_000))
+        router.tell(EventReceived(event=NodeCompleted(entity="subtask", id="A", key="k-done", by="coder")))
+        router.tell(SessionReady(agent="coder"))
+        delivery = stage.session.wait_for(Deliver).delivery
+        steps = (DeliveryStep(delivery_id=delivery.id, state=DeliveryState.COMPLETED),)
+        router.tell(Progressed(agent="coder", steps=steps))
+        # Then it goes on by itself, with all of it
+        again = stage.session.wait_for(Deliver, lambda each: each.delivery.subtask_id == "B").delivery
+        assert len(again.text) > 20_000
+    assert logged_errors
+
+
+@pytest.mark.expected_errors("journal_not_written", "child_exited")
+def test_a_stop_is_heard_while_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actor_module, "FIRST_WAIT", 3600.0)
+    stage = Stage(tmp_path, FragileRouter)
+    with running(*stage.children) as system:
+        router = system.handle(ROUTER)
+        router.tell(FillDisk())
+        router.tell(created("B", "coder", "x" * 500_000))
+
+
+def test_the_history_file_is_filled_before_new_lines_are_sent(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    with running(*stage.children) as system:
+        router = system.handle(ROUTER)
+        for number in range(2500):
+            router.tell(created(f"S{number}", "nobody"))
+        router.tell(MirrorAt(number=0))
+        stage.workdir.wait_for(Mirror, lambda each: any(b'"id":"S2499"' in line for line in each.history))
+        lines = [line for mirror in stage.workdir.all(Mirror) for line in mirror.history]
+        numbers = [int(line.split(b",")[0].partition(b":")[2]) for line in lines]
+    assert numbers == sorted(set(numbers))
+    assert len([line for line in lines if b'"event_type":"subtask.created"' in line]) == 2500

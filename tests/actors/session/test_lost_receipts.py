@@ -1,0 +1,142 @@
+"""Where Claude's word for a context doesn't come: the transcript is asked, it is written again, given up at last."""
+
+import sys
+from pathlib import Path
+
+from actors.delivery import Delivery, DeliveryKind, DeliveryState
+from actors.messages import Announce, Deliver, SessionReady, TurnEnded
+from tests.actors.session.stage import Stage
+from tests.contract.messages import message, say
+from tests.contract.messages import wait_for as wait_for_gate
+
+SOON = 0.15
+"""How long a receipt may take here, in seconds."""
+LONG = 3600.0
+DEAF = "import sys\nfor line in sys.stdin: pass"
+"""Takes every message and says nothing."""
+MUTE_ONCE = """
+import json, sys
+lines = iter(sys.stdin.readline, "")
+next(lines)
+for line in lines:
+    for state in ("queued", "started", "completed"):
+        print(json.dumps({"type": "command_lifecycle", "command_uuid": json.loads(line)["uuid"], "state": state}))
+    print(json.dumps({"type": "result", "result": "heard"}), flush=True)
+"""
+
+
+def message_to_coder(delivery_id: str, attempts: int = 0) -> Delivery:
+    return Delivery(
+        id=delivery_id, agent="coder", kind=DeliveryKind.MESSAGE, text="hello?", attempts=attempts
+    )
+
+
+def attempts(stage: Stage, delivery_id: str) -> list[int | None]:
+    """The numbers of the attempts to write it."""
+    return [step.attempts for step in stage.steps(delivery_id) if step.state is DeliveryState.WRITTEN]
+
+
+def after_writing(stage: Stage, delivery_id: str) -> list[str]:
+    """What became of it; how often it was written before is a matter of how fast the machine is."""
+    return [state for state in stage.states(delivery_id) if state != "written"]
+
+
+def test_a_message_that_was_lost_is_written_again_under_the_same_id(scripted: Stage) -> None:
+    scripted.start(faults={"lose_message": 1}, receipt_seconds=SOON)
+    delivery = scripted.deliver(message(say("once")))
+    scripted.wait_turn()
+    numbers = attempts(scripted, delivery)
+    assert len(numbers) > 1
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert after_writing(scripted, delivery) == ["accepted", "started", "completed"]
+    assert [line.get("uuid") for line in scripted.transcript()].count(delivery) == 1
+
+
+def test_after_so_many_attempts_it_is_dead_and_says_why(scripted: Stage) -> None:
+    scripted.start(command=(sys.executable, "-c", DEAF), receipt_seconds=0.02, max_attempts=3)
+    delivery = scripted.deliver("does anybody hear?")
+    dead = scripted.wait_step(delivery, DeliveryState.DEAD)
+    assert dead.reason == "no receipt from claude after 3 attempts"
+    assert scripted.states(delivery) == ["written", "written", "written", "dead"]
+    assert delivery not in scripted.outstanding
+    # And: it may be tried again, if somebody wants it.
+    scripted.deliver("and now?")
+    scripted.tell(Deliver(delivery=message_to_coder(delivery)))
+    scripted.wait_step(delivery, DeliveryState.DEAD, 2)
+
+
+def test_one_that_is_dead_does_not_keep_the_session_from_being_idle(scripted: Stage) -> None:
+    """The first is never heard, the second is; the end of its turn is told once the first is given up."""
+    scripted.start(command=(sys.executable, "-c", MUTE_ONCE), receipt_seconds=LONG, max_attempts=1)
+    lost = scripted.deliver("lost")
+    heard = scripted.deliver("heard")
+    scripted.wait_completed(heard)
+    assert scripted.record.all(TurnEnded) == []
+    scripted.expire()
+    scripted.wait_step(lost, DeliveryState.DEAD)
+    assert scripted.wait_turn().text == "heard"
+
+
+def test_without_any_receipt_the_transcript_is_evidence(scripted: Stage) -> None:
+    """A claude that tells of no message does them all the same."""
+    scripted.start(faults={"no_receipts": True}, receipt_seconds=SOON)
+    for number in (1, 2):
+        delivery = scripted.deliver(message(say(f"turn {number}")))
+        assert scripted.wait_turn(number).text == f"turn {number}"
+        assert after_writing(scripted, delivery) == ["started", "completed"]
+        assert scripted.receipts(delivery)[-2:] == ["transcript", "transcript"]
+        assert scripted.told(f"turn {number}") == 1
+
+
+def test_what_has_arrived_is_not_dead_though_the_last_attempt_is_over(scripted: Stage) -> None:
+    scripted.start(faults={"no_receipts": True}, receipt_seconds=LONG, max_attempts=1)
+    delivery = scripted.deliver(message(say("done")))
+    scripted.wait_transcript(lambda line: line["type"] == "assistant")
+    scripted.expire()
+    assert scripted.wait_turn().text == "done"
+    assert scripted.states(delivery) == ["written", "started", "completed"]
+
+
+def test_without_any_receipt_a_turn_that_runs_is_not_taken_for_done(scripted: Stage, gate: Path) -> None:
+    # Given: a first turn that has ended, unnoticed, and a second one that runs.
+    scripted.start(faults={"no_receipts": True}, receipt_seconds=SOON)
+    deliveries = [
+        scripted.deliver(message(say("one"))),
+        scripted.deliver(message(wait_for_gate(gate), say("two"))),
+    ]
+    # When: both are found in the transcript.
+    for delivery in deliveries:
+        scripted.wait_step(delivery, DeliveryState.STARTED)
+    scripted.tell(Announce())
+    scripted.record.wait_for(SessionReady, nth=2)
+    # Then: the second is done when its turn is, and only then the session is idle.
+    assert scripted.states(deliveries[1])[-1] == "started"
+    assert scripted.record.all(TurnEnded) == []
+    gate.touch()
+    assert scripted.wait_turn().text == "two"
+    scripted.wait_completed(*deliveries)
+
+
+def test_receipts_that_come_late_change_nothing_any_more(scripted: Stage) -> None:
+    scripted.start(faults={"late_receipts": 3 * SOON}, receipt_seconds=SOON)
+    first = scripted.deliver(message(say("one")))
+    scripted.wait_turn()
+    second = scripted.deliver(message(say("two")))
+    assert scripted.wait_turn(2).text == "two"
+    for delivery in (first, second):
+        states = scripted.states(delivery)
+        assert states == sorted(states, key=lambda state: list(DeliveryState).index(DeliveryState(state)))
+        assert states.count("completed") == 1
+    assert [scripted.told(f'"{text}"') for text in ("one", "two")] == [1, 1]
+
+
+def test_an_earlier_receipt_is_looked_after_though_a_later_one_is_awaited(scripted: Stage) -> None:
+    """The wait of one that was written often is long; a fresh one's must not be as long."""
+    scripted.start(command=(sys.executable, "-c", DEAF), receipt_seconds=0.2, max_attempts=12)
+    old = message_to_coder("old", attempts=11)
+    scripted.outstanding["old"] = old
+    scripted.tell(Deliver(delivery=old))
+    scripted.wait_step("old", DeliveryState.WRITTEN)
+    fresh = scripted.deliver("fresh")
+    scripted.wait_step(fresh, DeliveryState.WRITTEN, 2)
+    assert scripted.states("old") == ["written"]
