@@ -30,12 +30,18 @@ def options() -> argparse.Namespace:
         " 0 only if nothing was lost, doubled, reordered or wrong; else with 1, and keeps the directory.",
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="how long things die (default 1)")
-    parser.add_argument("--seed", default=secrets.token_hex(4), help="the same seed gives out and kills the same")
+    parser.add_argument(
+        "--seed", default=secrets.token_hex(4), help="the same seed gives out and kills the same"
+    )
     parser.add_argument("--kills", type=int, help=f"how many (default: one in {KILL_SECONDS} seconds)")
-    parser.add_argument("--real", action="store_true", help="the real claude, before a local double of its API")
+    parser.add_argument(
+        "--real", action="store_true", help="the real claude, before a local double of its API"
+    )
     parser.add_argument("--keep", type=Path, help="use this directory, which must not exist, and keep it")
     parser.add_argument("--json", dest="form", action="store_const", const="json", help="print JSON")
-    parser.add_argument("--markdown", dest="form", action="store_const", const="markdown", help="print Markdown")
+    parser.add_argument(
+        "--markdown", dest="form", action="store_const", const="markdown", help="print Markdown"
+    )
     parser.set_defaults(form="text")
     return parser.parse_args()
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import psutil
@@ -22,13 +22,20 @@ def processes_of(session_ids: Iterable[str]) -> dict[str, list[psutil.Process]]:
     return found
 
 
-def claude_of(session_id: str) -> psutil.Process | None:
-    """The claude of a session, as against the tools that it started."""
-    for process in processes_of([session_id]).get(session_id, []):
-        with suppress(psutil.Error):
-            if session_id in process.cmdline():  # of --session-id or --resume
-                return process
-    return None
+def claudes(sessions: Mapping[str, str]) -> dict[str, psutil.Process]:
+    """The claude of each agent that has one, as against the tools that it started.
+
+    Args:
+        sessions: Session ids by agent.
+    """
+    marked = processes_of(sessions.values())
+    found = {}
+    for agent, session_id in sessions.items():
+        for process in marked.get(session_id, []):
+            with suppress(psutil.Error):  # it has ended meanwhile
+                if session_id in process.cmdline():  # of --session-id or --resume
+                    found[agent] = process
+    return found
 
 
 def send(process: psutil.Process, number: signal.Signals) -> bool:

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Evidence:
         received: What the agents received, each agent's in its order.
         continued: How often an agent was asked to go on after it had died in the midst of a turn.
         sound: What SQLite says of the journal's file.
+        rejected: How much input the coordinator could not use, by where it came in.
     """
 
     deliveries: list[Row]
@@ -95,22 +97,10 @@ def gather(journal: Path, backend: Path, home: Path) -> Evidence:
     )
 
 
-def _open(path: Path) -> "_Closing":
-    return _Closing(path)
-
-
-class _Closing:
-    """A database that is closed at the end; sqlite3's own context manager only ends the transaction."""
-
-    def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path)
-        self._database.row_factory = sqlite3.Row
-
-    def __enter__(self) -> sqlite3.Connection:
-        return self._database
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
+def _open(path: Path) -> closing[sqlite3.Connection]:
+    database = sqlite3.connect(path)
+    database.row_factory = sqlite3.Row
+    return closing(database)
 
 
 def _rows(database: sqlite3.Connection, statement: str) -> list[Row]:

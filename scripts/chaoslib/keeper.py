@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 STOP_SECONDS = 20.0
 PAUSE = 0.2
@@ -131,7 +132,7 @@ class Keeper:
             )
             return True
 
-    def _live(self, log: "object") -> None:
+    def _live(self, log: BinaryIO) -> None:
         process = self._process
         if process is None or process.stdout is None or process.stderr is None:
             raise RuntimeError("there is no process")
@@ -158,8 +159,8 @@ class Keeper:
             self.started.append(time.time())
             self._changed.notify_all()
 
-    def _read_log(self, process: "subprocess.Popen[bytes]", log: "object") -> None:
+    def _read_log(self, process: "subprocess.Popen[bytes]", log: BinaryIO) -> None:
         for line in process.stderr or ():
-            log.write(line)  # type: ignore[attr-defined]  # a binary file
+            log.write(line)
             if found := RESTARTED.search(line.decode(errors="replace")):
                 self.restarted.append((time.time(), found[1]))

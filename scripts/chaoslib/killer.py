@@ -2,7 +2,6 @@
 
 import random
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from chaoslib import agents
 from chaoslib.keeper import Keeper
+from chaoslib.looking import sessions
 from chaoslib.proxy import Proxy
 
 ACTORS = ("router", "workdir", "gateway", "sessions", "connection")
@@ -120,24 +120,21 @@ class Killer:
         self.kills.append(Kill(time.time(), kind, target))
 
     def _kill_agent(self, kind: str, how: str) -> None:
-        sessions = list(self.sessions().items())
-        self._rng.shuffle(sessions)
-        for agent, session_id in sessions:
-            claude = agents.claude_of(session_id)
-            if claude is None:
-                continue
-            if how == "SIGSTOP and SIGKILL" and agents.send(claude, signal.SIGSTOP):
-                self._stopped.wait(self._rng.uniform(0, self._freeze))
-            if how == "group":
-                done = agents.kill_group(claude)
-            else:
-                done = agents.send(claude, signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL)
-            if done:
-                self._note(kind, agent)
-                return
+        alive = agents.claudes(sessions(self._journal))
+        if not alive:
+            return
+        agent, claude = self._rng.choice(sorted(alive.items()))
+        if how == "SIGSTOP and SIGKILL" and agents.send(claude, signal.SIGSTOP):
+            self._stopped.wait(self._rng.uniform(0, self._freeze))
+        if how == "group":
+            done = agents.kill_group(claude)
+        else:
+            done = agents.send(claude, signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL)
+        if done:
+            self._note(kind, agent)
 
     def _crash_actor(self) -> None:
-        names = [*ACTORS, *(f"session:{agent}" for agent in self.sessions())]
+        names = [*ACTORS, *(f"session:{agent}" for agent in sessions(self._journal))]
         name = self._rng.choice(names)
         if self._coordinator.say(name):
             self._note("actor", name)
@@ -152,19 +149,3 @@ class Killer:
             self._proxy.swallow(self._rng.uniform(0, self._freeze), happened)
         else:
             self._proxy.delay(self._rng.uniform(0, 1))
-
-    def sessions(self) -> dict[str, str]:
-        """The sessions of our own work directory: agent and session id."""
-        return sessions(self._journal)
-
-
-def sessions(journal: Path) -> dict[str, str]:
-    """The sessions that a journal knows: agent and session id."""
-    try:
-        database = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
-        try:
-            return dict(database.execute("SELECT agent, session_id FROM agents"))
-        finally:
-            database.close()
-    except sqlite3.OperationalError:
-        return {}  # there is no journal yet

@@ -2,7 +2,6 @@
 
 import json
 import random
-import sqlite3
 import threading
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from chaoslib.looking import look
 from chaoslib.plans import Planner, Step, Workflow
 
 TIMEOUT = 10.0
@@ -135,14 +135,8 @@ class People:
             self._write()
 
     def _open_subtasks(self) -> int:
-        database = sqlite3.connect(f"file:{self._journal}?mode=ro", uri=True)
-        try:
-            statement = "SELECT count(*) FROM nodes WHERE status IN ('unknown', 'open')"
-            return int(database.execute(statement).fetchone()[0])
-        except sqlite3.OperationalError:
-            return self._busy  # it isn't there for a moment
-        finally:
-            database.close()
+        rows = look(self._journal, "SELECT count(*) FROM nodes WHERE status IN ('unknown', 'open')")
+        return int(rows[0][0]) if rows else self._busy
 
     def _create(self, workflow: Workflow) -> None:
         """Again and again until it is there: its ids are ours, so it can't be there twice."""

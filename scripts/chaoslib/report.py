@@ -5,7 +5,8 @@ import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import pairwise
 
 from chaoslib.recovery import Recovery
 from chaoslib.run import Outcome
@@ -50,7 +51,7 @@ def figures(outcome: Outcome) -> Iterator[Line]:
 
 def _pauses(outcome: Outcome) -> list[float]:
     stamps = outcome.found.stamps
-    return [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
+    return [after - before for before, after in pairwise(stamps)]
 
 
 def show(outcome: Outcome, seed: str) -> None:
@@ -117,8 +118,3 @@ SHOW = {"text": show, "markdown": show_markdown, "json": show_json}
 def is_clean(outcome: Outcome) -> bool:
     """Whether nothing was lost, doubled, reordered or wrong, and nothing is left undone."""
     return not outcome.findings and not any(outcome.left.values())
-
-
-def summary(findings: Sequence[object]) -> str:
-    """One line for the end."""
-    return "nothing was lost, doubled, reordered or wrong" if not findings else f"{len(findings)} findings"

@@ -70,6 +70,7 @@ def run(
     Args:
         directory: For everything that is written.
         claude: What plays the agents.
+        scale: How much goes on.
         seed: Decides what is given out and what dies.
         seconds: How long things die.
         kills: How many, at most; they are spread over that time.

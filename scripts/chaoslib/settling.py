@@ -1,11 +1,12 @@
 """Waits until all that was given out is done."""
 
-import sqlite3
 import threading
 import time
 from pathlib import Path
 
 from watchfiles import watch
+
+from chaoslib.looking import look
 
 QUIET = 30.0
 """Seconds without any change after which nothing more is expected."""
@@ -58,8 +59,5 @@ class Settling:
 
 
 def _ask(path: Path, question: str) -> int:
-    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        return int(database.execute(question).fetchone()[0])
-    finally:
-        database.close()
+    rows = look(path, question)
+    return int(rows[0][0]) if rows else -1

@@ -16,7 +16,7 @@ from typing import Self
 from actors.session.scripted.launch import command as scripted_command
 from chaoslib import agents
 from chaoslib.keeper import Keeper
-from chaoslib.killer import sessions
+from chaoslib.looking import sessions
 from chaoslib.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -96,11 +96,17 @@ def _subtasks(given: Given, found: Evidence) -> Iterator[Finding]:
         if item.get("status") != "done":
             yield Finding("lost", f"subtask {step.id} is {item.get('status', 'not there')} in the backend")
         for name, summary in (("here", node.get("summary")), ("there", item.get("completion_summary"))):
-            if summary and summary != step.summary:
+            if summary and summary not in _endings(step, found):
                 yield Finding("wrong", f"subtask {step.id} ended {name} with {summary[:200]!r}")
         for name, times in (("here", here[step.id]), ("in the backend", there[step.id])):
             if times > 1:
                 yield Finding("doubled", f"subtask {step.id} was completed {times} times {name}")
+
+
+def _endings(step: Step, found: Evidence) -> list[str]:
+    """What a subtask may end with: as planned; or with what the stand-in says that had to be reminded of it."""
+    reminded = any(each["kind"] == "reminder" and each["subtask_id"] == step.id for each in found.deliveries)
+    return [step.summary, f"(simulated) Done: {step.id}"] if reminded else [step.summary]
 
 
 def _tasks(given: Given, found: Evidence) -> Iterator[Finding]:
@@ -132,13 +138,14 @@ def _contexts(given: Given, found: Evidence) -> Iterator[Finding]:
             if agent not in step.agents:
                 yield Finding("wrong", f"subtask {step.id} was given to {agent}")
         for delivery in assignments[step.id]:
-            yield from _upstreams(step, delivery)
+            yield from _upstreams(step, delivery, found)
 
 
-def _upstreams(step: Step, delivery: Row) -> Iterator[Finding]:
+def _upstreams(step: Step, delivery: Row, found: Evidence) -> Iterator[Finding]:
     for upstream in step.upstreams:
+        summary = found.nodes.get(upstream, {}).get("summary")
         result = f"Result of subtask {upstream}:"
-        if result not in delivery["text"] or f"> what came of {upstream}.\n" not in delivery["text"]:
+        if result not in delivery["text"] or f"> {summary}\n" not in delivery["text"]:
             yield Finding("wrong", f"{delivery['agent']} began {step.id} without the result of {upstream}")
 
 
@@ -157,7 +164,9 @@ def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
     for delivery in found.deliveries:
         texts[delivery["subtask_id"] or ""].append(delivery["text"])
     for subtask_id, title in latest.items():
-        if subtask_id in given.steps and not any(f"Title: {title}\n" in text + "\n" for text in texts[subtask_id]):
+        if subtask_id in given.steps and not any(
+            f"Title: {title}\n" in text + "\n" for text in texts[subtask_id]
+        ):
             yield Finding("lost", f"nobody was told that {subtask_id} is called {title!r}")
 
 

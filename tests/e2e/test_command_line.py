@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.claude import real_claude, real_environment
+from tests.doubles.model_api import ModelApi
 from tests.e2e.program import closed_environment, create, main, running, wait_for
 
 pytestmark = pytest.mark.timeout(90)
@@ -178,3 +180,19 @@ def test_a_work_directory_that_is_open_to_others_is_refused(environment: dict[st
     done = main(environment, "run")
     assert done.returncode == 2
     assert "open to others" in done.stderr
+
+
+@pytest.mark.real
+def test_the_demo_on_ones_own_claude(environment: dict[str, str], tmp_path: Path) -> None:
+    with ModelApi() as api:
+        own = real_environment(tmp_path / "home", api.url) | {
+            "CLAUDE_COMMAND": real_claude(),
+            "COLUMNS": "200",
+        }
+        done = main(environment | own, "demo", "--real")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "billed, on your account" in done.stdout
+    assert "simulation" not in done.stdout
+    assert sum("lifecycle:completed" in line for line in done.stdout.splitlines()) == 3
+    for summary in ("Design schema", "Implement JWT"):
+        assert any(f"> Title: {summary}" in text for text in api.user_texts())

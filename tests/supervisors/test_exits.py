@@ -267,6 +267,11 @@ def test_on_stop_and_on_failure_cannot_be_used_by_mistake() -> None:
             type("Mistaken", (Actor,), {hook: lambda _self: None})
 
 
+def test_what_makes_it_an_actor_cannot_be_replaced_by_mistake() -> None:
+    with pytest.raises(TypeError, match="take the place of what makes it an actor"):
+        type("Mistaken", (Actor,), {"_handle": lambda _self, _message: None})
+
+
 def test_what_is_no_actor_cannot_be_started(world: World) -> None:
     world.start()
     with pytest.raises(StartFailed):
