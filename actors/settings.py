@@ -56,6 +56,11 @@ class Settings(BaseSettings):
         le=3600,
         description="How long Claude may take to acknowledge a context before it is tried again.",
     )
+    silence_seconds: float = Field(
+        1800.0,
+        gt=0,
+        description="How long a claude that works may say nothing before it is taken to hang, and resumed.",
+    )
     max_delivery_attempts: int = Field(
         5, ge=1, le=100, description="Attempts before a delivery becomes a dead letter."
     )

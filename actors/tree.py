@@ -140,6 +140,7 @@ def _session_settings(
         permission_mode=settings.permission_mode,
         receipt_seconds=settings.receipt_seconds,
         max_attempts=settings.max_delivery_attempts,
+        silence_seconds=settings.silence_seconds,
     )
 
 

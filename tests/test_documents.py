@@ -29,7 +29,9 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 
 
 def test_the_readme_lists_every_command() -> None:
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands = {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
     assert commands - {"run", "demo"} == set(re.findall(r"^\| `./scripts/run ([\w-]+)", README, re.MULTILINE))
 
 

@@ -122,13 +122,13 @@ Numbered = tuple[int, Delivery]
 
 def _delivery(row: tuple[Any, ...]) -> Numbered:
     number, delivery_id, agent, kind, subtask_id, text, state, attempts = row
-    return number, Delivery.model_construct(
+    return number, Delivery(
         id=delivery_id,
         agent=agent,
-        kind=DeliveryKind(kind),
+        kind=kind,
         subtask_id=subtask_id,
         text=text,
-        state=DeliveryState(state),
+        state=state,
         attempts=attempts,
     )
 

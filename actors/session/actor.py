@@ -4,9 +4,8 @@ The actor owns the process, the receipts and the lock of its conversation. It wr
 own receipt, and reports each step. Nothing is written a second time before the transcript was asked.
 """
 
-import random
 import time
-from collections import deque
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -38,7 +37,18 @@ from actors.session.facts import (
     user_message,
 )
 from actors.session.lock import SessionLock, SessionTakenError
-from actors.session.news import EPOCHS, Exited, FromProcess, ReceiptDue, Respawn, StreamRead, Written
+from actors.session.news import (
+    EPOCHS,
+    Exited,
+    FromProcess,
+    ReceiptDue,
+    Respawn,
+    RetryTurn,
+    SilenceDue,
+    StreamRead,
+    Written,
+)
+from actors.session.policy import PERMANENT, CrashWindow, TurnRetries
 from actors.session.process import ClaudeProcess, reap
 from actors.session.prompt import PromptError
 from actors.session.receipts import InFlight, Receipts
@@ -51,13 +61,14 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS = 4.0
 """How long claude may take to end after SIGTERM."""
 ORPHAN_SECONDS = 2.0
-CRASHES = 5
-CRASH_PERIOD = 600.0
-"""More than so many crashes within so many seconds block the agent."""
 ROOM = 1000
 """How many batches of output may wait for the actor before reading pauses."""
 ROOM_SECONDS = 0.5
 """How often a reading that pauses looks whether anybody still wants it."""
+GO_ON = (
+    "[coordinator] The API had failed and is asked again. Go on where you left off; what was sent to you before is"
+    " above, and isn't sent again."
+)
 CONTINUE = (
     "[coordinator] Your process was interrupted and is running again, in the same conversation. Go on where you"
     " left off; what was sent to you before is above, and isn't sent again."
@@ -86,7 +97,9 @@ class SessionActor(Actor):
         self._conversation = Conversation()
         self._state = SessionState.STARTING
         self._told_pid: int | None = None
-        self._crashes: deque[float] = deque()
+        self._crashes = CrashWindow()
+        self._retries = TurnRetries()
+        self._retry: tuple[str, Timer] | None = None
         self._own: set[str] = set()
         self._recovered: list[str] = []
         self._turn: TurnOver | None = None
@@ -94,6 +107,7 @@ class SessionActor(Actor):
         self._outbox: list[tuple[str, bytes]] = []
         self._steps: list[DeliveryStep] = []
         self._timer: Timer | None = None
+        self._silence: Timer | None = None
         self._force_new = False
 
     # ------------------------------------------------------------ life
@@ -139,6 +153,10 @@ class SessionActor(Actor):
                 self._exited(code, noise)
             case Respawn() if self._process is None:
                 self._spawn()
+            case RetryTurn():
+                self._go_on()
+            case SilenceDue():
+                self._look_after_silence()
 
     def on_exit(self, reason: BaseException | None) -> None:
         """End claude, and let go of the conversation."""
@@ -260,9 +278,40 @@ class SessionActor(Actor):
         self._look_for_idleness()
 
     def _turn_over(self, turn: TurnOver) -> None:
+        if turn.by_api:
+            self._failed_by_api(turn)
+            return
         self._turn = turn
         self._denied += turn.denied
+        self._retries.clear()
+        self._end_retry()
         self._finish_recovered()
+
+    def _failed_by_api(self, turn: TurnOver) -> None:
+        """The turn is to go on when the API is well again; what a wait won't mend is for a person."""
+        self._end_retry()
+        what = f"the API answered {turn.status}" if turn.status else "the API can't be reached"
+        if turn.status in PERMANENT:
+            self._change(SessionState.BLOCKED, f"{what}: {turn.error}")
+            return
+        delay = self._retries.add()
+        uuid = str(uuid4())
+        self._own.add(uuid)  # until then it is not idle
+        self._retry = uuid, self.tell_later(delay, RetryTurn(epoch=self._epoch))
+        at = (datetime.now().astimezone() + timedelta(seconds=delay)).strftime("%H:%M:%S")
+        self._change(SessionState.RATE_LIMITED, f"{what}: {turn.error}; it goes on at {at}")
+
+    def _go_on(self) -> None:
+        """Have the model go on with the turn that failed: its messages are in the history."""
+        if self._retry is not None and self._process is not None:
+            (uuid, _), self._retry = self._retry, None
+            self._outbox.append((uuid, user_message(uuid, GO_ON)))
+
+    def _end_retry(self) -> None:
+        if self._retry is not None:
+            (uuid, timer), self._retry = self._retry, None
+            timer.cancel()
+            self._own.discard(uuid)
 
     def _moved(self, uuid: str, state: DeliveryState, receipt: str) -> None:
         if uuid in self._own:
@@ -318,7 +367,7 @@ class SessionActor(Actor):
             return
         for item in self._receipts.all():
             self._hand_over(item)
-        self._continue_turn()
+        self._continue_turn(was_cut_off=not self._conversation.is_answered)
 
     def _start_process(self, session_id: str) -> None:
         transcript = self._find_transcript()
@@ -329,6 +378,7 @@ class SessionActor(Actor):
         )
         self._epoch = next(EPOCHS)
         self._turn, self._denied = None, ()
+        self._end_retry()
         self._own.clear()
         self._recovered.clear()
         epoch = self._epoch
@@ -344,6 +394,7 @@ class SessionActor(Actor):
             on_exit=lambda code, noise: self.handle.tell(Exited(epoch=epoch, code=code, noise=noise)),
         )
         state = SessionState.RESUMING if resume else SessionState.STARTING
+        self._watch_silence(self._settings.silence_seconds)
         log.info("session_started", agent=self._agent, pid=self._process.pid, resume=resume)
         self._change(state)
 
@@ -357,9 +408,9 @@ class SessionActor(Actor):
                 return  # nobody will read it
         self.handle.tell(StreamRead(epoch=epoch, facts=facts))
 
-    def _continue_turn(self) -> None:
+    def _continue_turn(self, *, was_cut_off: bool = False) -> None:
         """Where contexts had arrived before the process began: end their turn, if it was cut off."""
-        if not self._recovered or self._own:
+        if self._own or not (self._recovered or was_cut_off):
             return
         if self._conversation.is_answered:
             self._finish_recovered()
@@ -375,30 +426,48 @@ class SessionActor(Actor):
         """It ended and nobody had asked for it: resume it, unless it does so again and again."""
         self._process = None
         self._outbox.clear()
+        self._end_retry()
         self._own.clear()
-        if self._timer is not None:
-            self._timer.cancel()  # nothing is owed any more: all of it will be written again
-            self._timer = None
+        for timer in filter(None, (self._timer, self._silence)):
+            timer.cancel()  # nothing is owed any more: all of it will be written again
+        self._timer = None
         reap(self._session_id or "", 0.0)  # tools outlive a claude that was killed
         self._force_new = "No conversation found" in noise
         detail = f"claude ended by itself with {describe_exit(code)}" + (f": {noise[-500:]}" if noise else "")
         log.warning("session_crashed", agent=self._agent, code=code, noise=noise[-500:])
-        now = time.monotonic()
-        self._crashes.append(now)
-        while self._crashes and self._crashes[0] < now - CRASH_PERIOD:
-            self._crashes.popleft()
-        if len(self._crashes) > CRASHES:
+        if self._crashes.add(time.monotonic()):
             self._change(SessionState.BLOCKED, f"{detail}; it crashed {len(self._crashes)} times in a row")
             return
         self._change(SessionState.CRASHED, detail)
-        delay = random.uniform(0, min(30.0, 0.2 * 2 ** len(self._crashes)))  # noqa: S311 - jitter
-        self.tell_later(delay, Respawn(epoch=self._epoch))
+        self.tell_later(self._crashes.delay(), Respawn(epoch=self._epoch))
+
+    def _watch_silence(self, seconds: float) -> None:
+        self._silence = self.tell_later(seconds, SilenceDue(epoch=self._epoch))
+
+    def _look_after_silence(self) -> None:
+        """A claude that says nothing for so long, though something is to be done, hangs: it is ended, and resumed."""
+        if self._process is None:
+            return
+        limit = self._settings.silence_seconds
+        left = self._process.heard_at + limit - time.monotonic()
+        if left > 0:
+            self._watch_silence(left)
+        elif self._receipts or (self._own and self._retry is None):
+            log.warning("session_hangs", agent=self._agent, seconds=limit)
+            self._process.kill()
+        else:
+            self._watch_silence(limit)
 
     def _revive(self) -> None:
         self._crashes.clear()
         if self._process is None:
             self._change(SessionState.STARTING)
-            self._announce()  # the router's answer starts it, if there is anything to do
+        elif self._state is SessionState.BLOCKED:
+            uuid = str(uuid4())
+            self._own.add(uuid)
+            self._outbox.append((uuid, user_message(uuid, GO_ON)))
+            self._change(SessionState.WORKING)
+        self._announce()  # the router's answer starts it, if there is anything to do
 
     def _find_transcript(self) -> Path | None:
         return find_transcript(self._settings.environment, self._session_id or "")

@@ -36,6 +36,7 @@ class SessionSettings:
         token: The gateway's token for an agent.
         permission_mode: Where the prompt names none.
         receipt_seconds: How long Claude may take to acknowledge a context.
+        silence_seconds: How long a claude that works may say nothing before it is taken to hang.
         max_attempts: Attempts before a delivery is dead.
     """
 
@@ -52,6 +53,7 @@ class SessionSettings:
     permission_mode: str = "acceptEdits"
     receipt_seconds: float = 10.0
     max_attempts: int = 5
+    silence_seconds: float = 1800.0
 
 
 def command_line(

@@ -49,10 +49,20 @@ class Retrying(Model):
 
 
 class TurnOver(Model):
-    """A turn has ended."""
+    """A turn has ended.
+
+    Attributes:
+        text: What Claude said last.
+        error: Why it failed, if it did.
+        by_api: It was the API that failed, after claude's own attempts.
+        status: The API's HTTP status, where there was an answer.
+        denied: The tools that were refused.
+    """
 
     text: str = ""
     error: str | None = None
+    by_api: bool = False
+    status: int | None = None
     denied: tuple[str, ...] = ()
     cost_usd: float | None = None
 
@@ -114,13 +124,15 @@ def _assistant(data: dict[str, Any]) -> Fact | None:
 
 
 def _result(data: dict[str, Any]) -> Fact:
-    text = data.get("result")
+    text, status = data.get("result"), data.get("api_error_status")
     error = None
     if data.get("is_error"):
         error = str(text or data.get("errors") or data.get("terminal_reason") or data.get("subtype"))[:1000]
     return TurnOver(
         text="" if error or not isinstance(text, str) else text,
         error=error,
+        by_api=error is not None and data.get("terminal_reason") == "api_error",
+        status=status if isinstance(status, int) else None,
         denied=tuple(str(each.get("tool_name")) for each in _objects(data.get("permission_denials"))),
         cost_usd=_number(data.get("total_cost_usd")),
     )

@@ -34,6 +34,14 @@ class Exited(FromProcess):
     noise: str
 
 
+class RetryTurn(FromProcess):
+    """To itself: go on with the turn that the API has failed."""
+
+
+class SilenceDue(FromProcess):
+    """To itself: see whether claude has said anything."""
+
+
 class ReceiptDue(Model):
     """To itself: see whether a receipt is overdue."""
 

@@ -75,6 +75,9 @@ class ClaudeProcess:
         on_written: Called with the tag of a message that had to wait and is written now.
         on_exit: Called once, in the reading thread, with the exit code (negative: the signal) and the end of its
             standard error.
+
+    Attributes:
+        heard_at: When it last said anything, on the monotonic clock.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class ClaudeProcess:
         self._on_exit = on_exit
         self._errors = errors
         self._session_id = session_id
+        self.heard_at = time.monotonic()
         with ExitStack() as undo:
             self._pipe = InputPipe(pipe, on_written)
             undo.callback(self._pipe.close)
@@ -142,6 +146,10 @@ class ClaudeProcess:
         reap(self._session_id, 0.0)
         self._reader.join(JOIN_SECONDS)
 
+    def kill(self) -> None:
+        """End it at once; ``on_exit`` tells when it has."""
+        self._signal(signal.SIGKILL)
+
     def _signal(self, number: signal.Signals) -> None:
         if self._process.poll() is None:
             self._process.send_signal(number)
@@ -149,8 +157,9 @@ class ClaudeProcess:
     def _read(self) -> None:
         rest = (
             bytearray()
-        )  # a long line comes in small pieces: to join them anew each time would be quadratic
+        )  # a long line comes in small pieces: joining them anew each time would be quadratic
         for data in self._chunks():
+            self.heard_at = time.monotonic()
             rest += data
             if b"\n" in data:
                 *lines, last = bytes(rest).split(b"\n")

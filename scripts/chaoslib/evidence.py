@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HEADER = "[coordinator delivery="
 CONTINUE = "[coordinator] Your process was interrupted"
@@ -16,8 +16,7 @@ STAMPS = ("queued_at", "handed_at", "written_at", "accepted_at", "started_at", "
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     """A message that an agent received, by its own transcript."""
 
     agent: str

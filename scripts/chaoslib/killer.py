@@ -1,17 +1,21 @@
 """Chooses what dies next, and has it die."""
 
+import math
 import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chaoslib import agents
 from chaoslib.keeper import Keeper
 from chaoslib.looking import sessions
 from chaoslib.proxy import Proxy
+
+if TYPE_CHECKING:
+    import psutil
 
 ACTORS = ("router", "workdir", "gateway", "sessions", "connection")
 
@@ -30,12 +34,13 @@ class Kill(NamedTuple):
     target: str = ""
 
 
+FROZEN = "agent, SIGSTOP and SIGKILL"
 SCRIPTED_ODDS = {
     "coordinator": 8,
     "agent, SIGKILL": 18,
     "agent, group": 8,
     "agent, SIGTERM": 6,
-    "agent, SIGSTOP and SIGKILL": 6,
+    FROZEN: 6,
     "backend": 7,
     "actor": 25,
     "network, cut": 7,
@@ -74,6 +79,7 @@ class Killer:
         self._coordinator, self._backend, self._proxy = coordinator, backend, proxy
         self._journal, self._freeze = journal, freeze
         self._stopped = threading.Event()
+        self._frozen: list[tuple[float, str, psutil.Process]] = []
         self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
         self._error: BaseException | None = None
         self.kills: list[Kill] = []
@@ -96,14 +102,17 @@ class Killer:
 
     def _run(self) -> None:
         try:
-            while not self._stopped.wait(self._rng.expovariate(1 / self._pause)) and self._may_go_on():
+            due = time.monotonic()
+            while len(self.kills) < self._most:
+                due += self._rng.expovariate(1 / self._pause)
+                if self._stopped.wait(max(0.0, due - time.monotonic())):
+                    break
+                self._kill_frozen(time.monotonic())
                 (kind,) = self._rng.choices(list(self._odds), list(self._odds.values()))
                 self._kill(kind)
+            self._kill_frozen(math.inf)
         except BaseException as error:  # noqa: BLE001 - the thread's boundary: `stop` tells
             self._error = error
-
-    def _may_go_on(self) -> bool:
-        return len(self.kills) < self._most
 
     def _kill(self, kind: str) -> None:
         what, _, how = kind.partition(", ")
@@ -119,19 +128,30 @@ class Killer:
     def _note(self, kind: str, target: str = "") -> None:
         self.kills.append(Kill(time.time(), kind, target))
 
+    def _note_if(self, done: bool, kind: str, target: str) -> None:  # noqa: FBT001 - whether it still lived
+        if done:
+            self._note(kind, target)
+
     def _kill_agent(self, kind: str, how: str) -> None:
         alive = agents.claudes(sessions(self._journal))
         if not alive:
             return
         agent, claude = self._rng.choice(sorted(alive.items()))
-        if how == "SIGSTOP and SIGKILL" and agents.send(claude, signal.SIGSTOP):
-            self._stopped.wait(self._rng.uniform(0, self._freeze))
-        if how == "group":
-            done = agents.kill_group(claude)
+        if how == "SIGSTOP and SIGKILL":
+            if agents.send(claude, signal.SIGSTOP):
+                until = time.monotonic() + self._rng.uniform(0, self._freeze)
+                self._frozen.append((until, agent, claude))
+        elif how == "group":
+            self._note_if(agents.kill_group(claude), kind, agent)
         else:
-            done = agents.send(claude, signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL)
-        if done:
-            self._note(kind, agent)
+            number = signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL
+            self._note_if(agents.send(claude, number), kind, agent)
+
+    def _kill_frozen(self, now: float) -> None:
+        for frozen in [each for each in self._frozen if each[0] <= now]:
+            self._frozen.remove(frozen)
+            _, agent, claude = frozen
+            self._note_if(agents.send(claude, signal.SIGKILL), FROZEN, agent)
 
     def _crash_actor(self) -> None:
         names = [*ACTORS, *(f"session:{agent}" for agent in sessions(self._journal))]

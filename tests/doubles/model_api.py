@@ -116,6 +116,10 @@ class ModelApi:
         detail = {"status": status, "retry_after": retry_after, "message": message}
         self._failures.append(_Failure(Fault("error", detail), times))
 
+    def recover(self) -> None:
+        """Fails no more."""
+        self._failures.clear()
+
     def drop(self, *, times: int = 1) -> None:
         """Cuts the connection in the midst of the next answers."""
         self._failures.append(_Failure(Fault("drop", {}), times))

@@ -10,7 +10,7 @@ import pytest
 
 from actors.delivery import DeliveryState
 from actors.messages import Announce, Progressed, Revive, SessionReady, SessionState, TurnEnded
-from actors.session import actor
+from actors.session import actor, policy
 from actors.session.lock import SessionLock, SessionTakenError
 from actors.session.news import EPOCHS, Exited, ReceiptDue
 from actors.session.process import MARK, _lives
@@ -202,7 +202,7 @@ def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person
 
 def test_a_turn_that_ends_well_forgets_the_crashes_before_it(scripted: Stage) -> None:
     scripted.start()
-    for number in range(1, actor.CRASHES + 3):
+    for number in range(1, policy.CRASHES + 3):
         scripted.deliver(message(say(f"turn {number}")))
         scripted.wait_turn(number)
         crash(scripted, number)

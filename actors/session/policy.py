@@ -1,0 +1,54 @@
+"""When to try again, and when to leave it to a person. Plain classes without clocks or threads."""
+
+import random
+from collections import deque
+
+CRASHES = 5
+CRASH_PERIOD = 600.0
+"""More than so many crashes within so many seconds are a crash loop."""
+FIRST_RESPAWN, LONGEST_RESPAWN = 0.4, 30.0
+FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
+PERMANENT = frozenset({400, 401, 402, 403, 404, 413})
+"""Answers of the API that will be the same the next time: a wrong key, no credit, no such model, too long."""
+
+
+class CrashWindow:
+    """Counts the crashes of a session."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def add(self, now: float) -> bool:
+        """One more, at this time of the monotonic clock; whether it is a loop."""
+        self._times.append(now)
+        while self._times[0] < now - CRASH_PERIOD:
+            self._times.popleft()
+        return len(self._times) > CRASHES
+
+    def delay(self) -> float:
+        """Seconds to wait before the next start: longer after each crash, with full jitter."""
+        return random.uniform(0, min(LONGEST_RESPAWN, FIRST_RESPAWN * 2 ** (len(self._times) - 1)))  # noqa: S311
+
+    def clear(self) -> None:
+        """It has done something useful."""
+        self._times.clear()
+
+
+class TurnRetries:
+    """Counts the turns that the API has failed, one after the other."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def add(self) -> float:
+        """One more; the seconds to wait before the turn goes on."""
+        self.failures += 1
+        longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(self.failures - 1, 30))
+        return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
+
+    def clear(self) -> None:
+        """A turn went well."""
+        self.failures = 0
