@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -33,7 +33,8 @@ STEPS = (
     ),
     ("Write tests", "test-agent", "Write tests for the JWT code, in tests/test_jwt.py."),
 )
-FINISHED = ("completed", "blocked", "unfinished", "cancelled", "deleted")
+PACE = "0.4"
+"""Seconds for each step of the stand-in, so that one can watch."""
 STUCK = ("session.blocked", "agent.blocked")
 
 
@@ -44,17 +45,20 @@ class Progress:
     Attributes:
         subtasks: The ids of the subtasks, in their order.
         ended: Those that are over, well or not.
+        idle: The agents whose turns have ended.
         problem: Why it can't go on.
     """
 
     subtasks: list[str]
-    ended: set[str]
+    ended: set[str] = field(default_factory=set)
+    idle: set[str] = field(default_factory=set)
     problem: str | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether there is nothing left to wait for."""
-        return self.problem is not None or len(self.ended) == len(self.subtasks)
+        everybody = {agent for _, agent, _ in STEPS}
+        return self.problem is not None or (len(self.ended) == len(self.subtasks) and self.idle >= everybody)
 
 
 def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float) -> int:
@@ -84,7 +88,9 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
     )
     with (directory / "coordinator.log").open("w", encoding="utf-8") as log:
         set_up_logging(settings.log_level, log)
-        environment = None if real else scripted_environment(prepare(directory))
+        environment = (
+            None if real else scripted_environment(prepare(directory)) | {"SCRIPTED_CLAUDE_PACE": PACE}
+        )
         coordinator = Coordinator(settings, environment=environment)
         coordinator.start()
         try:
@@ -92,10 +98,10 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
             console.print(f"Created {TITLE!r}: {' → '.join(agent for _, agent, _ in STEPS)}  ({directory})")
             progress = follow(coordinator, console, subtasks, timeout)
         except KeyboardInterrupt:
-            progress = Progress([], set(), "interrupted")
+            progress = Progress([], problem="interrupted")
         finally:
             coordinator.stop()
-        return report(coordinator, console, progress)
+        return report(coordinator, console, progress, "Claude" if real else "the stand-in")
 
 
 SIMULATION = (
@@ -131,7 +137,7 @@ def create_workflow(settings: Settings) -> list[str]:
 
 def follow(coordinator: Coordinator, console: Console, subtasks: list[str], timeout: float) -> Progress:
     """Show what happens, until all subtasks are over."""
-    progress = Progress(subtasks, set())
+    progress = Progress(subtasks)
     began = time.monotonic()
     for event in follow_history(coordinator.workdir.history, timeout):
         line = describe(event)
@@ -173,6 +179,8 @@ def describe(event: dict[str, Any]) -> str:
 def take(progress: Progress, event: dict[str, Any]) -> None:
     """See whether the event ends a subtask, or everything."""
     kind, payload = event["event_type"], event["payload"]
+    if kind == "session.ready":
+        progress.idle.add(event["agent"])
     if (
         kind in ("subtask.completed", "subtask.blocked", "subtask.deleted")
         and event["id"] in progress.subtasks
@@ -182,8 +190,8 @@ def take(progress: Progress, event: dict[str, Any]) -> None:
         progress.problem = f"{event['agent']} is blocked: {show.gist(payload)}"
 
 
-def report(coordinator: Coordinator, console: Console, progress: Progress) -> int:
-    """The table at the end."""
+def report(coordinator: Coordinator, console: Console, progress: Progress, who: str) -> int:
+    """The table at the end; ``who`` gave the receipts."""
     reader = JournalReader(coordinator.workdir.journal)
     found = show.table("subtask", "agent", "state", "seconds", "delivered", "receipt")
     unfinished = []
@@ -201,7 +209,9 @@ def report(coordinator: Coordinator, console: Console, progress: Progress) -> in
         console.print(f"[red]Not finished:[/] {show.text(progress.problem or '; '.join(unfinished))}")
         console.print(f"The log is {coordinator.workdir.path / 'coordinator.log'}")
         return 1
-    console.print("[green]Everything is done: each context was delivered once, with Claude's own receipt.[/]")
+    console.print(
+        f"[green]Everything is done: each context was delivered once, with a receipt from {who} itself.[/]"
+    )
     return 0
 
 
@@ -210,7 +220,10 @@ def _cells(node: Row, delivery: Row) -> list[str]:
     took = f"{times['closed'] - times['started']:.1f}" if {"closed", "started"} <= times.keys() else ""
     receipt = delivery.get("receipt") or delivery.get("reason") or ""
     return [
-        show.text(node.get("title")), show.text(", ".join(node.get("assignees", ()))), show.state(node["state"]),
-        took, f"{delivery.get('kind', 'nothing')} {str(delivery.get('id', ''))[:8]}",
-        f"{delivery.get('state', '')} ({receipt})" if delivery else "",
-    ]  # fmt: skip
+        show.text(node.get("title")),
+        show.text(", ".join(node.get("assignees", ()))),
+        show.state(node["state"]),
+        took,
+        delivery.get("kind", "nothing"),
+        receipt or delivery.get("state", ""),
+    ]

@@ -68,8 +68,9 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
     console.print("             " + ", ".join(f"{name}: {count}" for name, count in found["counts"].items()))
     agents = table("agent", "state", "in hand", "waiting", "since", "detail")
     for row in found["agents"]:
+        now = state(row["state"] if running else "stopped")
         agents.add_row(
-            text(row["agent"]), state(row["state"]), text(row["in_hand"]), str(row["waiting"]), clock(row["since"]),
+            text(row["agent"]), now, text(row["in_hand"]), str(row["waiting"]), clock(row["since"]),
             text(row["detail"])[:120],
         )  # fmt: skip
     console.print(agents)
@@ -140,7 +141,7 @@ def table(*columns: str) -> Table:
     """A table with these columns."""
     found = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        found.add_column(column, overflow="fold")
+        found.add_column(column, overflow="fold", no_wrap=column in ("agent", "state"))
     return found
 
 

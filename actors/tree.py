@@ -32,6 +32,10 @@ from supervisors import Actor, Backoff, ChildSpec, Context, Intensity, Restart, 
 
 ROOT = Path(__file__).resolve().parent.parent
 PROMPTS = ROOT / "prompts"
+RESTARTS, RESTART_PERIOD = 20, 120.0
+"""More than so many restarts within so many seconds end the process: what runs it starts it again."""
+LONGEST_BACKOFF = 5.0
+"""Seconds; short enough that an actor which always fails gets there."""
 SECRETS = ("WS_TOKEN", "BACKEND_TOKEN")
 """Environment variables of ours that an agent has no business with."""
 
@@ -72,7 +76,7 @@ def build_tree(
             Supervisor,
             children=children,
             strategy=Strategy.ONE_FOR_ONE,
-            intensity=Intensity(restarts=10, period=60.0),
+            intensity=Intensity(restarts=RESTARTS, period=RESTART_PERIOD),
         ),
         restart=Restart.TEMPORARY,
         shutdown=None,
@@ -103,7 +107,7 @@ def _spec(
         start=start,
         shutdown=shutdown,
         start_timeout=start_timeout,
-        backoff=Backoff(initial=0.1, maximum=30.0),
+        backoff=Backoff(initial=0.1, maximum=LONGEST_BACKOFF),
     )
 
 

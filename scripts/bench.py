@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ class Size:
 
 
 WHOLE = Size(rounds=5, probes=200, floods=3, flood=20_000)
-QUICK = Size(rounds=3, probes=100, floods=1, flood=10_000)
+QUICK = Size(rounds=3, probes=100, floods=2, flood=10_000)
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ def main() -> int:
     options = parser.parse_args()
     if not set(options.parts) <= set(PARTS):
         parser.error(f"there is only {' and '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # clears up, as Ctrl-C does
     where = machine()
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         figures = measure(Path(directory), QUICK if options.quick else WHOLE, options.parts or PARTS)

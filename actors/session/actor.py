@@ -178,10 +178,12 @@ class SessionActor(Actor):
 
     def _adopt(self, session_id: str) -> None:
         self._session_id = session_id
-        if self._receipts:  # they had waited for an earlier incarnation
+        if self._receipts:  # it was blocked, and tries again
             self._wake()
 
     def _deliver(self, delivery: Delivery) -> None:
+        if self._session_id is None:
+            return  # it had waited for an earlier incarnation, and comes again with the conversation, in its order
         item = self._receipts.add(delivery)
         if item is None:
             return

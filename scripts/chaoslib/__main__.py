@@ -18,7 +18,7 @@ SCRIPTED = Scale(agents=6, busy=24, pause=0.25, think=0.5, freeze=4.0, settle=12
 REAL = Scale(agents=3, busy=8, pause=1.0, think=1.0, freeze=6.0, settle=240.0)
 KILL_SECONDS, REAL_KILL_SECONDS = 0.4, 2.0
 """Seconds from one kill to the next, on average."""
-REAL_ODDS = {**SCRIPTED_ODDS, "coordinator": 5, "actor": 15}
+REAL_ODDS = {**SCRIPTED_ODDS, "coordinator, SIGKILL": 5, "actor": 15}
 
 
 def options() -> argparse.Namespace:

@@ -74,13 +74,13 @@ class Keeper:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def kill(self) -> bool:
-        """Kill it with SIGKILL; False if it doesn't run at the moment."""
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> bool:
+        """End it with a signal; False if it doesn't run at the moment."""
         with self._changed:
             if self.pid is None or self._process is None:
                 return False
             self._killed, self._is_ready = True, False
-            self._process.kill()
+            self._process.send_signal(number)
             return True
 
     def say(self, line: str) -> bool:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ACTORS = ("router", "workdir", "gateway", "sessions", "connection")
 
+ROUNDS, ROUND_SECONDS = 5, 0.3
+"""So often all actors are crashed where the coordinator is to give up."""
+
 
 class Kill(NamedTuple):
     """Something was killed.
@@ -36,13 +39,15 @@ class Kill(NamedTuple):
 
 FROZEN = "agent, SIGSTOP and SIGKILL"
 SCRIPTED_ODDS = {
-    "coordinator": 8,
-    "agent, SIGKILL": 18,
+    "coordinator, SIGKILL": 8,
+    "coordinator, SIGTERM": 2,
+    "coordinator, gives up": 1,
+    "agent, SIGKILL": 16,
     "agent, group": 8,
     "agent, SIGTERM": 6,
     FROZEN: 6,
     "backend": 7,
-    "actor": 25,
+    "actor": 24,
     "network, cut": 7,
     "network, cut in a message": 6,
     "network, half-open": 3,
@@ -122,13 +127,17 @@ class Killer:
             self._disturb(kind, how)
         elif what == "actor":
             self._crash_actor()
-        elif (self._coordinator if what == "coordinator" else self._backend).kill():
-            self._note(kind)
+        elif how == "gives up":
+            self._crash_all_actors(kind)
+        else:
+            program = self._coordinator if what == "coordinator" else self._backend
+            number = signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL
+            self._note_if(program.kill(number), kind)
 
     def _note(self, kind: str, target: str = "") -> None:
         self.kills.append(Kill(time.time(), kind, target))
 
-    def _note_if(self, done: bool, kind: str, target: str) -> None:  # noqa: FBT001 - whether it still lived
+    def _note_if(self, done: bool, kind: str, target: str = "") -> None:  # noqa: FBT001 - whether it still lived
         if done:
             self._note(kind, target)
 
@@ -158,6 +167,14 @@ class Killer:
         name = self._rng.choice(names)
         if self._coordinator.say(name):
             self._note("actor", name)
+
+    def _crash_all_actors(self, kind: str) -> None:
+        """Again and again, so that the root supervisor gives up: the coordinator ends, to be started again."""
+        self._note_if(self._coordinator.say(ACTORS[0]), kind)
+        for _ in range(ROUNDS):
+            for name in ACTORS:
+                self._coordinator.say(name)
+            self._stopped.wait(ROUND_SECONDS)
 
     def _disturb(self, kind: str, how: str) -> None:
         happened: Callable[[], None] = lambda: self._note(kind)  # noqa: E731 - told from the proxy's thread

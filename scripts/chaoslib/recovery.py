@@ -54,14 +54,14 @@ class Signs:
 def recoveries(kills: Sequence[Kill], found: Evidence, coordinator: Keeper) -> list[Recovery]:
     """The times of all kinds, and at the end those of any progress after any kill."""
     signs = Signs(found, coordinator)
-    ends = sorted(each.at for each in kills if each.kind == "coordinator")
+    ends = sorted(each.at for each in kills if each.kind.startswith("coordinator"))
     kinds = sorted({each.kind for each in kills})
     table = [_of_kind(kind, [each for each in kills if each.kind == kind], signs, ends) for kind in kinds]
     return [*table, _measure("anything", "any progress at all", kills, lambda _: "anything", signs, [])]
 
 
 def _of_kind(kind: str, kills: Sequence[Kill], signs: Signs, ends: Sequence[float]) -> Recovery:
-    if kind == "coordinator":
+    if kind.startswith("coordinator"):
         return _measure(kind, "it is ready again", kills, lambda _: "coordinator", signs, [])
     if kind == "actor":
         return _measure(kind, "it lives again", kills, lambda kill: f"actor {kill.target}", signs, ends)

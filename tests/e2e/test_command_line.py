@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.claude import real_claude, real_environment
+from tests.claude import ROOT, real_claude, real_environment
 from tests.doubles.model_api import ModelApi
 from tests.e2e.program import closed_environment, create, main, running, wait_for
 
@@ -196,3 +197,49 @@ def test_the_demo_on_ones_own_claude(environment: dict[str, str], tmp_path: Path
     assert sum("lifecycle:completed" in line for line in done.stdout.splitlines()) == 3
     for summary in ("Design schema", "Implement JWT"):
         assert any(f"> Title: {summary}" in text for text in api.user_texts())
+
+
+DOOMED = """
+import contextlib, threading
+from actors import coordinator, main, tree
+from supervisors import SupervisionError
+
+start = coordinator.Coordinator.start
+
+def doomed(self):
+    start(self)
+    def crash():
+        while self.system.wait(timeout=0.02) is None:
+            with contextlib.suppress(SupervisionError):  # it is being restarted
+                self.system.crash("router", RuntimeError("doomed"))
+    threading.Thread(target=crash, daemon=True).start()
+
+coordinator.Coordinator.start = doomed
+tree.RESTARTS = 2
+main.main()
+"""
+
+
+def test_too_many_restarts_end_it_with_a_clear_last_line_and_it_goes_on_from_there(
+    environment: dict[str, str],
+) -> None:
+    with running(environment) as process:
+        create(environment, TWO_STEPS)
+        wait_for(environment, "session.working")
+        process.kill()
+    done = subprocess.run(
+        [sys.executable, "-c", DOOMED],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 70, done.stderr[-2000:]
+    assert "The coordinator gave up: " in done.stdout.splitlines()[-1]
+    assert "restarting router" in done.stdout
+    with running(environment) as process:
+        wait_for(environment, "subtask.completed", 2)
+        process.terminate()
+        process.wait(timeout=10)

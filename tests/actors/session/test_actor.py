@@ -201,6 +201,16 @@ def test_a_context_that_waited_for_an_earlier_incarnation_is_not_forgotten(scrip
     assert scripted.states(delivery) == ["written", "accepted", "started", "completed"]
 
 
+def test_what_waited_for_an_earlier_incarnation_does_not_overtake_what_that_one_had(scripted: Stage) -> None:
+    # Given: two contexts; an earlier incarnation had taken the first, and the second waits in the mailbox.
+    first, second = (scripted.deliver(text, tell=False) for text in ("first", "second"))
+    waiting = Deliver(delivery=scripted.given[second])
+    scripted.start(before=(waiting,))
+    # Then: claude receives them in their order.
+    scripted.wait_completed(first, second)
+    assert scripted.texts() == ["first", "second"]
+
+
 # ---------------------------------------------------------------- how turns go
 
 

@@ -1,0 +1,88 @@
+"""Points at which a test has the coordinator die, as by ``kill -9``: before and after whatever must not be half done.
+
+Where ``COORDINATOR_FAILPOINT`` is set to one of the names (or to ``name:nth``), the process kills itself when it
+comes there (for the nth time). Where it isn't, a point is a call that does nothing.
+"""
+
+import itertools
+import os
+import signal
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from actors.errors import ConfigurationError
+
+VARIABLE = "COORDINATOR_FAILPOINT"
+
+Failpoint = Literal[
+    "files.replace.before",  # a file's new content lies beside it (workdir/files.py)
+    "files.replace.after",
+    "router.schema.after",  # a new journal has its tables, but no version (router/journal.py)
+    "router.salvage.before",  # a damaged journal is out of the way, the new one is empty
+    "router.salvage.after",  # the new one is committed
+    "router.commit.before",  # a transaction is written, but not committed
+    "router.commit.after",
+    "router.tell.before",  # each message that follows from a commit (router/outgoing.py)
+    "router.tell.after",
+    "router.answer.before",  # each answer to a report
+    "router.answer.after",
+    "router.context.before",  # the file of a context that is too long (router/context.py)
+    "router.context.after",
+    "router.ack.before",  # the backend has a publication; the journal is to know (router/publisher.py)
+    "router.ack.after",  # it is in the transaction
+    "connection.event.before",  # an event of the backend's is handed to the router (connection/actor.py)
+    "connection.event.after",
+    "connection.publish.before",  # a publication is sent
+    "connection.publish.after",
+    "session.spawn.before",  # the conversation is locked, claude is to be started (session/actor.py)
+    "session.spawn.after",  # it runs, and has been given nothing
+    "session.write.before",  # contexts go into claude's standard input
+    "session.write.partly",  # a part of one is in, the rest waits for room (session/pipe.py)
+    "session.write.after",
+    "session.receipt.accepted",  # a receipt has come in, and nobody was told (session/actor.py)
+    "session.receipt.started",
+    "session.receipt.completed",
+    "session.report.before",  # the router is told how far deliveries have come
+    "session.report.after",
+    "session.turn.before",  # the router is told that a turn has ended
+    "session.turn.after",
+    "gateway.secret.before",  # there is a place for the work directory's secret, but none in it (gateway/tokens.py)
+    "gateway.report.before",  # an agent's report is handed to the router (gateway/ask.py)
+    "gateway.report.after",
+    "workdir.history.before",  # lines are appended to the event history (workdir/history.py)
+    "workdir.history.after",
+    "workdir.state.before",  # a file that shows a state is written or removed (workdir/mirror.py)
+    "workdir.state.after",
+    "workdir.result.before",  # what a result file says is handed to the router (workdir/actor.py)
+    "workdir.result.after",
+]
+
+FAILPOINTS: frozenset[str] = frozenset(get_args(Failpoint))
+
+
+def _pass(_name: Failpoint) -> None:
+    pass
+
+
+def arm(setting: str) -> Callable[[Failpoint], None]:
+    """A function that kills this process at a point.
+
+    Args:
+        setting: The point's name, and behind a colon at which visit (else at the first).
+
+    Raises:
+        ConfigurationError: There is no such point, or the number is none.
+    """
+    chosen, _, number = setting.partition(":")
+    if chosen not in FAILPOINTS or not (number or "1").isdecimal():
+        raise ConfigurationError(f"{VARIABLE}: {setting!r} is no point, nor one with a number (name:nth)")
+    visits, last = itertools.count(1), int(number or "1")
+
+    def visit(name: Failpoint) -> None:
+        if name == chosen and next(visits) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return visit
+
+
+failpoint = arm(_setting) if (_setting := os.environ.get(VARIABLE)) else _pass
