@@ -37,6 +37,8 @@ class Exited(FromProcess):
 class RetryTurn(FromProcess):
     """To itself: go on with the turn that the API has failed."""
 
+    message_id: str
+
 
 class SilenceDue(FromProcess):
     """To itself: see whether claude has said anything."""

@@ -268,7 +268,8 @@ def test_one_that_stops_reading_holds_nobody_up(scripted: Stage) -> None:
     # When: it reads on, then all of it arrives.
     os.kill(scripted.pid, signal.SIGCONT)
     scripted.wait_completed(big)
-    assert scripted.states(big) == ["written", "accepted", "started", "completed"]
+    told = [state for state in scripted.states(big) if state != "written"]  # told by a thread of its own
+    assert told == ["accepted", "started", "completed"]
 
 
 FLOOD = r"""
