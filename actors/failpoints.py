@@ -6,6 +6,7 @@ comes there (for the nth time). Where it isn't, a point is a call that does noth
 
 import itertools
 import os
+import re
 import signal
 from collections.abc import Callable
 from typing import Literal, get_args
@@ -15,11 +16,10 @@ from actors.errors import ConfigurationError
 VARIABLE = "COORDINATOR_FAILPOINT"
 
 Failpoint = Literal[
-    "files.replace.before",  # a file's new content lies beside it (workdir/files.py)
-    "files.replace.after",
     "router.schema.after",  # a new journal has its tables, but no version (router/journal.py)
-    "router.salvage.before",  # a damaged journal is out of the way, the new one is empty
-    "router.salvage.after",  # the new one is committed
+    "router.salvage.moved",  # a damaged journal is out of the way, what belongs to it isn't (router/salvage.py)
+    "router.salvage.before",  # the new one isn't committed (router/journal.py)
+    "router.salvage.after",  # it is, and nobody was told
     "router.commit.before",  # a transaction is written, but not committed
     "router.commit.after",
     "router.tell.before",  # each message that follows from a commit (router/outgoing.py)
@@ -46,9 +46,10 @@ Failpoint = Literal[
     "session.report.after",
     "session.turn.before",  # the router is told that a turn has ended
     "session.turn.after",
-    "gateway.secret.before",  # there is a place for the work directory's secret, but none in it (gateway/tokens.py)
     "gateway.report.before",  # an agent's report is handed to the router (gateway/ask.py)
     "gateway.report.after",
+    "workdir.replace.before",  # a file's new content lies beside it (workdir/files.py)
+    "workdir.replace.after",
     "workdir.history.before",  # lines are appended to the event history (workdir/history.py)
     "workdir.history.after",
     "workdir.state.before",  # a file that shows a state is written or removed (workdir/mirror.py)
@@ -74,8 +75,10 @@ def arm(setting: str) -> Callable[[Failpoint], None]:
         ConfigurationError: There is no such point, or the number is none.
     """
     chosen, _, number = setting.partition(":")
-    if chosen not in FAILPOINTS or not (number or "1").isdecimal():
-        raise ConfigurationError(f"{VARIABLE}: {setting!r} is no point, nor one with a number (name:nth)")
+    if chosen not in FAILPOINTS or not re.fullmatch(r"[1-9]\d*", number or "1"):
+        raise ConfigurationError(
+            f"{VARIABLE}: {setting!r} is no point's name, alone or with a number (name:nth)"
+        )
     visits, last = itertools.count(1), int(number or "1")
 
     def visit(name: Failpoint) -> None:
@@ -85,4 +88,4 @@ def arm(setting: str) -> Callable[[Failpoint], None]:
     return visit
 
 
-failpoint = arm(_setting) if (_setting := os.environ.get(VARIABLE)) else _pass
+failpoint = arm(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else _pass

@@ -16,7 +16,7 @@ class BackendError(Exception):
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = 400
 
-    def __init__(self, message: str, **fields: object) -> None:
+    def __init__(self, message: str, /, **fields: object) -> None:
         super().__init__(message)
         self.message = message
         self.fields: Mapping[str, object] = fields

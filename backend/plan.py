@@ -185,7 +185,7 @@ class _Reader:
             self._complain(node, f"{name} must be text, not {kind} (put it in quotes)")
         elif not node.value.strip():
             self._complain(node, f"{name} is empty")
-        return str(node.value)
+        return str(node.value) if isinstance(node, ScalarNode) else None
 
     def _agent(self, node: Node | None) -> str:
         text = (self._text(node, "agent") or "").removeprefix("@")

@@ -1,8 +1,9 @@
 """The WebSocket door: the history from any point on, then what happens; and events that clients publish."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -59,7 +60,7 @@ class Connection:
 
     async def serve(self) -> None:
         """Serves the client until it goes, or no longer keeps up (it is told 1013, and may come back)."""
-        reader = asyncio.create_task(self._watch(self._read()))
+        reader = asyncio.create_task(self._watch(self._read))
         try:
             code = await self._over
         finally:
@@ -68,14 +69,15 @@ class Connection:
         if code is not None:
             await self._close(code)
 
-    async def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _watch(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Whatever ends one of the two tasks ends the connection."""
         try:
-            await work
+            await work()
         except WebSocketDisconnect:
             self._end(None)
         except Exception:
-            log.exception("backend.socket.failed")
+            if not self._over.done():  # once it is over, nothing can be sent any more
+                log.exception("backend.socket.failed")
             self._end(INTERNAL_ERROR)
         else:
             self._end(None)
@@ -134,7 +136,7 @@ class Connection:
             type="subscribed", channels=wish.channels, since=since, last_seq=last_seq, live=False
         )
         subscription = Subscription(wish.channels, self._queue_limit, lambda: self._end(TRY_AGAIN_LATER))
-        self._pump = asyncio.create_task(self._watch(self._send_events(subscription, since)))
+        self._pump = asyncio.create_task(self._watch(partial(self._send_events, subscription, since)))
 
     async def _send_events(self, subscription: Subscription, since: int) -> None:
         try:

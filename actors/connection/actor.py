@@ -22,6 +22,7 @@ from actors.connection.dial import Address
 from actors.connection.dialects import parse
 from actors.connection.line import MAX_MESSAGE
 from actors.connection.parsed import Ack, AnyControl, Live, Nack, Subscribed, Welcome
+from actors.failpoints import failpoint
 from actors.messages import (
     ROUTER,
     Announce,
@@ -173,7 +174,9 @@ class ConnectionActor(Actor):
         if parsed.problems:
             self._reject("; ".join(parsed.problems), message.data, len(message.data))
         if parsed.event is not None:
+            failpoint("connection.event.before")
             self._router.tell(EventReceived(event=parsed.event))
+            failpoint("connection.event.after")
         elif present:
             self._control(parsed.control)
 
@@ -222,7 +225,10 @@ class ConnectionActor(Actor):
         except ValueError as error:
             self._router.tell(PublicationRefused(key=publication.key, reason=str(error)))
             return
-        if self._socket.send(message) and not self._welcome.acks:
+        failpoint("connection.publish.before")
+        sent = self._socket.send(message)
+        failpoint("connection.publish.after")
+        if sent and not self._welcome.acks:
             self._router.tell(PublicationSent(key=publication.key))
 
     def _reject(self, reason: str, head: bytes, size: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from actors.failpoints import failpoint
 from actors.gateway.errors import RouterSilentError
 from actors.messages import Answer, Reply, Report
 
@@ -39,7 +40,9 @@ class Router:
         reply = Reply()
         # From here on nobody can cancel it: the router may set it also when nobody waits any more.
         reply.set_running_or_notify_cancel()
+        failpoint("gateway.report.before")
         self._handle.tell(report(reply))
+        failpoint("gateway.report.after")
         return await self._answer(asyncio.wrap_future(reply))
 
     async def _answer(self, waiting: asyncio.Future[Answer]) -> Answer:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from actors.errors import ConfigurationError
 from actors.model import is_agent_name
+from actors.workdir.files import write_atomically
 
 SECRET_BYTES = 32
 _OPERATOR = "operator"
@@ -67,25 +68,17 @@ class Tokens:
 
 
 def load_secret(path: Path) -> bytes:
-    """The secret in this file, which is made at the first use.
+    """The secret in this file, which is made at the first use; one process at a time.
 
     Raises:
         ConfigurationError: The file can't be made or read, isn't ours alone, or doesn't hold a secret.
     """
     try:
-        return _create(path)
-    except FileExistsError:
-        return _read(path)
+        if not os.path.lexists(path):
+            write_atomically(path, secrets.token_bytes(SECRET_BYTES), durable=True)
     except OSError as error:
         raise ConfigurationError(f"{path}: the gateway's secret can't be made: {error.strerror}") from error
-
-
-def _create(path: Path) -> bytes:
-    secret = secrets.token_bytes(SECRET_BYTES)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secret)
-    return secret
+    return _read(path)
 
 
 def _read(path: Path) -> bytes:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from actors.delivery import DeliveryKind
+from actors.failpoints import failpoint
 from actors.model import AGENT_PATTERN
 from actors.router.node import Node
 
@@ -18,7 +19,7 @@ QUOTE = "> "
 BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 HIDDEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f"  # control characters, but for tab and newline
-    "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"  # zero-width, bidirectional, invisible
+    "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero-width, bidirectional, invisible
     "\U000e0000-\U000e007f\ud800-\udfff]"  # tags, lone surrogates
 )
 OPENINGS = {
@@ -103,7 +104,7 @@ class ContextBuilder:
 
     def closed(self, delivery_id: str, node: Node, reason: str) -> str:
         """A subtask that is over for this agent."""
-        block = f"Subtask {node.id}: {reason}", node.title or ""
+        block = f"Subtask {node.id}:", f"Title: {node.name}\nWhy: {reason}"  # it may name whoever the backend names
         return self._compose(delivery_id, DeliveryKind.SUBTASK_CLOSED, node.id, [block])
 
     def message(self, delivery_id: str, subtask_id: str | None, sender: str | None, text: str) -> str:
@@ -129,7 +130,9 @@ class ContextBuilder:
         if len(whole) * 4 <= self._limit or len(whole.encode()) <= self._limit:
             return whole
         path = self._directory / f"{delivery_id}.md"
+        failpoint("router.context.before")
         self._write(path, whole.encode())
+        failpoint("router.context.after")
         pointer = f"It is shortened here. Read the whole of it first, in the file {path}"
         return _join(f"{head}\n{pointer}", _shorten(blocks, self._limit), closing)
 

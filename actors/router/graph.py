@@ -156,13 +156,15 @@ class Graph:
         node.entity = event.entity
         changed = self._merge(node, event)
         self._touch(node)
+        if "dependencies" in changed:
+            self._unlink_dropped(node, linked)
         if node.status is Status.CANCELLED and "status" in changed and event.status in GOING_ON:
             return self._reopen(node, now)
         if node.is_closed:
             return []
         changes: list[Change] = []
         if "dependencies" in changed:
-            changes += self._relink(node, linked, now)
+            changes += self._relink(node, now)
         if "status" in changed and event.status in CLOSING:
             return changes + self._close(node, CLOSING[event.status], now)
         return changes + self._change(node, event, changed, before) + self._evaluate(node, now)
@@ -254,7 +256,7 @@ class Graph:
         node.status, node.released, node.started = Status.OPEN, False, False
         node.times.pop("closed", None)
         self.open[node.id] = node
-        changes = self._relink(node, (), now)
+        changes = self._relink(node, now)
         for dependent_id in sorted(node.dependents):
             dependent = self.open.get(dependent_id)
             if dependent is not None and node.id in dependent.pending:
@@ -314,14 +316,10 @@ class Graph:
 
     # ------------------------------------------------------------ edges
 
-    def _relink(self, node: Node, linked: tuple[str, ...], now: float) -> list[Change]:
-        """Bring edges and pending upstreams in line with what the node now depends on."""
-        wanted = node.upstreams or ()
-        for upstream_id in linked:
-            if upstream_id not in wanted:
-                self._unlink(node, upstream_id)
+    def _relink(self, node: Node, now: float) -> list[Change]:
+        """Make the node wait for all that it depends on."""
         caught: set[str] = set()
-        for upstream_id in wanted:
+        for upstream_id in node.upstreams or ():
             upstream = self._ensure(upstream_id)
             if node.id not in upstream.dependents:
                 upstream.dependents.add(node.id)
@@ -339,6 +337,12 @@ class Graph:
         caught = set(find_path(self.open, upstream.id, node.id) or ())
         self._cyclic |= caught
         return caught - {node.id}
+
+    def _unlink_dropped(self, node: Node, linked: tuple[str, ...]) -> None:
+        """Take away the edges to what the node depended on and doesn't any more, be it open or closed."""
+        for upstream_id in linked:
+            if upstream_id not in (node.upstreams or ()):
+                self._unlink(node, upstream_id)
 
     def _unlink(self, node: Node, upstream_id: str) -> None:
         node.pending.discard(upstream_id)

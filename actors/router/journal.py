@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actors.errors import CoordinatorError
-from actors.router.salvage import is_sound, set_aside, take_over
+from actors.failpoints import failpoint
+from actors.router.salvage import is_sound, is_under_way, put_away, set_aside, take_over
 from actors.router.tables import Agents, Deliveries, Events, Knowledge, Nodes, Outbox
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -41,6 +42,7 @@ def _check(database: sqlite3.Connection, path: Path | str) -> None:
     if version > VERSION:
         raise JournalError(f"{path} is of version {version}; this program knows {VERSION}")
     database.executescript(SCHEMA.read_text("utf-8"))
+    failpoint("router.schema.after")
     database.execute(f"PRAGMA user_version={VERSION}")
     in_order = database.execute("DELETE FROM meta WHERE name = 'closed'").rowcount
     if version and not in_order and not is_sound(database):
@@ -75,12 +77,7 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self.salvaged: Salvaged | None = None
-        try:
-            self._database = self._open(path)
-        except sqlite3.OperationalError:
-            raise  # no room, no rights: not the file's fault
-        except sqlite3.DatabaseError:
-            self._database = self._salvage(Path(path))
+        self._database = self._open_or_salvage(path)
         execute = self.execute
         self.events = Events(execute)
         self.nodes = Nodes(execute)
@@ -88,6 +85,16 @@ class Journal:
         self.outbox = Outbox(execute)
         self.agents = Agents(execute)
         self.knowledge = Knowledge(execute)
+
+    def _open_or_salvage(self, path: Path | str) -> sqlite3.Connection:
+        if is_under_way(Path(path)):
+            return self._salvage(Path(path))
+        try:
+            return self._open(path)
+        except sqlite3.OperationalError:
+            raise  # no room, no rights: not the file's fault
+        except sqlite3.DatabaseError:
+            return self._salvage(Path(path))
 
     @staticmethod
     def _open(path: Path | str) -> sqlite3.Connection:
@@ -105,11 +112,19 @@ class Journal:
         return database
 
     def _salvage(self, path: Path) -> sqlite3.Connection:
-        aside = set_aside(path)
+        """Begin a new journal with what can be read of the damaged one."""
+        damaged = set_aside(path)
         database = self._open(path)
-        database.execute("BEGIN IMMEDIATE")
-        self.salvaged = Salvaged(aside, take_over(aside, database))
-        database.execute("COMMIT")
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            kept = take_over(damaged, database)
+            failpoint("router.salvage.before")
+            database.execute("COMMIT")
+            failpoint("router.salvage.after")
+            self.salvaged = Salvaged(put_away(damaged), kept)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
@@ -132,7 +147,9 @@ class Journal:
         for table in (self.events, self.deliveries, self.agents):
             table.flush()
         if self._database.in_transaction:
+            failpoint("router.commit.before")
             self._database.execute("COMMIT")
+            failpoint("router.commit.after")
 
     def close(self, *, in_order: bool = False) -> None:
         """Forget what wasn't committed, and close the file.

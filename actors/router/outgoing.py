@@ -4,6 +4,7 @@ from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from typing import Any
 
+from actors.failpoints import failpoint
 from actors.messages import Answer, Reply
 from supervisors import System
 
@@ -29,7 +30,11 @@ class Outgoing:
         messages, self._messages = self._messages, []
         answers, self._answers = self._answers, []
         for name, message in messages:
+            failpoint("router.tell.before")
             system.handle(name).tell(message)
+            failpoint("router.tell.after")
         for reply, answer in answers:
+            failpoint("router.answer.before")
             with suppress(InvalidStateError):  # its asker gave up, or was answered before a crash
                 reply.set_result(answer)
+            failpoint("router.answer.after")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from actors.failpoints import failpoint
 from actors.messages import CONNECTION, Publish
 from actors.router.journal import Journal
 from actors.router.outgoing import Outgoing
@@ -42,7 +43,9 @@ class Publisher:
 
     def settle(self, key: str, state: str, reason: str | None = None) -> None:
         """The backend has it (``published``) or will never take it (``refused``)."""
+        failpoint("router.ack.before")
         self._journal.outbox.settle(key, state, reason)
+        failpoint("router.ack.after")
         self._in_flight.discard(key)
         if self._is_open and self._is_behind and not self._in_flight:
             self._catch_up()

@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from actors.delivery import DeliveryKind, DeliveryState
+from actors.failpoints import failpoint
 from actors.router.node import from_document
 
 log = structlog.get_logger(__name__)
@@ -27,16 +28,54 @@ def is_sound(database: sqlite3.Connection) -> bool:
         return False
 
 
+def is_under_way(path: Path) -> bool:
+    """Whether somebody began to salvage this journal and was killed before the end."""
+    return _damaged(path).exists()
+
+
 def set_aside(path: Path) -> Path:
-    """Move a damaged journal, with what belongs to it, out of the way; its new path."""
-    aside = path.with_name(f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
-    for companion in ("", *COMPANIONS):
+    """Move a damaged journal, with what belongs to it, out of the way until ``put_away``; its new path.
+
+    Where that was begun already it is brought to its end: a journal that lies in the old place by now is new, and
+    nobody was told of anything in it.
+    """
+    damaged = _damaged(path)
+    if not damaged.exists():
+        _remove(damaged)  # companions of an earlier one
+        path.rename(damaged)
+        failpoint("router.salvage.moved")
+    elif path.exists():
+        _remove(path)
+    for companion in COMPANIONS:
         with suppress(FileNotFoundError):
-            path.with_name(path.name + companion).rename(aside.with_name(aside.name + companion))
-    return aside
+            _beside(path, companion).rename(_beside(damaged, companion))
+    return damaged
 
 
-def take_over(aside: Path, new: sqlite3.Connection) -> dict[str, int]:
+def put_away(damaged: Path) -> Path:
+    """Give a damaged journal, of which everything was taken over, the name under which it is kept; its new path."""
+    kept = damaged.with_stem(f"{damaged.stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+    for companion in ("", *COMPANIONS):  # the journal first: as long as it isn't moved, all is begun anew
+        with suppress(FileNotFoundError):
+            _beside(damaged, companion).rename(_beside(kept, companion))
+    return kept
+
+
+def _damaged(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.damaged{path.suffix}")
+
+
+def _beside(path: Path, companion: str) -> Path:
+    return path.with_name(path.name + companion)
+
+
+def _remove(path: Path) -> None:
+    """Remove a journal, last of all its main file: as long as that is there, the others are known to be its own."""
+    for companion in (*COMPANIONS, ""):
+        _beside(path, companion).unlink(missing_ok=True)
+
+
+def take_over(damaged: Path, new: sqlite3.Connection) -> dict[str, int]:
     """Copy every row that can still be read into an empty journal.
 
     Each table is read from both ends, up to the damage. The backend's cursor is not taken over: what is lost here
@@ -47,14 +86,14 @@ def take_over(aside: Path, new: sqlite3.Connection) -> dict[str, int]:
     """
     kept = {}
     with suppress(sqlite3.DatabaseError):
-        old = sqlite3.connect(f"file:{aside}?mode=ro", uri=True)
+        old = sqlite3.connect(f"file:{damaged}?mode=ro", uri=True)
         try:
             for table in TABLES:
                 kept[table] = _copy(table, old, new)
         finally:
             old.close()
     new.execute("DELETE FROM meta WHERE name = 'cursor'")
-    log.error("journal_damaged", kept=kept, set_aside=str(aside))
+    log.error("journal_damaged", journal=str(damaged), kept=kept)
     return kept
 
 

@@ -3,12 +3,17 @@
 A plain class: it starts and ends the process, and has others decide when.
 """
 
+import time
+from dataclasses import dataclass
+
 import structlog
 
+from actors.failpoints import failpoint
 from actors.session.command import SessionSettings, command_line
 from actors.session.facts import parse_line
 from actors.session.lock import SessionLock
 from actors.session.news import EPOCHS, Exited, StreamRead, Written
+from actors.session.policy import CrashWindow
 from actors.session.process import ClaudeProcess, reap
 from actors.session.transcript import Conversation, find_transcript, read_transcript
 from actors.workdir.files import write_atomically
@@ -23,6 +28,21 @@ ROOM = 1000
 """How many batches of output may wait for the owner before reading pauses."""
 ROOM_SECONDS = 0.5
 """How often a reading that pauses looks whether anybody still wants it."""
+NOISE_TAIL = 500
+"""How much of what claude said on its standard error a person is told, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """An end that nobody had asked for.
+
+    Attributes:
+        detail: What happened, for a person.
+        seconds: How long to wait before the next start, or None if it crashes again and again.
+    """
+
+    detail: str
+    seconds: float | None
 
 
 class Claude:
@@ -49,6 +69,7 @@ class Claude:
         self._process: ClaudeProcess | None = None
         self._lock: SessionLock | None = None
         self._is_unknown = False
+        self._crashes = CrashWindow()
 
     @property
     def is_running(self) -> bool:
@@ -81,10 +102,12 @@ class Claude:
         if self._lock is None:
             self._lock = SessionLock(self._settings.files / f"{self.session_id}.lock")
         reap(self.session_id, ORPHAN_SECONDS)
+        failpoint("session.spawn.before")
         transcript = find_transcript(self._settings.environment, self.session_id)
         history = read_transcript(transcript)
         self.is_resumed = transcript is not None and not self._is_unknown
         self._process = self._spawn(next(EPOCHS))
+        failpoint("session.spawn.after")
         log.info("session_started", agent=self._agent, pid=self._process.pid, resume=self.is_resumed)
         return history
 
@@ -106,15 +129,26 @@ class Claude:
             on_exit=lambda code, noise: tell(Exited(epoch=epoch, code=code, noise=noise)),
         )
 
-    def ended(self, noise: str) -> None:
+    def ended(self, code: int, noise: str) -> Crash:
         """It has ended by itself: end what it leaves behind.
 
         Args:
+            code: Its exit code; negative: the signal.
             noise: The end of its standard error; it says whether claude knows the conversation.
         """
         self._process = None
-        self._is_unknown = "No conversation found" in noise
         reap(self.session_id, 0.0)  # tools outlive a claude that was killed
+        self._is_unknown = "No conversation found" in noise
+        noise = noise[-NOISE_TAIL:]
+        log.warning("session_crashed", agent=self._agent, code=code, noise=noise)
+        detail = f"claude ended by itself with {describe_exit(code)}" + (f": {noise}" if noise else "")
+        if self._crashes.add(time.monotonic()):
+            return Crash(f"{detail}; it crashed {len(self._crashes)} times in a row", None)
+        return Crash(detail, self._crashes.delay())
+
+    def forget_crashes(self) -> None:
+        """It has done something useful, or a person says that the reason is gone."""
+        self._crashes.clear()
 
     def kill(self) -> None:
         """End a process that hangs; its end is told as any other."""
@@ -127,14 +161,20 @@ class Claude:
         process, self._process = self._process, None
         if process is not None:
             process.stop(STOP_SECONDS)
-        if self._lock is not None:
-            self._lock.release()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
     # ------------------------------------------------------------ what goes in and comes out
 
     def write(self, messages: list[tuple[str, bytes]]) -> list[str]:
         """Give it messages; the ids of those that are in its input, of others ``Written`` tells later."""
-        return self._process.write_all(messages) if self._process and messages else []
+        if self._process is None:
+            return []
+        failpoint("session.write.before")
+        written = self._process.write_all(messages)
+        failpoint("session.write.after")
+        return written
 
     def read_transcript(self) -> Conversation:
         """What the transcript says now."""
@@ -149,3 +189,8 @@ class Claude:
             if self.epoch != epoch:
                 return  # nobody will read it
         self._owner.tell(StreamRead(epoch=epoch, facts=facts))
+
+
+def describe_exit(code: int) -> str:
+    """An exit code, or the signal that ended a process, in words."""
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

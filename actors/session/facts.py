@@ -47,6 +47,11 @@ class Retrying(Model):
     seconds: float
     error: str
 
+    @property
+    def words(self) -> str:
+        """What a person is told of it."""
+        return f"the API answered {self.status or self.error}; attempt {self.attempt} in {self.seconds:.0f} s"
+
 
 class TurnOver(Model):
     """A turn has ended.
@@ -65,6 +70,12 @@ class TurnOver(Model):
     status: int | None = None
     denied: tuple[str, ...] = ()
     cost_usd: float | None = None
+
+    @property
+    def failure(self) -> str:
+        """What a person is told of a turn that the API has failed."""
+        answer = f"the API answered {self.status}" if self.status else "the API can't be reached"
+        return f"{answer}: {self.error}"
 
 
 class Noise(Model):

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from actors.failpoints import failpoint
+
 
 class InputPipe:
     """A named pipe, written at once where there is room, and by a thread of its own while there is none.
@@ -53,6 +55,8 @@ class InputPipe:
             if not self._backlog:
                 rest = self._write_some(rest)
             waiting = _last(messages, len(rest))
+            if waiting:
+                failpoint("session.write.partly")
             self._backlog.extend(waiting)
             if waiting and self._thread is None:
                 self._thread = threading.Thread(target=self._drain, name="session-pipe", daemon=True)

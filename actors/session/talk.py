@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from actors.delivery import Delivery, DeliveryState, DeliveryStep
+from actors.failpoints import Failpoint, failpoint
 from actors.session.facts import MessageMoved, TurnOver, user_message
 from actors.session.policy import PERMANENT, TurnRetries
 from actors.session.receipts import InFlight, Receipts
@@ -21,6 +22,11 @@ CONTINUE = (
     "[coordinator] Your process was interrupted and is running again, in the same conversation. Go on where you"
     " left off; what was sent to you before is above, and isn't sent again."
 )
+RECEIVED: dict[DeliveryState, Failpoint] = {
+    DeliveryState.ACCEPTED: "session.receipt.accepted",
+    DeliveryState.STARTED: "session.receipt.started",
+    DeliveryState.COMPLETED: "session.receipt.completed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,7 @@ class Talk:
     def moved(self, fact: MessageMoved) -> None:
         """Claude acknowledges a message."""
         if fact.uuid not in self._own:
+            failpoint(RECEIVED[fact.state])
             self._step(fact.uuid, fact.state, receipt=fact.receipt)
         elif fact.state.is_final:
             self._own.discard(fact.uuid)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import structlog
 
+from actors.failpoints import failpoint
 from actors.messages import (
     ROUTER,
     Announce,
@@ -138,7 +139,9 @@ class WorkdirActor(Actor):
             report = ReportCompletion(
                 agent=None, way="file", completion=found.outcome, subtask_id=found.subtask_id
             )
+        failpoint("workdir.result.before")
         self._router.tell(report)
+        failpoint("workdir.result.after")
 
     def _reject(self, name: str, reason: str, stamp: Stamp | None, head: bytes = b"") -> None:
         size = 0 if stamp is None else stamp.size

@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path
 
+from actors.failpoints import failpoint
+
 
 class UnsafeFileError(OSError):
     """What lies at this path is not an ordinary file of ours."""
@@ -49,7 +51,9 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
     temporary.unlink(missing_ok=True)  # of a writer that was killed
     try:
         _write_new(temporary, data, durable=durable)
+        failpoint("workdir.replace.before")
         temporary.replace(path)
+        failpoint("workdir.replace.after")
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 
+from actors.failpoints import failpoint
 from actors.workdir.files import open_ours, write_all
 
 _BLOCK = 64 * 1024
@@ -62,7 +63,9 @@ class History:
                 last = number
         if news:
             self._last = None
+            failpoint("workdir.history.before")
             self._write(b"".join(news))
+            failpoint("workdir.history.after")
             self._last = last
 
     def _write(self, data: bytes) -> None:

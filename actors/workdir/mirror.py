@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from actors.failpoints import failpoint
 from actors.messages import Mirror
 from actors.workdir.directory import WorkDir
 from actors.workdir.files import write_atomically
@@ -73,8 +74,10 @@ class Mirrors:
         digest = None if data is None else blake2b(data).digest()
         if path in self._written and self._written[path] == digest:
             return
+        failpoint("workdir.state.before")
         if data is None:
             path.unlink(missing_ok=True)
         else:
             write_atomically(path, data)
+        failpoint("workdir.state.after")
         self._written[path] = digest

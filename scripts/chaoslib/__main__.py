@@ -12,7 +12,7 @@ from chaoslib.killer import SCRIPTED_ODDS
 from chaoslib.report import SHOW, is_clean
 from chaoslib.run import Outcome, Scale, run
 from chaoslib.stage import real, scripted
-from chaoslib.verdict import Finding
+from chaoslib.verdict import judge_model
 
 SCRIPTED = Scale(agents=6, busy=24, pause=0.25, think=0.5, freeze=4.0, settle=120.0)
 REAL = Scale(agents=3, busy=8, pause=1.0, think=1.0, freeze=6.0, settle=240.0)
@@ -86,11 +86,7 @@ def run_real(directory: Path, given: argparse.Namespace) -> Outcome:
         claude = real(api.url)
         return run(
             directory, claude, REAL, seed=given.seed, seconds=seconds, kills=kills, odds=REAL_ODDS,
-            check=lambda found: [
-                Finding("doubled" if times else "lost", f"the model was told delivery {each['id']} {times} times")
-                for each in found.deliveries
-                if each["state"] == "completed" and (times := api.told(f"delivery={each['id']}")) != 1
-            ],
+            check=lambda found: judge_model(found, api.user_texts()),
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ACTORS = ("router", "workdir", "gateway", "sessions", "connection")
 
-ROUNDS, ROUND_SECONDS = 5, 0.3
+ROUNDS, ROUND_SECONDS = 8, 0.3
 """So often all actors are crashed where the coordinator is to give up."""
 
 
@@ -65,6 +65,7 @@ class Killer:
         most: No more than so many.
         odds: How likely each kind is.
         freeze: The longest that a process is stopped before it is killed, and that a connection swallows.
+        alarm: Set where it can't go on; ``stop`` says why.
     """
 
     def __init__(
@@ -79,11 +80,12 @@ class Killer:
         most: int,
         odds: Mapping[str, int],
         freeze: float,
+        alarm: threading.Event,
     ) -> None:
         self._rng, self._pause, self._most, self._odds = rng, pause, most, dict(odds)
         self._coordinator, self._backend, self._proxy = coordinator, backend, proxy
         self._journal, self._freeze = journal, freeze
-        self._stopped = threading.Event()
+        self._stopped, self._alarm = threading.Event(), alarm
         self._frozen: list[tuple[float, str, psutil.Process]] = []
         self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
         self._error: BaseException | None = None
@@ -118,6 +120,7 @@ class Killer:
             self._kill_frozen(math.inf)
         except BaseException as error:  # noqa: BLE001 - the thread's boundary: `stop` tells
             self._error = error
+            self._alarm.set()
 
     def _kill(self, kind: str) -> None:
         what, _, how = kind.partition(", ")

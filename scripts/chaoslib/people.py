@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+import time
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -14,7 +15,9 @@ from chaoslib.looking import look
 from chaoslib.plans import Planner, Step, Workflow
 
 TIMEOUT = 10.0
-GONE, TAKEN = 404, 409
+PATIENCE = 60.0
+"""Seconds that a backend may be out of reach."""
+TAKEN = 409
 
 
 class UnknownOutcomeError(Exception):
@@ -81,6 +84,7 @@ class People:
         journal: Tells how much is open.
         busy: How many subtasks are to be open.
         pause: The longest pause between two deeds, in seconds.
+        alarm: Set where they can't go on; ``stop`` says why.
     """
 
     def __init__(
@@ -93,12 +97,13 @@ class People:
         journal: Path,
         busy: int,
         pause: float,
+        alarm: threading.Event,
     ) -> None:
         self.given = Given()
         self._rng, self._planner = rng, planner
         self._backend, self._gateway = backend, gateway
         self._journal, self._busy, self._pause = journal, busy, pause
-        self._stopped = threading.Event()
+        self._stopped, self._alarm = threading.Event(), alarm
         self._numbers = 0
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="people", daemon=True)
@@ -125,6 +130,7 @@ class People:
                 self._do_something()
         except BaseException as error:  # noqa: BLE001 - the thread's boundary: `stop` tells
             self._error = error
+            self._alarm.set()
 
     def _do_something(self) -> None:
         if self._open_subtasks() < self._busy:
@@ -169,8 +175,11 @@ class People:
         (self.given.certain if status < 300 else self.given.perhaps)[text] = agent  # noqa: PLR2004 - HTTP
 
     def _insist(self, method: str, path: str, body: dict[str, Any]) -> int:
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return self._backend.call(method, path, body)
             except UnknownOutcomeError:
-                self._stopped.wait(0.1)  # it is started again meanwhile
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)  # it is started again meanwhile

@@ -1,5 +1,6 @@
 """One run: start everything, let it work while things die, let it settle, and look at what came of it."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -80,15 +81,17 @@ def run(
     names = [f"agent-{number}" for number in range(scale.agents)]
     began = time.monotonic()
     with Stage(directory, claude, names, seed) as stage:
-        people = _people(stage, scale, names, seed)
+        alarm = threading.Event()
+        people = _people(stage, scale, names, seed, alarm)
         killer = Killer(
             dice(seed, "kills"), coordinator=stage.coordinator, backend=stage.backend, proxy=stage.proxy,
             journal=stage.journal, pause=seconds / kills, most=kills, odds=odds, freeze=scale.freeze,
+            alarm=alarm,
         )  # fmt: skip
         people.start()
         killer.start()
         try:
-            time.sleep(seconds)
+            alarm.wait(seconds)
         finally:
             killed, given = killer.stop(), people.stop()
         stage.backend.wait_until_ready()
@@ -111,7 +114,7 @@ def run(
     )
 
 
-def _people(stage: Stage, scale: Scale, names: list[str], seed: str) -> People:
+def _people(stage: Stage, scale: Scale, names: list[str], seed: str, alarm: threading.Event) -> People:
     tokens = Tokens(load_secret(stage.work / "gateway.secret"))
     return People(
         dice(seed, "people"),
@@ -121,6 +124,7 @@ def _people(stage: Stage, scale: Scale, names: list[str], seed: str) -> People:
         journal=stage.journal,
         busy=scale.busy,
         pause=scale.pause,
+        alarm=alarm,
     )
 
 

@@ -1,6 +1,7 @@
 """Compares what happened with what should have happened; each difference is a finding."""
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
@@ -11,6 +12,7 @@ from chaoslib.plans import Step
 
 Kind = Literal["lost", "doubled", "reordered", "wrong"]
 KINDS: tuple[Kind, ...] = ("lost", "doubled", "reordered", "wrong")
+TOLD = re.compile(r"^\[coordinator delivery=([0-9a-z-]+)", re.MULTILINE)
 ASSIGNING = ("task_ready", "dependency_completed")
 
 
@@ -37,6 +39,19 @@ def judge(given: Given, found: Evidence) -> list[Finding]:
         _file,
     ]
     return [finding for check in checks for finding in check(given, found)]
+
+
+def judge_model(found: Evidence, texts: list[str]) -> list[Finding]:
+    """The model was told every finished delivery once; ``texts`` are all that it was told."""
+    told = Counter(TOLD.findall("\n".join(texts)))
+    return [
+        Finding(
+            "doubled" if told[each["id"]] else "lost",
+            f"the model was told {each['id']} {told[each['id']]} times",
+        )
+        for each in found.deliveries
+        if each["state"] == "completed" and told[each["id"]] != 1
+    ]
 
 
 def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:

@@ -1,13 +1,17 @@
 """The WebSocket door, through a real server and a real client."""
 
+import asyncio
 import json
 import socket
 import threading
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 import websocket
+from starlette.websockets import WebSocket
 
+from backend.socket import Connection
 from tests.backend.conftest import TOKEN, Running
 
 Start = Callable[..., Running]
@@ -67,6 +71,20 @@ def test_the_channels_are_those_asked_for(running: Running) -> None:
     # Subscribed again, it is served from the point that it then names.
     client.subscribe(since=2, channels=["tasks", "agents"])
     assert [event["event_type"] for event in client.hear_all(2)] == ["agent.message", "task.completed"]
+
+
+def test_who_subscribes_twice_at_once_is_served_once(running: Running) -> None:
+    running.create(id="T")
+    client = running.socket()
+    # When the second wish is there before the first is served
+    wish = json.dumps({"type": "subscribe", "channels": ["tasks"], "since": 0})
+    frames = [websocket.ABNF.create_frame(wish, websocket.ABNF.OPCODE_TEXT).format() for _ in range(2)]
+    client.raw.sock.sendall(b"".join(frames))
+    # Then the history comes after both answers, once
+    heard = [client.hear_any() for _ in range(4)]
+    assert [each.get("type") or each["event_type"] for each in heard] == [
+        "subscribed", "subscribed", "task.created", "live",
+    ]  # fmt: skip
 
 
 def test_no_gap_and_no_double_where_the_history_meets_what_happens(
@@ -290,3 +308,15 @@ def test_a_client_that_vanishes_is_forgotten(running: Running) -> None:
     witness.subscribe()
     running.create()
     assert witness.hear()["seq"] == 1
+
+
+def test_what_can_not_be_sent_once_the_connection_is_over_is_no_failure(running: Running) -> None:
+    async def fail() -> None:
+        raise RuntimeError("a close message has been sent")
+
+    async def end_and_fail() -> None:
+        connection = Connection(Mock(WebSocket), running.runtime)
+        connection._end(None)
+        await connection._watch(fail)  # an error that is logged fails the test
+
+    asyncio.run(end_and_fail())

@@ -10,7 +10,7 @@ import pytest
 from chaoslib.evidence import Evidence, Received
 from chaoslib.people import Given
 from chaoslib.plans import Step, Workflow
-from chaoslib.verdict import judge
+from chaoslib.verdict import judge, judge_model
 
 A, B = Step("a", ("one",), ()), Step("b", ("two",), ("a",))
 GIVEN = Given([Workflow("w", (A, B))], certain={"Note 1.": "two"}, perhaps={"Note 2.": "two"})
@@ -137,3 +137,11 @@ def test_a_context_may_be_withdrawn_before_it_left_but_not_after() -> None:
     assert judge(GIVEN, found) == []
     found.deliveries[-1]["handed_at"] = 4.0
     assert [finding.kind for finding in judge(GIVEN, found)] == ["lost"]
+
+
+def test_what_the_model_was_told_is_compared_too() -> None:
+    texts = [
+        f"[coordinator delivery=d{number} kind=x]\n> [coordinator delivery=d1 kind=x]" for number in (1, 2, 3)
+    ]
+    assert judge_model(clean(), texts) == []
+    assert [finding.kind for finding in judge_model(clean(), [*texts[1:], texts[1]])] == ["lost", "doubled"]

@@ -170,7 +170,7 @@ class Stage:
         """Have every receipt that is owed be overdue now."""
         session = self.system._lives[NAME].actor
         assert isinstance(session, SessionActor)
-        session._receipts._seconds = 0.0
+        session._talk._receipts._seconds = 0.0
         self.tell(ReceiptDue())
 
     @property

@@ -20,7 +20,7 @@ from actors.messages import (
     SessionState,
     TurnEnded,
 )
-from actors.session import actor
+from actors.session import actor, claude
 from actors.session.lock import SessionLock
 from supervisors.mailbox import Mailbox
 from tests.actors.session.stage import NAME, Stage, wait_for
@@ -302,13 +302,13 @@ def flood(
 
     def slow(session: actor.SessionActor) -> None:
         announce(session)
-        if session._receipts:
+        if not session._talk.is_idle:
             is_busy.set()
             assert let_go.wait(30)
 
     def begin(program: str) -> Mailbox:
-        monkeypatch.setattr(actor, "ROOM", 5)
-        monkeypatch.setattr(actor, "ROOM_SECONDS", 0.02)
+        monkeypatch.setattr(claude, "ROOM", 5)
+        monkeypatch.setattr(claude, "ROOM_SECONDS", 0.02)
         monkeypatch.setattr(actor.SessionActor, "_announce", slow)
         scripted.start(command=(sys.executable, "-c", program))
         scripted.wait_step(scripted.deliver("talk"), DeliveryState.WRITTEN)

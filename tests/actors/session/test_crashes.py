@@ -10,7 +10,7 @@ import pytest
 
 from actors.delivery import DeliveryState
 from actors.messages import Announce, Progressed, Revive, SessionReady, SessionState, TurnEnded
-from actors.session import actor, policy
+from actors.session import claude, policy
 from actors.session.lock import SessionLock, SessionTakenError
 from actors.session.news import EPOCHS, Exited, ReceiptDue
 from actors.session.process import MARK, _lives
@@ -310,7 +310,7 @@ def test_an_orphaned_claude_of_the_conversation_is_ended_first(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: a process of this conversation whose coordinator was killed; it doesn't mind SIGTERM.
-    monkeypatch.setattr(actor, "ORPHAN_SECONDS", 0.05)
+    monkeypatch.setattr(claude, "ORPHAN_SECONDS", 0.05)
     made = subprocess.run(
         [sys.executable, "-c", ORPHAN, sys.executable, "-c", STUBBORN],
         env={MARK: scripted.session_id},
@@ -347,7 +347,7 @@ def test_a_stop_leaves_nothing(stage: Stage, gate: Path, *, at_work: bool) -> No
 
 
 def test_a_stop_ends_one_that_ignores_sigterm(scripted: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actor, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(claude, "STOP_SECONDS", 0.1)
     scripted.start(faults={"ignore_sigterm": True})
     scripted.deliver(message(say("idle")))
     scripted.wait_turn()

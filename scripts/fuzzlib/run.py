@@ -1,0 +1,157 @@
+"""Round by round: a fresh coordinator is fed, looked at, and closed; meanwhile the memory is watched."""
+
+import base64
+import gc
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from fuzzlib.doors import Calls, Door, Results, Round, Socket, Stream, Transcripts
+from fuzzlib.others import Plans, Prompts, Publications
+
+DOORS: tuple[type[Door], ...] = (Socket, Results, Stream, Transcripts, Calls, Prompts, Plans, Publications)
+SIZE = 5000
+"""Inputs of a round; then the journal is checked, and the next begins with an empty one."""
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory with a name of its own is made in it
+"""Where the files of a round lie, if there is such a place: nothing is to survive, so nothing need wait for a disk."""
+WARM_UP = 0.2
+"""The part of all rounds after which no more memory should be needed."""
+GROWTH = 32 * 1024 * 1024
+"""How much more may be needed all the same, in bytes: what the allocator keeps in pieces."""
+
+
+@dataclass
+class Count:
+    """The inputs of one kind, and how many of them were rejected."""
+
+    fed: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What broke, and how to see it again.
+
+    Attributes:
+        where: The kind of the input; empty where the journal was found unsound after the round.
+        base64: The input.
+    """
+
+    round: int
+    number: int
+    where: str
+    base64: str
+    what: str
+
+
+@dataclass
+class Outcome:
+    """What came of a run; sizes in bytes.
+
+    Attributes:
+        memory: What the process needed at the end of each round.
+    """
+
+    seed: str
+    counts: dict[str, Count] = field(default_factory=lambda: {door.name: Count() for door in DOORS})
+    failure: Failure | None = None
+    seconds: float = 0.0
+    memory: list[int] = field(default_factory=list)
+
+    @property
+    def fed(self) -> int:
+        """All inputs."""
+        return sum(count.fed for count in self.counts.values())
+
+    @property
+    def warm(self) -> int:
+        """What was needed after the warm-up."""
+        return self.memory[int(len(self.memory) * WARM_UP)]
+
+    @property
+    def grew(self) -> int:
+        """How much more was needed after the warm-up, at most."""
+        return max(self.memory) - self.warm
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing broke and the memory stayed bounded."""
+        return self.failure is None and self.grew <= GROWTH
+
+
+def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> Outcome:
+    """Feed so many inputs, or as many as fit into the time.
+
+    Args:
+        seed: The same seed makes the same inputs.
+        count: How many.
+        seconds: Stop after so long.
+        first: The round to begin with: each has chances of its own, so that one can be run again alone.
+    """
+    outcome = Outcome(seed)
+    begin = time.monotonic()
+    for number in range(first, first + -(-count // SIZE)):
+        size = min(SIZE, count - outcome.fed)
+        outcome.failure = _round(outcome, number, size, None if seconds is None else begin + seconds)
+        outcome.seconds = time.monotonic() - begin
+        outcome.memory.append(resident())
+        if outcome.failure or (seconds is not None and outcome.seconds >= seconds):
+            break
+    return outcome
+
+
+def resident() -> int:
+    """The process' memory, without what only waits to be collected."""
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)
+
+
+def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Failure | None:
+    source = random.Random(f"{outcome.seed}/{number}")  # noqa: S311 - it has to be repeatable
+    place, door, raw = 0, None, b""
+    with _opened(source) as (the_round, doors):
+        try:
+            for place, door in enumerate(source.choices(doors, [each.weight for each in doors], k=size)):
+                raw = door.make()
+                count = outcome.counts[door.name]
+                count.fed += 1
+                count.rejected += not door.take(raw)
+                if until is not None and time.monotonic() >= until:
+                    break
+            place, door, raw = size, None, b""
+            the_round.office.check()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
+            name = door.name if door else ""
+            return Failure(number, place, name, base64.b64encode(raw).decode(), _describe(error))
+    return None
+
+
+def _describe(error: Exception) -> str:
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error} ({place})"
+
+
+@contextmanager
+def _opened(source: random.Random) -> Iterator[tuple[Round, list[Door]]]:
+    directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
+    try:
+        the_round = Round(directory, source)
+        doors = [door(the_round) for door in DOORS]
+        try:
+            yield the_round, doors
+        finally:
+            for door in doors:
+                door.close()
+            the_round.office.close()
+    finally:
+        shutil.rmtree(directory)

@@ -1,0 +1,1 @@
+"""More than can be handled at once: what waits where, and what it costs."""

@@ -1,0 +1,93 @@
+"""A backend that has a lot to say, and says it as fast as it is listened to."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
+
+import orjson
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import Server, ServerConnection, serve
+
+WELCOME = b'{"type":"welcome","server":"pressure","instance":"pressure","acks":true,"last_seq":0}'
+
+
+class Backend:
+    """Sends messages to agents, each with a number.
+
+    Attributes:
+        said: Set when all that was to be said is sent.
+    """
+
+    def __init__(self) -> None:
+        self.said = threading.Event()
+        self._orders: SimpleQueue[tuple[range, list[str], int] | None] = SimpleQueue()
+
+    def say(self, numbers: range, agents: list[str], size: int) -> None:
+        """Send a message of so many bytes for each number, to the agents in turn; ``said`` tells when it is out."""
+        self.said.clear()
+        self._orders.put((numbers, agents, size))
+
+    def end(self) -> None:
+        """Say nothing any more."""
+        self._orders.put(None)
+
+    def converse(self, peer: ServerConnection) -> None:
+        """Greet, and send what was ordered."""
+        reading = threading.Thread(target=_ignore, args=(peer,))
+        with suppress(ConnectionClosed):
+            peer.send(WELCOME, text=True)
+            reading.start()
+            while (order := self._orders.get()) is not None:
+                for message in messages(*order):
+                    peer.send(message, text=True)
+                self.said.set()
+        peer.close()
+        reading.join()
+
+
+def _ignore(peer: ServerConnection) -> None:
+    with suppress(ConnectionClosed):
+        while True:
+            peer.recv()
+
+
+def messages(numbers: range, agents: list[str], size: int) -> Iterator[bytes]:
+    """The messages on the wire."""
+    for number in numbers:
+        agent = agents[number % len(agents)]
+        text = f"number={number} to={agent} ".ljust(size, "x")
+        event = {"agent": agent, "from": "a-person", "message": text}
+        yield orjson.dumps({"id": f"e-{number}", "seq": number + 1, "event_type": "agent.message", "payload": event})
+
+
+@contextmanager
+def serving() -> Iterator[tuple[Backend, str]]:
+    """A backend on loopback, and its URL."""
+    backend = Backend()
+    with serve(backend.converse, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield backend, f"ws://127.0.0.1:{_port(server)}/ws"
+        finally:
+            backend.end()
+            server.shutdown()
+            thread.join()
+
+
+def _port(server: Server) -> int:
+    return int(server.socket.getsockname()[1])
+
+
+def wait(condition: threading.Event, seconds: float, what: str) -> float:
+    """Wait for it; how long it took, in seconds.
+
+    Raises:
+        TimeoutError: It didn't come.
+    """
+    begin = time.monotonic()
+    if not condition.wait(seconds):
+        raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+    return time.monotonic() - begin

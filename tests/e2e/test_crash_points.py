@@ -1,0 +1,298 @@
+"""The coordinator dies at every point where something could be half done; nothing is lost and nothing doubled.
+
+One test a place: the coordinator is killed at each of the place's points, at an early and at a later visit, one life
+after the other, with new work before each. Then it runs undisturbed until all is settled, and what the agents have
+received, the journal, the backend and the files for people are compared.
+"""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from actors import failpoints
+from actors.errors import ConfigurationError
+from actors.failpoints import FAILPOINTS, VARIABLE, Failpoint, arm
+from tests.backend.conftest import TOKEN, Running
+from tests.claude import ROOT
+from tests.e2e.program import closed_environment
+from tests.e2e.test_scripted_chain import arrivals
+
+pytestmark = pytest.mark.timeout(120)
+
+DEADLINE = 30.0
+LONG = "A long story, told again.\n" * 6000
+"""Longer than a context may be, and longer than a pipe holds."""
+VISITS = {"router.context": (1, 2), "router.salvage": (1,), "router.schema": (1,), "workdir.result": (1, 2)}
+"""At which visits of its points a place is tried, where it isn't the first and the third."""
+WHOLE = {"session.write": {"MAX_CONTEXT_BYTES": "1000000"}}
+"""What else is set, for a place: here the long context isn't put into a file."""
+SALVAGE = "router.salvage"
+
+
+def lives() -> dict[str, list[str]]:
+    """For each place the settings that kill there, in order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in get_args(Failpoint):
+        found[name.rpartition(".")[0]].append(name)
+    return {
+        place: [f"{name}:{visit}" for visit in VISITS.get(place, (1, 3)) for name in names]
+        for place, names in found.items()
+    }
+
+
+class Stage:
+    """A backend that lives on, and a coordinator that doesn't.
+
+    Args:
+        directory: For everything.
+        more: Settings of the coordinator.
+    """
+
+    def __init__(self, directory: Path, more: dict[str, str]) -> None:
+        self.home, self.work = directory / "home", directory / "work"
+        self.database = directory / "running.db"
+        self.backend = Running(directory)
+        url = self.backend.url.replace("http", "ws", 1) + "/ws"
+        self._environment = closed_environment(directory) | {"WS_URL": url, "WS_TOKEN": TOKEN} | more
+        self._log = directory / "coordinator.log"
+        self.subtasks: list[str] = []
+        self.notes: list[str] = []
+
+    def create(self) -> None:
+        """One workflow: a long context, two subtasks for one agent, a fan-in, a result file; and one message."""
+        number = len(self.notes)
+        by_file = f"by-file-{number}"
+        task = self.backend.create(
+            subtasks=[
+                {"key": "A", "title": "A", "agent": "architect-agent", "details": LONG},
+                {"key": "B", "title": "B", "agent": "coding-agent", "depends_on": ["A"]},
+                {"id": by_file, "key": "C", "title": "C", "agent": "coding-agent", "depends_on": ["A"],
+                 "details": self._writes_result(by_file)},
+                {"key": "D", "title": "D", "agent": "test-agent", "depends_on": ["B", "C"]},
+            ]
+        )  # fmt: skip
+        self.subtasks += [each["id"] for each in task["subtasks"]]
+        self.notes.append(f"Note {number}.")
+        body = {"message": self.notes[-1]}
+        assert self.backend.http.post("/api/agents/architect-agent/messages", json=body).is_success
+
+    def _writes_result(self, subtask_id: str) -> str:
+        content = json.dumps({"status": "success", "completion_summary": "See the file."})
+        path = self.work / f"task_result_{subtask_id}.json"
+        return "@play " + json.dumps([{"write": {"file_path": str(path), "content": content}}])
+
+    def die_at(self, setting: str) -> None:
+        """One life of the coordinator, which ends at this point."""
+        with self._started({failpoints.VARIABLE: setting}) as process:
+            try:
+                code = process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                code = None
+        assert code == -signal.SIGKILL, f"never came to {setting} ({code}):\n{self._log.read_text()[-3000:]}"
+
+    def settle(self) -> None:
+        """One life in which everything comes to its end, and then the coordinator, in order."""
+        with self._started({}) as process:
+            deadline = time.monotonic() + DEADLINE
+            while self._left():
+                assert time.monotonic() < deadline, f"{self._left()}\n{self._log.read_text()[-3000:]}"
+                time.sleep(0.05)  # another process' database has no event to wait for
+            process.terminate()
+            assert process.wait(DEADLINE) == 0
+
+    @contextmanager
+    def _started(self, more: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "actors.main"],
+                env=self._environment | more, cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def _left(self) -> list[Any]:
+        """What isn't at its end."""
+        try:
+            with journal(self) as rows:
+                return [
+                    *rows("SELECT id, state FROM deliveries WHERE state NOT IN ('completed', 'dead')"),
+                    *rows("SELECT id, status FROM nodes WHERE status != 'completed'"),
+                    *rows("SELECT key, state FROM publications WHERE state = 'waiting'"),
+                    *rows("SELECT agent, state FROM agents WHERE state != 'ready'"),
+                    *(set(self.subtasks) - {each for (each,) in rows("SELECT id FROM nodes")}),
+                    *rows("SELECT number, kind FROM events")[len(self.history()) :],
+                ]
+        except (sqlite3.OperationalError, FileNotFoundError) as error:
+            return [error]  # it isn't there yet
+
+    def history(self) -> list[tuple[int, str]]:
+        """The events in the file for people: number and kind."""
+        text = (self.work / "event_history.json").read_text()
+        lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        return [(line["number"], line["event_type"]) for line in lines]
+
+
+Rows = Callable[[str], list[tuple[Any, ...]]]
+
+
+@contextmanager
+def journal(stage: Stage) -> Iterator[Rows]:
+    """A way to ask the journal."""
+    with closing(sqlite3.connect(f"file:{stage.work / 'journal.db'}?mode=ro", uri=True)) as database:
+        yield lambda statement: database.execute(statement).fetchall()
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """The stage, with the settings of the test's place."""
+    found = Stage(tmp_path, WHOLE.get(getattr(request, "param", ""), {}))
+    yield found
+    found.backend.stop()
+
+
+# ------------------------------------------------------------ what must be true in the end
+
+
+def assert_received_once(stage: Stage) -> None:
+    """Every delivery has come to its end, and is in the transcripts once; nothing else is."""
+    with journal(stage) as rows:
+        states = dict(rows("SELECT id, state FROM deliveries"))
+        assigned = Counter(
+            subtask
+            for (subtask,) in rows(
+                "SELECT subtask_id FROM deliveries WHERE kind IN ('task_ready', 'dependency_completed')"
+            )
+        )
+        messages = [text for (text,) in rows("SELECT text FROM deliveries WHERE kind = 'message'")]
+    assert set(states.values()) == {"completed"}
+    assert arrivals(stage.home) == Counter(dict.fromkeys(states, 1))
+    assert assigned == Counter(dict.fromkeys(stage.subtasks, 1))
+    assert sorted(text.rpartition("> ")[2].strip() for text in messages) == sorted(stage.notes)
+
+
+def assert_completed_once(stage: Stage) -> None:
+    """Every completion was published once, and told once, here and there."""
+    with journal(stage) as rows:
+        here = rows("SELECT subject FROM events WHERE kind = 'subtask.completed'")
+        publications = rows("SELECT key, state FROM publications")
+        assert rows("SELECT reason FROM rejected") == []
+        assert rows("PRAGMA integrity_check") == [("ok",)]
+    with closing(sqlite3.connect(stage.database)) as database:
+        told = [json.loads(text) for (text,) in database.execute("SELECT text FROM events")]
+    there = Counter(each["payload"]["id"] for each in told if each["event_type"] == "subtask.completed")
+    once = Counter(dict.fromkeys(stage.subtasks, 1))
+    assert Counter(subject for (subject,) in here) == once
+    assert there == once
+    assert sum(each["event_type"] == "task.completed" for each in told) == len(stage.notes)
+    assert {state for _, state in publications} == {"published"}
+    assert len(publications) == len(stage.subtasks)
+    assert {key for key, _ in publications} <= {each["id"] for each in told}
+
+
+def assert_files_agree(stage: Stage) -> None:
+    """The files for people say what the journal says, and long contexts can be read whole."""
+    with journal(stage) as rows:
+        events = rows("SELECT number, kind FROM events ORDER BY number")
+        long = rows("SELECT id, text FROM deliveries WHERE text LIKE '%It is shortened here.%'")
+    shown = stage.history()
+    assert shown == events[: len(shown)]
+    assert {kind for _, kind in events[len(shown) :]} <= {
+        "session.stopped"
+    }  # of the last stop; shown at the next start
+    for queue in stage.work.glob("*_queue.json"):
+        assert json.loads(queue.read_text()) == []
+    assert list(stage.work.glob("current_task_*.json")) == []
+    for delivery_id, text in long:
+        path = stage.work / "context" / f"{delivery_id}.md"
+        assert str(path) in text
+        assert path.read_text().count("> A long story, told again.") == LONG.count("\n")
+
+
+def assert_all_is_well(stage: Stage) -> None:
+    """All of it."""
+    assert_received_once(stage)
+    assert_completed_once(stage)
+    assert_files_agree(stage)
+
+
+# ------------------------------------------------------------ the lives
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings"),
+    [pytest.param(place, settings, id=place) for place, settings in lives().items() if place != SALVAGE],
+    indirect=["stage"],
+)
+def test_kill_9_at_a_point_loses_and_doubles_nothing(stage: Stage, settings: list[str]) -> None:
+    # Given a coordinator that dies there, with new work each time
+    for setting in settings:
+        stage.create()
+        stage.die_at(setting)
+    # When it runs undisturbed
+    stage.settle()
+    # Then
+    assert_all_is_well(stage)
+
+
+def test_kill_9_while_a_damaged_journal_is_salvaged_loses_nothing_more(stage: Stage) -> None:
+    # Given a journal that is damaged where it holds nothing, and whose newest changes aren't in its main file yet
+    stage.create()
+    stage.settle()
+    stage.create()
+    stage.die_at("router.commit.after:5")
+    path = stage.work / "journal.db"
+    with journal(stage) as rows:
+        ((page, size),) = rows(
+            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'knowledge'"
+        )
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    assert path.with_name("journal.db-wal").stat().st_size > 0
+    # When whoever salvages it dies, again and again
+    for setting in lives()[SALVAGE]:
+        stage.die_at(setting)
+    stage.settle()
+    # Then all is as if nothing had been
+    assert_all_is_well(stage)
+    assert [kind for _, kind in stage.history()].count("journal.damaged") == 1
+
+
+# ------------------------------------------------------------ the points themselves
+
+
+@pytest.mark.parametrize(
+    "setting", ["", "router.comit.after", "router.commit.after:x", "router.commit.after:0", ":1"]
+)
+def test_a_setting_that_names_no_point_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigurationError, match=VARIABLE):
+        arm(setting)
+
+
+def test_without_a_setting_a_point_does_nothing() -> None:
+    assert VARIABLE not in os.environ
+    for name in get_args(Failpoint):
+        failpoints.failpoint(name)
+
+
+def test_every_point_is_somewhere_and_only_once() -> None:
+    code = [path for path in (ROOT / "actors").glob("**/*.py") if path.name != "failpoints.py"]
+    named = Counter(
+        name for path in code for name in re.findall(r'"(\w+\.\w+\.\w+)"', path.read_text("utf-8"))
+    )
+    assert {name: named[name] for name in FAILPOINTS} == dict.fromkeys(FAILPOINTS, 1)
