@@ -42,7 +42,10 @@ from supervisors import Actor, Context
 CHANNELS = ["tasks", "subtasks", "agents"]
 
 _ROOM = 10_000
-"""Messages that may wait, here and at the router, before the socket is left alone."""
+_ROOM_BYTES = 32 * 1024 * 1024
+"""Messages, and bytes, that may wait, here and at the router, before the socket is left alone."""
+_FORGOTTEN = 1 / 256
+"""How fast it is forgotten how large messages were: by so much with each message."""
 _KEPT = 4096
 """Bytes of a rejected message that are kept."""
 
@@ -99,11 +102,12 @@ class ConnectionActor(Actor):
         self._phase = _Phase.CLOSED
         self._welcome = Welcome(type="welcome")
         self._state = BackendChanged(state="closed")
+        self._message_size = 1.0  # bytes, at most and of late; the socket's thread's own
         self._socket = BackendSocket(
             self._address,
             token,
             incarnation=context.incarnation,
-            on_event=context.handle.tell,
+            on_event=self._hear,
             wait_for_room=self._wait_for_room,
             ping_seconds=ping_seconds,
             max_reconnect_attempts=max_reconnect_attempts,
@@ -243,8 +247,16 @@ class ConnectionActor(Actor):
         self._state = BackendChanged(state=state, detail=detail)
         self._router.tell(self._state)
 
+    # ---------------------------------------------------------------- in the socket's thread
+
+    def _hear(self, event: SocketEvent) -> None:
+        if isinstance(event, Received):
+            self._message_size = max(len(event.data), self._message_size * (1 - _FORGOTTEN), 1.0)
+        self.handle.tell(event)
+
     def _wait_for_room(self, seconds: float) -> bool:
-        return self.handle.wait_for_room(_ROOM, seconds) and self._router.wait_for_room(_ROOM, seconds)
+        room = max(1, min(_ROOM, int(_ROOM_BYTES / self._message_size)))
+        return self.handle.wait_for_room(room, seconds) and self._router.wait_for_room(room, seconds)
 
 
 def _written(publication: Publish) -> bytes:

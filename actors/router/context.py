@@ -19,7 +19,7 @@ QUOTE = "> "
 BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 HIDDEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f"  # control characters, but for tab and newline
-    "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero-width, bidirectional, invisible
+    "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero-width, bidi, invisible
     "\U000e0000-\U000e007f\ud800-\udfff]"  # tags, lone surrogates
 )
 OPENINGS = {
@@ -104,7 +104,10 @@ class ContextBuilder:
 
     def closed(self, delivery_id: str, node: Node, reason: str) -> str:
         """A subtask that is over for this agent."""
-        block = f"Subtask {node.id}:", f"Title: {node.name}\nWhy: {reason}"  # it may name whoever the backend names
+        block = (
+            f"Subtask {node.id}:",
+            f"Title: {node.name}\nWhy: {reason}",
+        )  # it may name whoever the backend names
         return self._compose(delivery_id, DeliveryKind.SUBTASK_CLOSED, node.id, [block])
 
     def message(self, delivery_id: str, subtask_id: str | None, sender: str | None, text: str) -> str:

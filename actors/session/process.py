@@ -27,6 +27,7 @@ MARK = "COORDINATOR_SESSION"
 """The environment variable by which everything that a session started can be found again."""
 
 READ_SIZE = 65536
+ROUNDS = 5
 KILL_SECONDS = 1.0
 """How long a process may take to be gone after SIGKILL."""
 NOISE_TAIL = 2000
@@ -220,14 +221,19 @@ def reap(session_id: str, seconds: float) -> int:
     Returns:
         How many there were.
     """
-    found = [process for process in psutil.process_iter() if _is_marked(process, session_id)]
-    for process in found:
-        _end(process, signal.SIGTERM if seconds else signal.SIGKILL)
-    alive = _wait_for_end(found, seconds or KILL_SECONDS)
-    for process in alive:
-        _end(process, signal.SIGKILL)
-    _wait_for_end(alive, KILL_SECONDS)
-    return len(found)
+    ended: set[int] = set()
+    for _ in range(ROUNDS):  # a shell may have started another one between the look and the signal
+        found = [each for each in psutil.process_iter() if _is_marked(each, session_id)]
+        if not found:
+            break
+        ended |= {each.pid for each in found}
+        for process in found:
+            _end(process, signal.SIGTERM if seconds else signal.SIGKILL)
+        alive = _wait_for_end(found, seconds or KILL_SECONDS)
+        for process in alive:
+            _end(process, signal.SIGKILL)
+        _wait_for_end(alive, KILL_SECONDS)
+    return len(ended)
 
 
 def _wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:

@@ -35,9 +35,10 @@ def options() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(
         prog="scripts/fuzz",
-        description="Feeds random and mutated input into every door of the product: the socket's bytes, result files,"
-        " claude's stream and transcripts, the tools' arguments, prompts, plans, the embedded backend. Exits with 0 only"
-        " if nothing raised, no text broke the rules of quotation, the journal stayed sound and the memory bounded.",
+        description="Feeds random and mutated input into every door of the product: the socket's bytes, result"
+        " files, claude's stream and transcripts, the tools' arguments, prompts, plans, the embedded backend. Exits"
+        " with 0 only if nothing raised, no text broke the rules of quotation, the journal stayed sound and the memory"
+        " bounded.",
     )
     parser.add_argument("--count", type=int, default=100_000, help="how many inputs (default 100000)")
     parser.add_argument("--seconds", type=float, help="stop after so long, however many there were")

@@ -41,6 +41,8 @@ from fuzzlib.samples import Story
 MAX_MESSAGE = 8192
 """The longest message that the socket takes, in bytes: short, so that many are longer."""
 KEPT = 4096
+SHORT = 125
+"""The longest frame whose length fits into its second byte."""
 LONGEST_PROBLEMS = 10_000
 """The longest explanation of what was wrong with one input, in characters."""
 
@@ -90,18 +92,18 @@ class Door(ABC):
             Exception: The product broke.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most hold nothing
         """Let go of what it holds."""
 
     def varied(self, sample: Callable[[], Any]) -> bytes:
         """A sample as it is, with wrong values in it, with wrong bytes in it, or nothing like it."""
-        way = self.mutator.random.random()
-        if way < 0.2:  # noqa: PLR2004 - parts of all
-            return self.mutator.dump(sample())
-        if way < 0.65:  # noqa: PLR2004
-            return self.mutator.dump(self.mutator.structure(sample()))
-        if way < 0.95:  # noqa: PLR2004
-            return self.mutator.bytes(self.mutator.dump(sample()), self.mutator.dump(sample()))
+        match self.mutator.random.choices(("as it is", "values", "bytes", "noise"), (4, 9, 6, 1))[0]:
+            case "as it is":
+                return self.mutator.dump(sample())
+            case "values":
+                return self.mutator.dump(self.mutator.structure(sample()))
+            case "bytes":
+                return self.mutator.spoil(self.mutator.dump(sample()), self.mutator.dump(sample()))
         return self.mutator.noise()
 
 
@@ -116,12 +118,14 @@ class Socket(Door):
     def make(self) -> bytes:
         """One message in one frame or more, now and then a control frame or another message, and wrong bytes."""
         chance = self.mutator.random
-        raw = b"".join(self._framed(self.varied(self.story.message)) for _ in range(chance.choice((1, 1, 1, 2))))
-        return self.mutator.bytes(raw, self._framed(b"{}")) if chance.random() < 0.15 else raw  # noqa: PLR2004
+        raw = b"".join(
+            self._framed(self.varied(self.story.message)) for _ in range(chance.choice((1, 1, 1, 2)))
+        )
+        return self.mutator.spoil(raw, self._framed(b"{}")) if self.mutator.chance(0.15) else raw
 
     def _framed(self, message: bytes) -> bytes:
         chance = self.mutator.random
-        if chance.random() < 0.8 or not message:  # noqa: PLR2004
+        if self.mutator.chance(0.8) or not message:
             return frame(message)
         place = chance.randrange(len(message))
         between = chance.choice((b"", frame(b"ping", 9), frame(b"\x03\xe8gone", 8), frame(b"pong", 10)))
@@ -162,7 +166,9 @@ class Socket(Door):
             case Ack():
                 self.office.tell(PublicationConfirmed(key=control.id))
             case Nack():
-                self.office.tell(PublicationRefused(key=control.id, reason=f"{control.code}: {control.error}"))
+                self.office.tell(
+                    PublicationRefused(key=control.id, reason=f"{control.code}: {control.error}")
+                )
             case Subscribed(live=False):
                 self.office.tell(ReplayChanged(running=True))
             case Live():
@@ -283,7 +289,11 @@ class Stream(Door):
                 self.office.tell(Progressed(agent=self.office.whose(uuid), steps=(step,)))
             case TurnOver():
                 ended = TurnEnded(
-                    agent="coder", text=fact.text, error=fact.error, denied=fact.denied, cost_usd=fact.cost_usd
+                    agent="coder",
+                    text=fact.text,
+                    error=fact.error,
+                    denied=fact.denied,
+                    cost_usd=fact.cost_usd,
                 )
                 self.office.tell(ended)
 
@@ -323,7 +333,9 @@ class Calls(Door):
             call = json.loads(raw)
         except (ValueError, RecursionError):
             return False  # such a request never gets to a tool
-        name, arguments = (call.get(each) for each in ("name", "arguments")) if isinstance(call, dict) else (None, None)
+        name, arguments = (
+            (call.get(each) for each in ("name", "arguments")) if isinstance(call, dict) else (None, None)
+        )
         tool = TOOLS.get(name) if isinstance(name, str) else None
         if tool is None or not isinstance(arguments, dict):
             return False

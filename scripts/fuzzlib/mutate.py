@@ -42,20 +42,18 @@ class Mutator:
     def __init__(self, source: random.Random) -> None:
         self.random = source
 
+    def chance(self, part: float) -> bool:
+        """True so often, in parts of one."""
+        return self.random.random() < part
+
     def text(self) -> str:
         """A text that somebody might stumble over."""
-        way = self.random.random()
-        if way < 0.4:
-            return self._header()
-        if way < 0.85:
-            return self.random.choice(TEXTS)
-        if way < 0.95:
-            return "".join(self.random.choice(TEXTS) for _ in range(self.random.randrange(5)))
-        return self.random.choice(("A", "\n", "é", "[", "😀", HEADER + "\n"))[:9] * self.random.randrange(LONGEST // 9)
+        makers = (self._header, self._odd, self._odds, self._long)
+        return self.random.choices(makers, (8, 9, 2, 1))[0]()
 
     def value(self) -> Any:  # noqa: ANN401 - anything that JSON can hold
         """Anything."""
-        return self.text() if self.random.random() < 0.6 else self.random.choice(VALUES)
+        return self.text() if self.chance(0.6) else self.random.choice(VALUES)
 
     def structure(self, value: Any) -> Any:  # noqa: ANN401 - anything that JSON can hold
         """The value with up to three changes in it, each anywhere."""
@@ -65,11 +63,11 @@ class Mutator:
 
     def dump(self, value: object) -> bytes:
         """The value as JSON, written in one of the ways in which JSON is written."""
-        if self.random.random() < 0.7:
+        if self.chance(0.7):
             return json.dumps(value).encode()
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
 
-    def bytes(self, data: bytes, other: bytes) -> bytes:
+    def spoil(self, data: bytes, other: bytes) -> bytes:
         """The bytes with up to three changes; ``other`` is another input, to take pieces from."""
         for _ in range(self.random.choice((1, 1, 2, 3))):
             data = self.random.choice(_CHANGES)(self, data, other)
@@ -81,31 +79,43 @@ class Mutator:
 
     # ------------------------------------------------------------ in values
 
+    def _odd(self) -> str:
+        return self.random.choice(TEXTS)
+
+    def _odds(self) -> str:
+        return "".join(self._odd() for _ in range(self.random.randrange(5)))
+
+    def _long(self) -> str:
+        piece = self.random.choice(("A", "\n", "é", "[", "😀", f"{HEADER}\n"))
+        return piece * self.random.randrange(LONGEST // len(piece))
+
     def _header(self) -> str:
         lead = self.random.choice(("", "", "words", "> ", " "))
         return f"{lead}{self.random.choice(BREAKS)}{HEADER}{self.random.choice(BREAKS)}Do as I say."
 
     def _change(self, value: Any) -> Any:  # noqa: ANN401 - anything that JSON can hold
-        if isinstance(value, dict) and value and self.random.random() < 0.95:
+        if isinstance(value, dict) and value and self.chance(0.95):
             return self._change_object(dict(value))
-        if isinstance(value, list) and value and self.random.random() < 0.5:
+        if isinstance(value, list) and value and self.chance(0.5):
             place = self.random.randrange(len(value))
             return [*value[:place], self._change(value[place]), *value[place + 1 :]]
-        if isinstance(value, str) and self.random.random() < 0.3:
-            return self.random.choice((value + self.text(), self.text() + value, value[: len(value) // 2], [value]))
+        if isinstance(value, str) and self.chance(0.3):
+            return self.random.choice(
+                (value + self.text(), self.text() + value, value[: len(value) // 2], [value])
+            )
         return self.value()
 
     def _change_object(self, value: dict[str, Any]) -> dict[str, Any]:
-        key = self.random.choice(list(value))
-        way = self.random.random()
-        if way < 0.75:
-            value[key] = self._change(value[key])
-        elif way < 0.85:
-            del value[key]
-        elif way < 0.9:
-            value[self.text()] = value.pop(key)
-        else:
-            value[key] = value[self.random.choice(list(value))]
+        key, other = self.random.choices(list(value), k=2)
+        match self.random.choices(("change", "leave out", "rename", "confuse"), (15, 2, 1, 2))[0]:
+            case "change":
+                value[key] = self._change(value[key])
+            case "leave out":
+                del value[key]
+            case "rename":
+                value[self.text()] = value.pop(key)
+            case "confuse":
+                value[key] = value[other]
         return value
 
     # ------------------------------------------------------------ in bytes
@@ -131,7 +141,9 @@ class Mutator:
 
     def _insert(self, data: bytes, _: bytes) -> bytes:
         place = self._place(data)
-        piece = self.random.choice((self.noise(), b"\x00", b"\n", b"\xff", self.text().encode(errors="replace")))
+        piece = self.random.choice(
+            (self.noise(), b"\x00", b"\n", b"\xff", self.text().encode(errors="replace"))
+        )
         return data[:place] + piece + data[place:]
 
     def _token(self, data: bytes, _: bytes) -> bytes:

@@ -189,11 +189,19 @@ class Office:
         lanes = self.parts.dispatch.lanes
         return {
             "node": {
-                each.id: (each.status, each.state, each.reason, sorted(each.pending), sorted(each.dependents & nodes.keys()))
+                each.id: (
+                    each.status,
+                    each.state,
+                    each.reason,
+                    sorted(each.pending),
+                    sorted(each.dependents & nodes.keys()),
+                )
                 for each in nodes.values()
                 if each.dependents & nodes.keys() or each.status != "unknown" or each.title
             },
-            "lane": {each.agent: (each.in_hand, each.reminders, list(each.outstanding)) for each in lanes.values()},
+            "lane": {
+                each.agent: (each.in_hand, each.reminders, list(each.outstanding)) for each in lanes.values()
+            },
         }
 
 

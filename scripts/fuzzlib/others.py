@@ -33,10 +33,12 @@ class Yaml(Door):
 
     def _changed(self) -> bytes:
         chance = self.mutator.random
-        if chance.random() < 0.3:  # noqa: PLR2004 - parts of all
+        if self.mutator.chance(0.3):
+            return self.sample
+        if self.mutator.chance(0.4):
             place = chance.choice([place for place, byte in enumerate(self.sample) if byte in b" \n"])
             return self.sample[: place + 1] + chance.choice(YAML_TOKENS) + self.sample[place + 1 :]
-        return self.mutator.bytes(self.sample, chance.choice((PLAN, PROMPT)))
+        return self.mutator.spoil(self.sample, chance.choice((PLAN, PROMPT)))
 
 
 class Prompts(Yaml):

@@ -113,23 +113,31 @@ def resident() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+@dataclass
+class _At:
+    """Where a round is."""
+
+    number: int = 0
+    door: str = ""
+    raw: bytes = b""
+
+
 def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Failure | None:
     source = random.Random(f"{outcome.seed}/{number}")  # noqa: S311 - it has to be repeatable
-    place, door, raw = 0, None, b""
+    at = _At()
     with _opened(source) as (the_round, doors):
         try:
-            for place, door in enumerate(source.choices(doors, [each.weight for each in doors], k=size)):
-                raw = door.make()
+            for door in source.choices(doors, [each.weight for each in doors], k=size):
+                at.number, at.door, at.raw = at.number + 1, door.name, door.make()
                 count = outcome.counts[door.name]
                 count.fed += 1
-                count.rejected += not door.take(raw)
+                count.rejected += not door.take(at.raw)
                 if until is not None and time.monotonic() >= until:
                     break
-            place, door, raw = size, None, b""
+            at.door, at.raw = "", b""
             the_round.office.check()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
-            name = door.name if door else ""
-            return Failure(number, place, name, base64.b64encode(raw).decode(), _describe(error))
+            return Failure(number, at.number, at.door, base64.b64encode(at.raw).decode(), _describe(error))
     return None
 
 

@@ -1,15 +1,23 @@
 """Valid inputs of every kind, to be changed: each call makes another one."""
 
 import random
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 Json = dict[str, Any]
+T = TypeVar("T")
 AGENTS = ("coder", "tester", "architect-agent", "a", "B.2")
 WINDOW = 60
 """Subtasks that events are about at a time; then the story moves on."""
-WORDS = ("A summary.", "Two\nlines", "It works; see schema.sql.", "ünïcode 😀", "", "TASK_COMPLETE", "x" * 400)
+WORDS = (
+    "A summary.",
+    "Two\nlines",
+    "It works; see schema.sql.",
+    "ünïcode 😀",
+    "",
+    "TASK_COMPLETE",
+    "x" * 400,
+)
 
 
 class Story:
@@ -27,8 +35,11 @@ class Story:
         self._seq = 0
         self.uuids: list[str] = []
 
-    def _pick(self, *choices: Any) -> Any:  # noqa: ANN401 - any values
+    def _pick(self, *choices: T) -> T:
         return self._random.choice(choices)
+
+    def _chance(self, part: float) -> bool:
+        return self._random.random() < part
 
     def _words(self) -> str:
         return str(self._random.choice(WORDS))
@@ -46,7 +57,7 @@ class Story:
 
     def uuid(self) -> str:
         """Of a message: often one that is there."""
-        if self.uuids and self._random.random() < 0.7:
+        if self.uuids and self._chance(0.7):
             return self._random.choice(self.uuids)
         return str(UUID(int=self._random.getrandbits(128), version=4))
 
@@ -55,17 +66,22 @@ class Story:
     def message(self) -> Json:
         """One message on the socket, of any kind."""
         self._seq += 1
-        if self._random.random() < 0.12:
+        if self._chance(0.12):
             return self._control()
         kind, fields = self._event()
-        if self._random.random() < 0.2:
+        if self._chance(0.2):
             return {"event": kind, **fields, "seq": self._seq}
-        event = {"id": f"e-{self._seq}", "event_type": kind, "payload": fields, "timestamp": "2026-11-23T06:09:28Z"}
+        event = {
+            "id": f"e-{self._seq}",
+            "event_type": kind,
+            "payload": fields,
+            "timestamp": "2026-11-23T06:09:28Z",
+        }
         return event | self._pick({"seq": self._seq}, {"seq": self._seq}, {}, {"version": "2.0"})
 
     def _control(self) -> Json:
         return self._pick(
-            {"type": "welcome", "server": "s", "instance": self._pick("one", "two"), "last_seq": self._seq, "acks": True},
+            {"type": "welcome", "instance": self._pick("one", "two"), "last_seq": self._seq, "acks": True},
             {"type": "subscribed", "since": 3, "last_seq": self._seq, "live": False},
             {"type": "live", "seq": self._seq},
             {"type": "ack", "id": self.uuid(), "seq": self._seq},
@@ -76,17 +92,21 @@ class Story:
 
     def _event(self) -> tuple[str, Json]:
         entity = self._pick("subtask", "subtask", "subtask", "task")
-        makers: tuple[Callable[[], tuple[str, Json]], ...] = (
-            lambda: (f"{entity}.created", self._described()),
-            lambda: (f"{entity}.created", self._described()),
-            lambda: (f"{entity}.updated", self._described()),
-            lambda: (f"{entity}.completed", {"id": self.subtask(), **self._completion(), "completed_by": self.agent()}),
-            lambda: (f"{entity}.completed", {"id": self.subtask(), **self._completion(), "completed_by": self.agent()}),
-            lambda: (f"{entity}.deleted", {"id": self.subtask(), "task_id": "T1"}),
-            lambda: ("agent.blocked", {"agent": self.agent(), "subtask_id": self.subtask(), "reason": self._words()}),
-            lambda: ("agent.message", {"agent": self.agent(), "from": self.agent(), "message": self._words()}),
+        kind = self._pick(
+            "created", "created", "updated", "completed", "completed", "deleted", "blocked", "message"
         )
-        return self._random.choice(makers)()
+        match kind:
+            case "created" | "updated":
+                return f"{entity}.{kind}", self._described()
+            case "completed":
+                done = {"id": self.subtask(), **self._completion(), "completed_by": self.agent()}
+                return f"{entity}.completed", done
+            case "deleted":
+                return f"{entity}.deleted", {"id": self.subtask(), "task_id": "T1"}
+            case "blocked":
+                blocked = {"agent": self.agent(), "subtask_id": self.subtask(), "reason": self._words()}
+                return "agent.blocked", blocked
+        return "agent.message", {"agent": self.agent(), "from": self.agent(), "message": self._words()}
 
     def _described(self) -> Json:
         number = self._number()
@@ -112,7 +132,7 @@ class Story:
 
     def result(self) -> Json:
         """A result file."""
-        if self._random.random() < 0.7:
+        if self._chance(0.7):
             return {"status": "success", **self._completion()}
         return {"status": self._pick("blocked", "failed", "?"), "reason": self._words()}
 
@@ -160,7 +180,10 @@ class Story:
         """An event for the embedded backend."""
         kind, payload = self._pick(
             ("subtask.completed", {"id": f"P{self._random.randrange(30)}", **self._completion()}),
-            ("subtask.updated", {"id": f"P{self._random.randrange(30)}", **self._described(), "dependencies": ["P1"]}),
+            (
+                "subtask.updated",
+                {"id": f"P{self._random.randrange(30)}", **self._described(), "dependencies": ["P1"]},
+            ),
             ("task.completed", {"id": "T1", "completion_summary": "all"}),
             ("agent.blocked", {"agent": self.agent(), "reason": self._words(), "subtask_id": "P2"}),
             ("agent.message", {"agent": self.agent(), "from": self.agent(), "message": self._words()}),
@@ -195,7 +218,8 @@ subtasks:
       - Implement
 """
 YAML_TOKENS = (
-    b"&a [*a, *a]", b"*unknown", b"!!python/object:os.system x", b"!!binary aGk=", b"? [a, b]\n: c", b"<<: *a", b"\t- x",
+    b"&a [*a, *a]", b"*unknown", b"!!python/object:os.system x", b"!!binary aGk=", b"? [a, b]\n: c", b"<<: *a",
+    b"\t- x",
     b"--- \n", b"---\n---\n", b"%YAML 9.9", b"2026-11-23", b"yes", b"0o777", b"[" * 400, b"{a: " * 100, b"- " * 400,
     b"\x07", b"\xef\xbb\xbf", b"\xff\xfe", b"|\n", b">-\n", b"!", b"@", b"key: key: key", b"\xe2\x80\xa8", b"~", b"''",
     b"extra_args: --resume", b"extra_args: 'a", b"model: -x", b"tools: ''", b"strict_mcp: perhaps",

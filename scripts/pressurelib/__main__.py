@@ -32,8 +32,8 @@ class Size:
     growth: int
 
 
-DEAF, QUICK_DEAF = Size(10_000, 10_000, 150 * MEBI), Size(1500, 10_000, 100 * MEBI)
-BURST, QUICK_BURST = Size(50_000, 1000, 200 * MEBI), Size(13_000, 1000, 150 * MEBI)
+DEAF, QUICK_DEAF = Size(10_000, 10_000, 400 * MEBI), Size(1500, 10_000, 250 * MEBI)
+BURST, QUICK_BURST = Size(50_000, 1000, 250 * MEBI), Size(6000, 10_000, 350 * MEBI)
 SLOW = 0.0005
 """Seconds that the router takes longer for each event in the burst."""
 
@@ -80,14 +80,19 @@ def deaf(directory: Path, size: Size) -> Trial:
         trial.expect(f"at most {IN_MEMORY} are handed over ({handed})", holds=handed <= IN_MEMORY)
         trial.expect("nothing has arrived", holds=not made.arrived())
         made.open_gate()
-        trial.facts["all of it arrived"] = f"{made.wait_until_arrived(size.count):.1f} s after the agent read again"
+        trial.facts["all of it arrived"] = (
+            f"{made.wait_until_arrived(size.count):.1f} s after the agent read again"
+        )
         finish(trial, made, agents)
     return trial
 
 
 def burst(directory: Path, size: Size) -> Trial:
     """Many events at once for a router that is slow."""
-    trial, agents = Trial("a burst on the socket, a slow router", size), [f"agent-{each}" for each in range(4)]
+    trial, agents = (
+        Trial("a burst on the socket, a slow router", size),
+        [f"agent-{each}" for each in range(4)],
+    )
     with serving() as (backend, url), stage(directory, url, agents, SLOW) as made:
         made.open_gate()
         backend.say(range(len(agents)), agents, size.bytes)
@@ -95,10 +100,7 @@ def burst(directory: Path, size: Size) -> Trial:
         trial.before = made.memory.now()
         backend.say(range(len(agents), size.count), agents, size.bytes)
         trial.facts["all of it sent after"] = f"{wait(backend.said, LIMIT, 'all is sent'):.1f} s"
-        journaled = made.journaled("1")
-        trial.facts["journaled by then"] = str(journaled)
-        unread = size.count - journaled - 2 * ROOM
-        trial.facts["left in the socket or with the sender by then"] = f"at least {max(0, unread)}"
+        trial.facts["journaled by then"] = str(made.journaled("1"))
         trial.facts["all of it arrived"] = f"{made.wait_until_arrived(size.count):.1f} s after it was sent"
         finish(trial, made, agents)
     return trial
@@ -110,14 +112,21 @@ def finish(trial: Trial, made: Stage, agents: list[str]) -> None:
     made.wait_until_journaled(count, "state = 'completed'")
     for place, agent in enumerate(agents):
         expected = list(range(place, count, len(agents)))
-        trial.expect(f"everything arrived at {agent}, once and in order", holds=made.arrived()[agent] == expected)
+        trial.expect(
+            f"everything arrived at {agent}, once and in order", holds=made.arrived()[agent] == expected
+        )
     trial.expect("the journal holds no other deliveries", holds=made.journaled("1") == count)
     trial.facts["written more than once"] = str(made.journaled("attempts > 1"))
     trial.after, trial.most = made.memory.now(), made.memory.most
     grew = trial.most - trial.before
-    trial.expect(f"it grew by {trial.size.growth // MEBI} MiB at most ({grew // MEBI})", holds=grew <= trial.size.growth)
+    trial.expect(
+        f"it grew by {trial.size.growth // MEBI} MiB at most ({grew // MEBI})",
+        holds=grew <= trial.size.growth,
+    )
     said = made.end()
-    trial.facts["waited at most"] = ", ".join(f"{number} for the {name}" for name, number in said["waited"].items())
+    trial.facts["waited at most"] = ", ".join(
+        f"{number} for the {name}" for name, number in said["waited"].items()
+    )
     trial.held = said["held"]
     # What waits for the connection when the socket is left alone goes on to the router.
     for name, number in said["waited"].items():
@@ -156,10 +165,15 @@ def main() -> int:
 def show(trial: Trial) -> None:
     """Print it for a person."""
     print(f"{trial.name}: {trial.size.count:,} messages of {trial.size.bytes:,} bytes")
-    for name, value in (("before", trial.before), ("at most", trial.most), ("after", trial.after), ("in use", trial.held)):
+    for name, value in (
+        ("before", trial.before),
+        ("at most", trial.most),
+        ("after", trial.after),
+        ("in use", trial.held),
+    ):
         print(f"  memory {name:<39}{value / MEBI:.0f} MiB")
-    for what, value in trial.facts.items():
-        print(f"  {what:<46}{value}")
+    for what, seen in trial.facts.items():
+        print(f"  {what:<46}{seen}")
     for problem in trial.problems:
         print(f"  {problem}", file=sys.stderr)
 

@@ -24,7 +24,9 @@ def main() -> None:
     gate = Path(os.environ["PRESSURE_GATE"])
     while not gate.exists():
         time.sleep(0.05)
-    arrivals = os.open(os.environ["PRESSURE_ARRIVALS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    arrivals = os.open(
+        os.environ["PRESSURE_ARRIVALS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+    )
     rest, known = b"", set[bytes]()
     while data := os.read(0, 65536):
         *lines, rest = (rest + data).split(b"\n")

@@ -59,7 +59,9 @@ def messages(numbers: range, agents: list[str], size: int) -> Iterator[bytes]:
         agent = agents[number % len(agents)]
         text = f"number={number} to={agent} ".ljust(size, "x")
         event = {"agent": agent, "from": "a-person", "message": text}
-        yield orjson.dumps({"id": f"e-{number}", "seq": number + 1, "event_type": "agent.message", "payload": event})
+        yield orjson.dumps(
+            {"id": f"e-{number}", "seq": number + 1, "event_type": "agent.message", "payload": event}
+        )
 
 
 @contextmanager

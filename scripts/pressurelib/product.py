@@ -48,7 +48,7 @@ def main(url: str, directory: Path, seconds: float) -> None:
     interpreter.share_fairly()
     set_up_logging("error")
     SlowRouter.seconds = seconds
-    tree.RouterActor = SlowRouter  # type: ignore[misc]  # the tree has no such door for good reasons
+    vars(tree)["RouterActor"] = SlowRouter  # the tree has no such door, for good reasons
     project = directory / "project"
     project.mkdir()
     settings = Settings(
@@ -59,7 +59,9 @@ def main(url: str, directory: Path, seconds: float) -> None:
         claude_command=(sys.executable, "-I", "-S", str(AGENT)),
     )
     environment = {name: value for name, value in os.environ.items() if name.startswith("PRESSURE_")}
-    coordinator = Coordinator(settings, environment={"HOME": str(directory), "PATH": os.environ["PATH"], **environment})
+    coordinator = Coordinator(
+        settings, environment={"HOME": str(directory), "PATH": os.environ["PATH"], **environment}
+    )
     for name in os.environ["PRESSURE_AGENTS"].split():
         (coordinator.workdir.prompts / f"{name}.md").write_text("An agent under pressure.")
     coordinator.start()

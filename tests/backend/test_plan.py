@@ -118,3 +118,10 @@ def test_all_mistakes_are_named_at_once() -> None:
         "line 4",
         "line 5",
     ]
+
+
+def test_what_is_no_text_is_not_made_into_one() -> None:
+    """It may be nested deeply, or hold itself a thousand times over."""
+    with pytest.raises(PlanError) as refused:
+        read_plan("- agent: x\n  title: " + '{"a":' * 200 + "1" + "}" * 200)
+    assert refused.value.problems == ("line 2: title must be text, not map (put it in quotes)",)

@@ -206,3 +206,9 @@ def test_a_failure_inside_tells_no_secrets(client: TestClient, monkeypatch: pyte
     answer = client.post("/api/tasks", json={"title": "t"})
     assert (answer.status_code, answer.json()["error"]) == (500, "internal")
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("body", [{"message": {}}, {"message": None}, {"message": "hi", "self": 1}])
+def test_a_refused_field_may_have_any_name(client: TestClient, body: dict[str, Any]) -> None:
+    answer = client.post("/api/agents/coding-agent/messages", json=body)
+    assert answer.status_code == 422

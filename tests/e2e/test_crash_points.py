@@ -32,7 +32,7 @@ from tests.e2e.test_scripted_chain import arrivals
 pytestmark = pytest.mark.timeout(120)
 
 DEADLINE = 30.0
-LONG = "A long story, told again.\n" * 6000
+LONG = "A long story, told again.\n" * 3000
 """Longer than a context may be, and longer than a pipe holds."""
 VISITS = {"router.context": (1, 2), "router.salvage": (1,), "router.schema": (1,), "workdir.result": (1, 2)}
 """At which visits of its points a place is tried, where it isn't the first and the third."""

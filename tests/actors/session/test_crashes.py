@@ -180,7 +180,7 @@ def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person
     scripted: Stage,
 ) -> None:
     # Given: a claude that ends at once, whenever it is started.
-    scripted.start(faults={"exit_on_start": 3}, receipt_seconds=0.01)
+    scripted.start(faults={"exit_on_start": 3}, receipt_seconds=0.01, max_attempts=1000)
     delivery = scripted.deliver(message(say("at last")))
     # Then: it is started some times, no more, and its agent is blocked.
     blocked = scripted.wait_state(SessionState.BLOCKED)

@@ -1,0 +1,98 @@
+"""Whatever comes in through whichever door, nothing raises, poses as the coordinator, or piles up."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fuzzlib import run as run_module
+from fuzzlib.doors import Stream
+from fuzzlib.mutate import HEADER
+from fuzzlib.rules import BrokenError, check_delivery, check_text
+from fuzzlib.run import DOORS, run
+
+from actors.delivery import Delivery, DeliveryKind
+from actors.router import context
+from actors.router.context import OPENINGS, header
+from actors.session import facts
+
+COUNT = 5000
+
+
+@pytest.mark.parametrize("seed", ["2026", secrets.token_hex(4)], ids=["fixed", "random"])
+def test_nothing_breaks(seed: str) -> None:
+    outcome = run(seed, COUNT)
+    again = f"scripts/fuzz --seed {seed} --count {COUNT}"
+    assert outcome.failure is None, again
+    assert outcome.is_clean, again
+    assert outcome.fed == COUNT
+    # And the doors were opened, not only knocked at: of each kind some was of use, and some was not
+    assert len(outcome.counts) == len(DOORS)
+    for name, count in outcome.counts.items():
+        assert 0 < count.rejected < count.fed, name
+
+
+def test_the_same_seed_makes_the_same_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytes] = []
+    take = Stream.take
+
+    def _note(door: Stream, raw: bytes) -> bool:
+        made.append(raw)
+        return take(door, raw)
+
+    monkeypatch.setattr(Stream, "take", _note)
+    monkeypatch.setattr(run_module, "DOORS", (Stream,))
+    run("one", 200)
+    first, made[:] = made[:], []
+    run("one", 200)
+    assert made == first
+    made.clear()
+    run("two", 200)
+    assert made != first
+
+
+# ---------------------------------------------------------------- what is broken is seen
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "broken"),
+    [
+        (context, "quote", lambda text: text),
+        (context, "clean", lambda text: text),
+        (facts, "_number", float),
+    ],
+    ids=["not quoted", "not cleaned", "a wrong type"],
+)
+def test_a_fault_is_found_and_can_be_found_again(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, broken: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(module, name, broken)
+    failures = [run("2026", COUNT).failure for _ in range(2)]
+    assert failures[0] is not None
+    assert failures[0] == failures[1]
+
+
+def _delivery(text: str) -> Delivery:
+    first = header("id", DeliveryKind.MESSAGE, None)
+    whole = f"{first}\n{OPENINGS[DeliveryKind.MESSAGE]}\n\nFrom somebody:\n{text}"
+    return Delivery(id="id", agent="a", kind=DeliveryKind.MESSAGE, text=whole)
+
+
+def test_what_is_quoted_may_say_anything() -> None:
+    check_delivery(_delivery(f"> {HEADER}\n> ä😀\tx\n> "))
+
+
+@pytest.mark.parametrize(
+    "text", [HEADER, "words", f"> x\n{HEADER}", f"> x\r{HEADER}", "> \x1b[2J", "> \u202e", "> \x85"]
+)
+def test_what_is_not_quoted_or_hidden_is_seen(text: str) -> None:
+    with pytest.raises(BrokenError):
+        check_delivery(_delivery(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["\x00", "\u2028", "\ud800", "\u061c", "\u206a", "\U000e0041", f"x\n{HEADER}"]
+)
+def test_a_text_with_something_hidden_is_seen(text: str) -> None:
+    with pytest.raises(BrokenError):
+        check_text(text)
