@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 import structlog
 
+from actors.delivery import Delivery, DeliveryState, DeliveryStep
 from actors.errors import ConfigurationError
 from actors.gateway import Tokens, bind, load_secret, url_of
-from actors.messages import ROUTER, InputRejected
+from actors.messages import ROUTER, Deliver, InputRejected, Progressed
 from actors.settings import Settings
 from actors.tree import build_tree, claude_environment
-from actors.workdir import prepare
+from actors.workdir import Lock, prepare
 from supervisors import DeadLetter, ExitReport, StartFailed, System
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,8 @@ class Coordinator:
         self.workdir = prepare(settings.work_dir)
         self._environment = claude_environment() if environment is None else environment
         self.system = System(on_dead_letter=self._dead_letter)
+        self._lock: Lock | None = None
+        self._listener: socket.socket | None = None
 
     def start(self) -> None:
         """Start all actors, in order; returns when all are ready.
@@ -43,15 +46,13 @@ class Coordinator:
             ConfigurationError: Something that the user can mend.
             StartFailed: Something else.
         """
-        self._lock = self.workdir.lock()
+        self._lock = lock = self.workdir.lock()
         self.tokens = Tokens(load_secret(self.workdir.secret))
-        self._listener = bind(self.settings.gateway_port)
+        self._listener = listener = bind(self.settings.gateway_port)
         try:
-            self._lock.publish(self.url)
+            lock.publish(self.url)
             self.system.start(
-                build_tree(
-                    self.settings, self.workdir, self._listener, self.tokens, environment=self._environment
-                )
+                build_tree(self.settings, self.workdir, listener, self.tokens, environment=self._environment)
             )
         except StartFailed as error:
             self._release()
@@ -59,13 +60,12 @@ class Coordinator:
             if isinstance(cause, ConfigurationError):
                 raise cause from error
             raise
-        except BaseException:
-            self._release()
-            raise
 
     @property
     def url(self) -> str:
-        """Where the gateway answers."""
+        """Where the gateway answers, from the start on."""
+        if self._listener is None:
+            raise RuntimeError("the coordinator has not started")
         return url_of(self._listener)
 
     def wait(self) -> ExitReport | None:
@@ -79,16 +79,26 @@ class Coordinator:
         return abandoned
 
     def _release(self) -> None:
-        self._listener.close()
-        self._lock.release()
+        if self._listener is not None:
+            self._listener.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def _dead_letter(self, letter: DeadLetter) -> None:
         """A message that killed its reader twice is kept as what it is: something that can't be used."""
+        if isinstance(letter.message, Deliver):
+            self._delivery_died(letter, letter.message.delivery)
         raw = repr(letter.message).encode(errors="replace")
         reason = f"it killed its reader {letter.name}: {letter.traceback[-3000:]}"
         self.system.handle(ROUTER).tell(
             InputRejected(origin=f"actor {letter.name}", reason=reason, raw=raw[:4096], size=len(raw))
         )
+
+    def _delivery_died(self, letter: DeadLetter, delivery: Delivery) -> None:
+        """A context that its session can't handle is a dead letter for people too, and is not given again."""
+        reason = f"it killed its session twice: {letter.traceback[-3000:]}"
+        step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason=reason)
+        self.system.handle(ROUTER).tell(Progressed(agent=delivery.agent, steps=(step,)))
 
 
 def free_port() -> int:

@@ -1,6 +1,7 @@
 """The example workflow from beginning to end: embedded backend, coordinator, three agents in a row."""
 
 import json
+import signal
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from actors.coordinator import Coordinator
 from actors.follow import follow_history
 from actors.logs import set_up_logging
 from actors.router.reader import JournalReader, Row
-from actors.settings import Settings, find_claude
+from actors.settings import Settings, find_claude, load_defaults
 from actors.tree import SCRIPTED, scripted_environment
 from actors.workdir import prepare
 
@@ -77,14 +78,12 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
     project = directory / "project"
     project.mkdir()
     console.print(_whose(settings) if real else SIMULATION)
-    settings = settings.model_copy(
-        update={
-            "ws_url": None,
-            "work_dir": directory,
-            "project_dir": project,
-            "embedded_port": 0,
-            "claude_command": settings.claude_command if real else SCRIPTED,
-        }
+    settings = load_defaults(
+        work_dir=directory,
+        project_dir=project,
+        embedded_port=0,
+        log_level=settings.log_level,
+        claude_command=settings.claude_command if real else SCRIPTED,
     )
     with (directory / "coordinator.log").open("w", encoding="utf-8") as log:
         set_up_logging(settings.log_level, log)
@@ -92,13 +91,16 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
             None if real else scripted_environment(prepare(directory)) | {"SCRIPTED_CLAUDE_PACE": PACE}
         )
         coordinator = Coordinator(settings, environment=environment)
-        coordinator.start()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)  # ended in order, as by Ctrl-C
+        progress = Progress([], problem="interrupted")
         try:
+            coordinator.start()
             subtasks = create_workflow(coordinator.settings)
             console.print(f"Created {TITLE!r}: {' → '.join(agent for _, agent, _ in STEPS)}  ({directory})")
             progress = follow(coordinator, console, subtasks, timeout)
         except KeyboardInterrupt:
-            progress = Progress([], problem="interrupted")
+            progress.problem = "interrupted"
         finally:
             coordinator.stop()
         return report(coordinator, console, progress, "Claude" if real else "the stand-in")

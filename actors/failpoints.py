@@ -1,19 +1,21 @@
 """Points at which a test has the coordinator die, as by ``kill -9``: before and after whatever must not be half done.
 
-Where ``COORDINATOR_FAILPOINT`` is set to one of the names (or to ``name:nth``), the process kills itself when it
-comes there (for the nth time). Where it isn't, a point is a call that does nothing.
+Where ``COORDINATOR_FAILPOINT`` is set to one of the names (see ``arm``), the process kills itself when it comes there.
+Where it isn't, a point is a call that does nothing.
 """
 
 import itertools
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from typing import Literal, get_args
 
 from actors.errors import ConfigurationError
 
 VARIABLE = "COORDINATOR_FAILPOINT"
+SETTING = re.compile(r"(?P<name>[a-z.]+)(:(?P<nth>[1-9]\d*)(:(?P<seconds>\d+(\.\d+)?))?)?")
 
 Failpoint = Literal[
     "router.schema.after",  # a new journal has its tables, but no version (router/journal.py)
@@ -69,20 +71,21 @@ def arm(setting: str) -> Callable[[Failpoint], None]:
     """A function that kills this process at a point.
 
     Args:
-        setting: The point's name, and behind a colon at which visit (else at the first).
+        setting: ``name``, ``name:nth`` or ``name:nth:seconds``. Without a number it is the first visit that kills;
+            the seconds pass before it does, and the other threads go on meanwhile.
 
     Raises:
-        ConfigurationError: There is no such point, or the number is none.
+        ConfigurationError: It is none of these, or there is no such point.
     """
-    chosen, _, number = setting.partition(":")
-    if chosen not in FAILPOINTS or not re.fullmatch(r"[1-9]\d*", number or "1"):
-        raise ConfigurationError(
-            f"{VARIABLE}: {setting!r} is no point's name, alone or with a number (name:nth)"
-        )
-    visits, last = itertools.count(1), int(number or "1")
+    found = SETTING.fullmatch(setting)
+    if found is None or found["name"] not in FAILPOINTS:
+        raise ConfigurationError(f"{VARIABLE}: {setting!r} is no point (name, name:nth or name:nth:seconds)")
+    chosen, last, seconds = found["name"], int(found["nth"] or 1), float(found["seconds"] or 0)
+    visits = itertools.count(1)
 
     def visit(name: Failpoint) -> None:
         if name == chosen and next(visits) == last:
+            time.sleep(seconds)
             os.kill(os.getpid(), signal.SIGKILL)
 
     return visit

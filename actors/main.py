@@ -16,12 +16,15 @@ import typer
 from rich.console import Console
 
 from actors import interpreter, show
+from actors.delivery import DeliveryState
 from actors.errors import ConfigurationError, CoordinatorError
 from actors.logs import set_up_logging
+from actors.model import is_agent_name
 from actors.options import with_settings
 from actors.router.reader import JournalReader, Row
 from actors.settings import Settings, find_claude
 from actors.workdir import find_holder, prepare
+from supervisors import StartFailed
 
 if TYPE_CHECKING:
     from actors.coordinator import Coordinator
@@ -49,7 +52,7 @@ app = typer.Typer(
 @with_settings()
 def run(settings: Settings) -> None:
     """Run the coordinator until it is stopped (Ctrl-C or SIGTERM)."""
-    from actors.coordinator import Coordinator  # noqa: PLC0415 - who only looks need not wait for its libraries
+    from actors.coordinator import Coordinator, root_cause  # noqa: PLC0415 - who only looks need not wait for its libraries
 
     set_up_logging(settings.log_level)
     find_claude(settings)
@@ -57,7 +60,14 @@ def run(settings: Settings) -> None:
     coordinator = Coordinator(settings)
     stopped = threading.Event()
     _handle_signals(stopped)
-    coordinator.start()
+    try:
+        coordinator.start()
+    except (StartFailed, OSError) as error:
+        console.print(
+            f"The coordinator could not start: {root_cause(error)}. Nothing is lost; start it again."
+        )
+        coordinator.stop()
+        raise typer.Exit(ESCALATED) from error
     interpreter.settle()
     if settings.ws_url is None:
         url = f"http://127.0.0.1:{coordinator.settings.embedded_port}"
@@ -96,6 +106,7 @@ def _handle_signals(stopped: threading.Event) -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)  # the terminal was closed
     faulthandler.register(signal.SIGUSR1, all_threads=True)
 
 
@@ -160,8 +171,8 @@ def deliveries(
     *,
     agent: Annotated[str | None, typer.Argument(help="Only what went to this agent.")] = None,
     state: Annotated[
-        str | None,
-        typer.Option(help="Only those in this state: queued, written, accepted, started, completed, dead."),
+        DeliveryState | None,
+        typer.Option(help="Only those in this state."),
     ] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
@@ -181,6 +192,7 @@ def send(
     text: Annotated[str, typer.Argument(help="What it is to be told. A dash reads it from standard input.")],
 ) -> None:
     """Send an agent a message; it reaches a session that is working at once."""
+    _check_agent(agent)
     body = sys.stdin.read() if text == "-" else text
     console.print(_operate(settings, "/api/messages", {"agent": agent, "text": body}))
 
@@ -191,6 +203,7 @@ def start(
     settings: Settings, agent: Annotated[str, typer.Argument(help="The agent, such as coding-agent.")]
 ) -> None:
     """Start an agent's session, or have a blocked one try again."""
+    _check_agent(agent)
     console.print(_operate(settings, f"/api/agents/{agent}/start", {}))
 
 
@@ -198,18 +211,22 @@ def start(
 @with_settings("work_dir")
 def dead_letters(
     settings: Settings,
-    delivery: Annotated[
-        str | None, typer.Argument(help="Show this one whole: its id, or the beginning of it.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[show] [ID]", help="Show this one whole: its id, or the beginning of it."),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what could not be delivered: each with its reason, its attempts and the receipts that it had."""
     reader = JournalReader(prepare(settings.work_dir).journal)
-    if delivery is None:
-        show.deliveries(console, reader.dead_letters(), as_json=as_json)
-    else:
-        show.delivery(console, _find(reader, delivery), as_json=as_json)
+    match [word for word in words or () if word != "show"]:
+        case []:
+            show.dead_letters(console, reader.dead_letters(), as_json=as_json)
+        case [delivery]:
+            show.delivery(console, _find(reader, delivery), as_json=as_json)
+        case more:
+            raise ConfigurationError(f"One id at a time: {' '.join(more)}")
 
 
 @app.command()
@@ -235,6 +252,11 @@ def drop(
     """Forget a dead letter; the journal keeps it."""
     reader = JournalReader(prepare(settings.work_dir).journal)
     console.print(_operate(settings, f"/api/deliveries/{_find(reader, delivery)['id']}/drop", {}))
+
+
+def _check_agent(name: str) -> None:
+    if not is_agent_name(name):
+        raise ConfigurationError(f"{name!r} can't be the name of an agent.")
 
 
 def _find(reader: JournalReader, beginning: str) -> Row:
@@ -278,7 +300,8 @@ def _operate(settings: Settings, path: str, body: dict[str, str]) -> str:
 
 def _words(error: HTTPError) -> str:
     try:
-        return str(json.load(error).get("text") or error)
+        body = json.load(error)
+        return str(body.get("text") or body.get("detail") or error)
     except (ValueError, AttributeError):
         return str(error)
 

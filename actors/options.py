@@ -15,9 +15,11 @@ from actors.settings import Settings, load
 def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the options of these settings (none named: of all), and the settings as ``settings``.
 
-    An option that isn't given leaves the environment and ``.env`` to decide.
+    An option that isn't given leaves the environment and ``.env`` to decide. Other settings have their defaults:
+    what the command doesn't use can't be wrong.
     """
     chosen = names or tuple(Settings.model_fields)
+    others = {name: field.default for name, field in Settings.model_fields.items() if name not in chosen}
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(command)
@@ -27,7 +29,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
         @wraps(command)
         def run(**values: Any) -> Any:  # noqa: ANN401 - whatever the command takes
             given = {name: values.pop(name) for name in chosen}
-            return command(**values, settings=load(**given))
+            return command(**values, settings=load(**(others | given)))
 
         run.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]  # typer reads it
         run.__annotations__ = {each.name: each.annotation for each in (*own, *options)}

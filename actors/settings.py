@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.errors import ConfigurationError
 
+PermissionMode = Literal["acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual", "plan"]
+
 
 class Settings(BaseSettings):
     """Everything that can be set; each field is an environment variable and an option of the same name."""
@@ -43,6 +45,9 @@ class Settings(BaseSettings):
     embedded_port: int = Field(
         8000, ge=0, le=65535, description="Port of the embedded backend (0: any free one)."
     )
+    embedded_database_url: SecretStr | None = Field(
+        None, description="Another database for the embedded backend than a file in WORK_DIR."
+    )
     gateway_port: int = Field(
         0, ge=0, le=65535, description="Port for agents and people on loopback (0: any)."
     )
@@ -67,7 +72,7 @@ class Settings(BaseSettings):
     max_context_bytes: int = Field(
         24_000, ge=1000, le=1_000_000, description="Longer contexts are put into a file that the agent reads."
     )
-    permission_mode: str = Field(
+    permission_mode: PermissionMode = Field(
         "acceptEdits", description="Claude's permission mode where the prompt names none."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -122,6 +127,12 @@ def load(**options: object) -> Settings:
             for found in error.errors(include_input=False)
         ]
         raise ConfigurationError("These settings can't be used:\n" + "\n".join(lines)) from None
+
+
+def load_defaults(**values: object) -> Settings:
+    """The defaults, whatever the environment says, but for these values."""
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    return Settings(**(defaults | values))
 
 
 def find_claude(settings: Settings) -> str:

@@ -52,6 +52,10 @@ def with_waits(reader: JournalReader, nodes: Iterable[Row]) -> list[Row]:
                 upstream = reader.node(upstream_id)
                 if upstream is None or upstream["state"] != "completed":
                     waits.append(f"{upstream_id} ({upstream['state'] if upstream else 'unknown'})")
+        if node["state"] == "ready" and not node.get("assignees"):
+            node["reason"] = (
+                "nobody is assigned" if node.get("entity") != "task" else "waits for its subtasks"
+            )
         found.append(node | {"waits_for": waits})
     return found
 
@@ -111,6 +115,21 @@ def deliveries(console: Console, rows: list[Row], *, as_json: bool) -> None:
         found.add_row(
             text(row["id"])[:8], text(row["agent"]), text(row["kind"]), text(row["subtask_id"]), state(row["state"]),
             text(row["receipt"] or row["reason"])[:60], str(row["attempts"]), clock(row["queued_at"]), took,
+        )  # fmt: skip
+    console.print(found)
+
+
+def dead_letters(console: Console, rows: list[Row], *, as_json: bool) -> None:
+    """Deliveries that died, each with its reason, its attempts and the receipts that it had."""
+    if as_json:
+        deliveries(console, rows, as_json=True)
+        return
+    found = table("delivery", "agent", "what", "subtask", "tries", "receipts", "reason")
+    for row in rows:
+        receipts = ", ".join(step for step in ("written", "accepted", "started") if row[f"{step}_at"])
+        found.add_row(
+            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), text(row["subtask_id"]),
+            str(row["attempts"]), receipts or "none", text(row["reason"])[:200],
         )  # fmt: skip
     console.print(found)
 

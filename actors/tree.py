@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
 from actors.gateway import GatewayActor, Tokens, url_of
@@ -68,7 +70,13 @@ def build_tree(
         _spec(CONNECTION, partial(_connection, settings, workdir)),
     ]
     if settings.ws_url is None:
-        backend = partial(BackendActor, port=settings.embedded_port, work_dir=workdir.path, root=ROOT)
+        backend = partial(
+            BackendActor,
+            port=settings.embedded_port,
+            work_dir=workdir.path,
+            root=ROOT,
+            database_url=_secret(settings.embedded_database_url),
+        )
         children.insert(0, _spec(BACKEND, backend, start_timeout=40.0))
     return ChildSpec(
         name="root",
@@ -109,6 +117,10 @@ def _spec(
         start_timeout=start_timeout,
         backoff=Backoff(initial=0.1, maximum=LONGEST_BACKOFF),
     )
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value is not None else None
 
 
 def _sessions(context: Context) -> Supervisor:
@@ -174,7 +186,7 @@ def _connection(settings: Settings, workdir: WorkDir, context: Context) -> Conne
     """Made anew at each start: the embedded backend may have made its token just now."""
     if settings.ws_url is not None:
         url = settings.ws_url
-        token = settings.ws_token.get_secret_value() if settings.ws_token else None
+        token = _secret(settings.ws_token)
     else:
         url = f"ws://127.0.0.1:{settings.embedded_port}/ws"
         token = workdir.backend_token.read_text("ascii").strip()

@@ -18,6 +18,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     told = {
         "ws_url": NONE,
         "ws_token": NONE,
+        "embedded_database_url": NONE,
         "project_dir": ".",
         "claude_command": "claude",
         "auto_start_sessions": "true",

@@ -1,5 +1,6 @@
 """Runs the embedded task backend as a child process, and falls with it so that its supervisor starts it again."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -39,11 +40,17 @@ class BackendActor(Actor):
     Args:
         port: Where it listens on loopback.
         work_dir: Where its database and its token lie.
+        database_url: Another database than the file in ``work_dir``.
         root: Where the product lies: the directory that holds the package ``backend``.
     """
 
-    def __init__(self, context: Context, *, port: int, work_dir: Path, root: Path) -> None:
+    def __init__(
+        self, context: Context, *, port: int, work_dir: Path, root: Path, database_url: str | None = None
+    ) -> None:
         super().__init__(context)
+        # A DATABASE_URL of the user's own is some other program's: only the one that was meant for us counts.
+        others = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        self._environment = others | ({"DATABASE_URL": database_url} if database_url else {})
         self._port = port
         self._work_dir = work_dir
         self._root = root
@@ -62,6 +69,7 @@ class BackendActor(Actor):
             text=True,
             errors="replace",
             cwd=self._root,
+            env=self._environment,
             start_new_session=True,  # an interrupt at the terminal is ours to pass on, in order
         )
         self._log_thread = threading.Thread(target=self._read_log, args=(process,), daemon=True)

@@ -2,7 +2,8 @@
 
 Everything that comes from elsewhere (titles, details, summaries, messages) is quoted: each of its lines begins
 with ``> ``. So no text can end its quotation, and none can pose as a header or as words of the coordinator's,
-whatever it holds. Control bytes and invisible characters are taken out first.
+whatever it holds. Within a quotation our labels (``Summary:``) stand at its first level and what belongs to them one
+level deeper, so that no part can pose as another. Control bytes and invisible characters are taken out first.
 """
 
 import re
@@ -22,6 +23,8 @@ HIDDEN = re.compile(
     "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero-width, bidi, invisible
     "\U000e0000-\U000e007f\ud800-\udfff]"  # tags, lone surrogates
 )
+LEAST_SHARE = 200
+"""Bytes of a block that are worth showing; where there is less for each, the last ones stand in the file only."""
 OPENINGS = {
     DeliveryKind.TASK_READY: "This subtask is yours. It waits for nothing: begin now.",
     DeliveryKind.DEPENDENCY_COMPLETED: (
@@ -151,6 +154,10 @@ def _join(head: str, blocks: Sequence[Block], closing: str) -> str:
 
 def _shorten(blocks: Sequence[Block], limit: int) -> list[Block]:
     """Each block cut to its fair share of the limit (bytes); short ones leave theirs to the long ones."""
+    most = max(1, limit // LEAST_SHARE)
+    if len(blocks) > most:
+        rest = f"And {len(blocks) - most} more, which stand in the file only.", ""
+        return [*_shorten(blocks[:most], limit), rest]
     sizes = sorted(len(quote(text).encode()) for _, text in blocks)
     left, share = limit, 0
     for place, size in enumerate(sizes):
@@ -173,27 +180,32 @@ def _cut(text: str, share: int) -> str:
     return "\n".join(kept)
 
 
+def one_line(text: str) -> str:
+    """Foreign text that stands behind a label of ours: on one line, so that it can't begin a label itself."""
+    return clean(text).replace("\n", " ")
+
+
 def _task(node: Node, parent: Node | None) -> Block:
-    lines = [f"Title: {node.name}"]
+    lines = [f"Title: {one_line(node.name)}"]
     if parent is not None and parent.title:
-        lines.append(f"Part of: {parent.title}")
+        lines.append(f"Part of: {one_line(parent.title)}")
     if node.details:
-        lines += ["Details:", node.details]
+        lines += ["Details:", quote(node.details)]
     return f"Your {node.entity} {node.id}:", "\n".join(lines)
 
 
 def _result(node: Node) -> Block:
-    lines = [f"Title: {node.name}", f"Completed by: {node.by or 'unknown'}", "Summary:"]
-    lines.append(node.summary or "(none was given)")
+    lines = [f"Title: {one_line(node.name)}", f"Completed by: {one_line(node.by or 'unknown')}", "Summary:"]
+    lines.append(quote(node.summary or "(none was given)"))
     lines += _list("Insights:", node.insights) + _list("Files:", node.files)
     lines.append("Timeline: " + ", ".join(f"{what} {_clock(at)}" for what, at in node.times.items()))
     return f"Result of {node.entity} {node.id}:", "\n".join(lines)
 
 
 def _changes(node: Node, fields: Iterable[str]) -> Block:
-    lines = [f"Title: {node.name}"]
+    lines = [f"Title: {one_line(node.name)}"]
     if "details" in fields:
-        lines += ["Details:", node.details or "(none)"]
+        lines += ["Details:", quote(node.details or "(none)")]
     if "dependencies" in fields:
         lines.append(f"Depends on: {', '.join(node.upstreams or ()) or 'nothing'}")
         if node.pending:
@@ -202,7 +214,7 @@ def _changes(node: Node, fields: Iterable[str]) -> Block:
 
 
 def _list(title: str, items: Iterable[str]) -> list[str]:
-    lines = [f"- {item}" for item in items]
+    lines = [quote(f"- {item}") for item in items]
     return [title, *lines] if lines else []
 
 

@@ -257,14 +257,16 @@ class Dispatch:
         if node is None:
             return
         self._take_in_hand(lane, node.id)
-        self._send(lane, delivery.model_copy(update={"text": self._write(delivery, node)}), now)
+        self._send(lane, self._write(delivery, node), now)
 
-    def _write(self, delivery: Delivery, node: Node) -> str:
-        """The text of an assignment, with all that its upstreams have come to by now."""
+    def _write(self, delivery: Delivery, node: Node) -> Delivery:
+        """An assignment with its text: all that its upstreams have come to by now."""
+        kind = DeliveryKind.DEPENDENCY_COMPLETED if node.upstreams else DeliveryKind.TASK_READY
         parent = self._graph.get(node.parent) if node.parent else None
         upstreams = [self._graph.get(upstream) for upstream in node.upstreams or ()]
         known = [upstream for upstream in upstreams if upstream is not None]
-        return self._context.assignment(delivery.id, delivery.kind, node, parent, known)
+        text = self._context.assignment(delivery.id, kind, node, parent, known)
+        return delivery.model_copy(update={"kind": kind, "text": text})
 
     def _send(self, lane: Lane, delivery: Delivery, now: float) -> None:
         lane.outstanding[delivery.id] = delivery

@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from actors.errors import CoordinatorError
+from actors.errors import ConfigurationError
 from actors.failpoints import failpoint
 from actors.router.salvage import is_sound, is_under_way, put_away, set_aside, take_over
 from actors.router.tables import Agents, Deliveries, Events, Knowledge, Nodes, Outbox
@@ -19,7 +19,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 VERSION = 1
 
 
-class JournalError(CoordinatorError):
+class JournalError(ConfigurationError):
     """The journal can't be opened or written."""
 
 

@@ -50,10 +50,6 @@ class Publisher:
         if self._is_open and self._is_behind and not self._in_flight:
             self._catch_up()
 
-    def is_waiting_for(self, key: str) -> bool:
-        """Whether this is on its way."""
-        return key in self._in_flight
-
     def _catch_up(self) -> None:
         waiting = self._journal.outbox.waiting(WINDOW, self._last)
         self._is_behind = len(waiting) == WINDOW

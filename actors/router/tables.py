@@ -136,9 +136,9 @@ def _delivery(row: tuple[Any, ...]) -> Numbered:
 DELIVERY = "number, id, agent, kind, subtask_id, text, state, attempts"
 
 
-ADDED = ("number", "agent", "kind", "subtask_id", "queued_at")
+ADDED = ("number", "agent", "subtask_id", "queued_at")
 MOVING = (
-    "text", "state", "attempts", "receipt", "reason",
+    "kind", "text", "state", "attempts", "receipt", "reason",
     "handed_at", "written_at", "accepted_at", "started_at", "completed_at",
 )  # fmt: skip
 """What changes of a delivery while it is on its way; none of it is taken back."""
@@ -184,7 +184,7 @@ class Deliveries(Table):
 
     def hand_over(self, delivery: Delivery, at: float) -> None:
         """It goes to its session, with this text; on every retry it will be the same text."""
-        self._row(delivery.id).update(text=delivery.text, handed_at=at)
+        self._row(delivery.id).update(kind=delivery.kind.value, text=delivery.text, handed_at=at)
 
     def step(self, step: DeliveryStep, at: float) -> None:
         """Record one step forward."""

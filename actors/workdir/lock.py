@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -10,6 +11,8 @@ from actors.errors import ConfigurationError
 from actors.workdir.files import open_ours, write_all
 
 _MOST = 4096
+LOOKS, LOOK_SECONDS = 10, 0.05
+"""How often, and how long apart, the lock is tried: others may just be looking who holds it."""
 
 
 class AlreadyRunning(ConfigurationError):  # noqa: N818 - it says what is the case, not what went wrong
@@ -41,12 +44,10 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._fd: int | None = open_ours(path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _take(self._fd):
             pid, url = _read(self._fd)
             self.release()
-            raise AlreadyRunning(path, pid, url) from None
+            raise AlreadyRunning(path, pid, url)
         self.publish(None)
 
     def __enter__(self) -> Self:
@@ -84,12 +85,30 @@ class Holder(NamedTuple):
 
 
 def find_holder(path: Path) -> Holder | None:
-    """Who holds the lock now; None if nobody does, whatever the file says."""
+    """Who holds the lock now; None if nobody does, whatever the file says. Looking never keeps anybody out for long."""
     try:
-        with Lock(path):
-            return None
-    except AlreadyRunning as running:
-        return Holder(running.pid, running.url)
+        fd = open_ours(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return Holder(*_read(fd))
+    finally:
+        os.close(fd)
+    return None
+
+
+def _take(fd: int) -> bool:
+    """Lock it, unless somebody holds it for longer than a look takes."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+        else:
+            return True
+    return False
 
 
 def _read(fd: int) -> tuple[int | None, str | None]:

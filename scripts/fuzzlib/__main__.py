@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import structlog
 
-from fuzzlib.run import GROWTH, Outcome, run
+from fuzzlib.run import GROWTH, STILL_HELD, Outcome, run
 
 MEBI = 1024 * 1024
 
@@ -62,6 +62,9 @@ def show(outcome: Outcome) -> None:
     first, warm, last = outcome.memory[0] / MEBI, outcome.warm / MEBI, outcome.memory[-1] / MEBI
     print(f"memory: {first:.0f} MiB, warm {warm:.0f} MiB, at the end {last:.0f} MiB", end="")
     print(f"; grew by {outcome.grew / MEBI:.1f} MiB at most ({GROWTH / MEBI:.0f} may be)")
+    more = (outcome.held - outcome.memory[0]) / MEBI
+    print(f"in use at the end: {outcome.held / MEBI:.0f} MiB, {more:+.1f} since the first round", end="")
+    print(f" ({STILL_HELD / MEBI:.0f} may be)")
     if (failure := outcome.failure) is not None:
         again = f"scripts/fuzz --seed {outcome.seed} --round {failure.round} --count 5000"
         print(f"BROKEN: {failure.what}", file=sys.stderr)

@@ -32,7 +32,7 @@ class Size:
     growth: int
 
 
-DEAF, QUICK_DEAF = Size(10_000, 10_000, 400 * MEBI), Size(1500, 10_000, 250 * MEBI)
+DEAF, QUICK_DEAF = Size(10_000, 10_000, 450 * MEBI), Size(1500, 10_000, 250 * MEBI)
 BURST, QUICK_BURST = Size(50_000, 1000, 250 * MEBI), Size(6000, 10_000, 350 * MEBI)
 SLOW = 0.0005
 """Seconds that the router takes longer for each event in the burst."""

@@ -72,6 +72,22 @@ def test_a_fault_is_found_and_can_be_found_again(
     assert failures[0] == failures[1]
 
 
+def test_what_is_kept_for_ever_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bytes] = []
+    take = Stream.take
+
+    def _keep(door: Stream, raw: bytes) -> bool:
+        kept.append(b"x" * 200_000)
+        return take(door, raw)
+
+    monkeypatch.setattr(run_module, "SIZE", 500)
+    assert run("2026", 2000).is_clean
+    monkeypatch.setattr(Stream, "take", _keep)
+    outcome = run("2026", 2000)
+    assert outcome.failure is None
+    assert not outcome.is_clean
+
+
 def _delivery(text: str) -> Delivery:
     first = header("id", DeliveryKind.MESSAGE, None)
     whole = f"{first}\n{OPENINGS[DeliveryKind.MESSAGE]}\n\nFrom somebody:\n{text}"

@@ -247,3 +247,21 @@ def test_a_blocked_session_is_given_nothing_more(office: Office) -> None:
     assert [each.event_type for each in office.published()] == []
     office.tell(SessionChanged(agent="coder", state=SessionState.READY))
     assert office.kinds("coder") == ["task_ready A"]
+
+
+def test_what_a_subtask_is_called_is_decided_when_it_is_handed_over(office: Office) -> None:
+    # Given a subtask that waits for its agent, when it gets a dependency that is done already
+    office.up("coder")
+    office.create("first", "coder")
+    office.create("U", "x")
+    office.complete("U", "the result")
+    office.create("A", "coder")
+    office.update("A", dependencies=("U",))
+    office.report("coder")
+    office.end_turn("coder")
+    # Then it is told as what it is by then, and so says the journal
+    assert office.kinds("coder") == ["task_ready first", "dependency_completed A"]
+    assert "kind=dependency_completed" in office.delivered("coder")[1].text
+    office.parts.desk.commit()
+    rows = office.parts.journal.execute("SELECT kind FROM deliveries WHERE subtask_id = 'A'").fetchall()
+    assert rows == [("dependency_completed",)]
