@@ -175,11 +175,7 @@ def _router_settings(settings: Settings, workdir: WorkDir, session: "partial[Chi
 
 def _read_report(path: Path) -> ReportCompletion | ReportBlocked | None:
     found = read_result(path)
-    if not isinstance(found, ResultFile):
-        return None  # none, or one that its watcher tells about
-    if isinstance(found.outcome, str):
-        return ReportBlocked(agent=None, way="file", reason=found.outcome, subtask_id=found.subtask_id)
-    return ReportCompletion(agent=None, way="file", completion=found.outcome, subtask_id=found.subtask_id)
+    return found.report() if isinstance(found, ResultFile) else None  # of a bad one its watcher tells
 
 
 def _connection(settings: Settings, workdir: WorkDir, context: Context) -> ConnectionActor:

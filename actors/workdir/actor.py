@@ -11,8 +11,6 @@ from actors.messages import (
     InputRejected,
     Mirror,
     MirrorAt,
-    ReportBlocked,
-    ReportCompletion,
 )
 from actors.workdir.directory import WorkDir
 from actors.workdir.mirror import Mirrors
@@ -131,16 +129,8 @@ class WorkdirActor(Actor):
             return
         if found.problems:
             self._reject(name, "; ".join(found.problems), found.stamp)
-        if isinstance(found.outcome, str):
-            report: ReportBlocked | ReportCompletion = ReportBlocked(
-                agent=None, way="file", reason=found.outcome, subtask_id=found.subtask_id
-            )
-        else:
-            report = ReportCompletion(
-                agent=None, way="file", completion=found.outcome, subtask_id=found.subtask_id
-            )
         failpoint("workdir.result.before")
-        self._router.tell(report)
+        self._router.tell(found.report())
         failpoint("workdir.result.after")
 
     def _reject(self, name: str, reason: str, stamp: Stamp | None, head: bytes = b"") -> None:

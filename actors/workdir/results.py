@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
-from actors.messages import Completion
+from actors.messages import Completion, ReportBlocked, ReportCompletion
 from actors.model import is_node_id
 from actors.wire import Fields, load_json, shown
 from actors.workdir.directory import RESULT_PREFIX, RESULT_SUFFIX
@@ -42,6 +42,12 @@ class ResultFile(NamedTuple):
     outcome: Completion | str
     stamp: Stamp
     problems: tuple[str, ...] = ()
+
+    def report(self) -> ReportCompletion | ReportBlocked:
+        """What the router is told of it; the file doesn't say who wrote it."""
+        if isinstance(self.outcome, str):
+            return ReportBlocked(agent=None, way="file", reason=self.outcome, subtask_id=self.subtask_id)
+        return ReportCompletion(agent=None, way="file", completion=self.outcome, subtask_id=self.subtask_id)
 
 
 class ResultProblem(NamedTuple):
