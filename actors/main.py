@@ -13,7 +13,6 @@ from urllib.request import Request, urlopen
 import psutil
 import structlog
 import typer
-from rich.console import Console
 
 from actors import interpreter, show
 from actors.delivery import DeliveryState
@@ -37,7 +36,7 @@ OF_THE_APP = ("--help", "-h", "--install-completion", "--show-completion")
 """Options that don't belong to the default command."""
 
 log = structlog.get_logger(__name__)
-console = Console()
+console = show.open_console()
 app = typer.Typer(
     help="Starts Claude Code agents as their tasks become ready, and puts each result into the session that waits"
     " for it. Without a command: run.",
@@ -143,7 +142,7 @@ def status(
         "backend": reader.backend(),
         "counts": reader.counts(),
         "agents": reader.agents(),
-        "subtasks": show.with_waits(reader, reader.nodes(closed=everything, limit=1000)),
+        "subtasks": reader.nodes(closed=everything, limit=1000),
     }
     show.status(console, found, as_json=as_json)
 
@@ -223,10 +222,34 @@ def dead_letters(
     match [word for word in words or () if word != "show"]:
         case []:
             show.dead_letters(console, reader.dead_letters(), as_json=as_json)
+            if not as_json and (count := reader.counts()["rejected"]):
+                console.print(f"Rejected, and shown by the command of that name: {count}")
         case [delivery]:
-            show.delivery(console, _find(reader, delivery), as_json=as_json)
+            show.whole(console, _find(reader, delivery), body="text", as_json=as_json)
         case more:
             raise ConfigurationError(f"One id at a time: {' '.join(more)}")
+
+
+@app.command()
+@with_settings("work_dir")
+def rejected(
+    settings: Settings,
+    number: Annotated[int | None, typer.Argument(help="Show this one whole.")] = None,
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one a line.")] = False,
+) -> None:
+    """Show input that could not be used, and messages that made an actor fail twice: each with the reason."""
+    reader = JournalReader(prepare(settings.work_dir).journal)
+    if number is None:
+        show.rejected(console, reader.rejected(limit=limit), as_json=as_json)
+        return
+    found = reader.rejection(number)
+    if found is None:
+        raise ConfigurationError(f"Nothing that was rejected has the number {number}.")
+    show.whole(console, found, body="raw", as_json=as_json)
 
 
 @app.command()

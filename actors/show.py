@@ -1,7 +1,8 @@
 """Tables and lines for people, and JSON for programs."""
 
 import json
-from collections.abc import Iterable
+import os
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from actors.router.context import clean
-from actors.router.reader import JournalReader, Row
+from actors.router.reader import Row
+
+UNWRAPPED = 10_000
+"""The width in columns where no terminal has one: a line a row, for other programs to read."""
 
 COLOURS = {
     "completed": "green",
@@ -22,6 +26,12 @@ COLOURS = {
     "crashed": "red",
     "rate_limited": "yellow",
 }
+
+
+def open_console() -> Console:
+    """Standard output; tables are as wide as the terminal, or as they need where there is none."""
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if has_width else UNWRAPPED)
 
 
 def text(value: object) -> str:
@@ -40,24 +50,6 @@ def state(value: str) -> str:
 def clock(at: float | None) -> str:
     """A time of day, local."""
     return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S") if at else ""
-
-
-def with_waits(reader: JournalReader, nodes: Iterable[Row]) -> list[Row]:
-    """Say of each subtask what it waits for."""
-    found = []
-    for node in nodes:
-        waits = []
-        if node["state"] == "waiting":
-            for upstream_id in node.get("upstreams", ()):
-                upstream = reader.node(upstream_id)
-                if upstream is None or upstream["state"] != "completed":
-                    waits.append(f"{upstream_id} ({upstream['state'] if upstream else 'unknown'})")
-        if node["state"] == "ready" and not node.get("assignees"):
-            node["reason"] = (
-                "nobody is assigned" if node.get("entity") != "task" else "waits for its subtasks"
-            )
-        found.append(node | {"waits_for": waits})
-    return found
 
 
 def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
@@ -80,12 +72,22 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
     console.print(agents)
     subtasks = table("subtask", "title", "agent", "state", "why")
     for node in found["subtasks"]:
-        why = node.get("reason") or ("waits for " + ", ".join(node["waits_for"]) if node["waits_for"] else "")
         subtasks.add_row(
             text(node["id"]), text(node.get("title"))[:60], text(", ".join(node.get("assignees") or ())),
-            state(node["state"]), text(why)[:200],
+            state(node["state"]), text(why(node))[:200],
         )  # fmt: skip
     console.print(subtasks)
+
+
+def why(node: Row) -> str:
+    """Why nobody works on this subtask now."""
+    if node.get("reason"):
+        return str(node["reason"])
+    if node["waits_for"]:
+        return "waits for " + ", ".join(node["waits_for"])
+    if node["state"] == "ready" and not node.get("assignees"):
+        return "waits for its subtasks" if node.get("entity") == "task" else "nobody is assigned"
+    return ""
 
 
 def events(console: Console, rows: list[Row], *, as_json: bool) -> None:
@@ -134,18 +136,33 @@ def dead_letters(console: Console, rows: list[Row], *, as_json: bool) -> None:
     console.print(found)
 
 
-def delivery(console: Console, row: Row, *, as_json: bool) -> None:
-    """One delivery, whole."""
+def rejected(console: Console, rows: list[Row], *, as_json: bool) -> None:
+    """What couldn't be used."""
+    if as_json:
+        for row in rows:
+            print_json(row, indent=None)
+        return
+    found = table("#", "at", "from", "bytes", "reason")
+    for row in rows:
+        found.add_row(
+            str(row["number"]), clock(row["at"]), text(row["origin"]), str(row["size"]), text(row["reason"])[:200]
+        )  # fmt: skip
+    console.print(found)
+
+
+def whole(console: Console, row: Row, *, body: str, as_json: bool) -> None:
+    """One row of a table: a line a field, and then the field that is a text of its own."""
     if as_json:
         print_json(row)
         return
     for name, value in row.items():
-        if name.endswith("_at"):
+        if name == "at" or name.endswith("_at"):
             console.print(f"{name:<12} {clock(value)}")
-        elif name != "text":
-            console.print(f"{name:<12} {text(value)}")
+        elif name != body:
+            shown = "" if value is None else clean(str(value))
+            console.print(f"{name:<12} {escape(shown)}", highlight=False)
     console.print()
-    console.print(escape(clean(row["text"])))
+    console.print(escape(clean(row[body])), highlight=False)
 
 
 def gist(document: dict[str, Any]) -> str:

@@ -1,75 +1,73 @@
-"""Finding a way through the graph from both ends at once.
+"""What waits for itself: whether an edge closes a cycle, who is caught in it, and how it is shown.
 
-Whichever side runs out first ends the search. A node that arrives in order has no dependents yet, one that
-arrives in reverse order has no upstreams yet: both cost nothing, however long the chain is.
+Only open nodes are looked at: what isn't among them waits for nothing.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from typing import Literal
 
 from actors.router.node import Node
 
-
-class _Front:
-    """The nodes reached from one end, level by level, each with the one that it was reached from."""
-
-    def __init__(self, start: str) -> None:
-        self.came_from: dict[str, str | None] = {start: None}
-        self.edge = [start]
-
-    def grow(self, neighbours: Mapping[str, Iterable[str]], other: "_Front") -> str | None:
-        """Go one level further; the node where the two fronts meet, if they do."""
-        reached = []
-        for node_id in self.edge:
-            for neighbour in neighbours[node_id]:
-                if neighbour in self.came_from:
-                    continue
-                self.came_from[neighbour] = node_id
-                if neighbour in other.came_from:
-                    return neighbour
-                reached.append(neighbour)
-        self.edge = reached
-        return None
-
-    def back(self, node_id: str) -> list[str]:
-        """The way from the node back to where this front began."""
-        way = []
-        step: str | None = node_id
-        while step is not None:
-            way.append(step)
-            step = self.came_from[step]
-        return way
+Nodes = Mapping[str, Node]
+Direction = Literal["pending", "dependents"]
 
 
-class _Pending(Mapping[str, Iterable[str]]):
-    def __init__(self, nodes: Mapping[str, Node], name: str) -> None:
-        self._nodes, self._name = nodes, name
+def waits_for(nodes: Nodes, start: str, goal: str) -> bool:
+    """Whether ``start`` waits for ``goal``, directly or not; everything waits for itself.
 
-    def __getitem__(self, node_id: str) -> Iterable[str]:
-        neighbours: Iterable[str] = getattr(self._nodes[node_id], self._name)
-        return (each for each in neighbours if each in self._nodes)
-
-    def __iter__(self) -> "chain[str]":
-        return chain(self._nodes)
-
-    def __len__(self) -> int:
-        return len(self._nodes)
-
-
-def find_path(nodes: Mapping[str, Node], start: str, goal: str) -> list[str] | None:
-    """How ``start`` waits for ``goal``: the ids from start to goal, both included, or None if it doesn't.
-
-    Args:
-        nodes: The open nodes; what isn't among them waits for nothing.
-        start: The id to begin with.
-        goal: The id to find among what it waits for, directly or not.
+    Both ends are searched at once, level by level, and whichever side runs out first ends it. A node that arrives
+    in order has no dependents yet, one that arrives in reverse order has no upstreams yet: both cost nothing,
+    however long the chain is.
     """
-    if start == goal:
-        return [start]
-    upward, downward = _Front(start), _Front(goal)
-    waits_for, awaited_by = _Pending(nodes, "pending"), _Pending(nodes, "dependents")
-    while upward.edge and downward.edge:
-        met = upward.grow(waits_for, downward) or downward.grow(awaited_by, upward)
-        if met is not None:
-            return [*reversed(upward.back(met)), *downward.back(met)[1:]]
-    return None
+    up, down = {start}, {goal}
+    above, below = {start}, {goal}
+    while up and down and up.isdisjoint(below):
+        up = _step(nodes, up, "pending") - above
+        above |= up
+        if not up.isdisjoint(below):
+            break
+        down = _step(nodes, down, "dependents") - below
+        below |= down
+    return not above.isdisjoint(below)
+
+
+def knot(nodes: Nodes, node_id: str) -> set[str]:
+    """All that wait for the node and that it waits for, itself among them; empty if it doesn't wait for itself."""
+    return _reach(nodes, node_id, "pending") & _reach(nodes, node_id, "dependents")
+
+
+def shortest_cycle(nodes: Nodes, node_id: str) -> list[str]:
+    """One of the shortest ways from the node back to itself, always the same one, or nothing if there is none."""
+    came_from: dict[str, str] = {}
+    edge = deque([node_id])
+    while edge:
+        here = edge.popleft()
+        for upstream in sorted(nodes[here].pending & nodes.keys()):
+            if upstream == node_id:
+                return _way(came_from, here, node_id)
+            if upstream not in came_from:
+                came_from[upstream] = here
+                edge.append(upstream)
+    return []
+
+
+def _way(came_from: Mapping[str, str], here: str, start: str) -> list[str]:
+    way = [start, here]
+    while here != start:
+        here = came_from[here]
+        way.append(here)
+    return way[::-1] if len(way) > 2 else [start, start]  # noqa: PLR2004 - it waits for itself directly
+
+
+def _reach(nodes: Nodes, node_id: str, direction: Direction) -> set[str]:
+    reached: set[str] = set()
+    edge = {node_id}
+    while edge:
+        edge = _step(nodes, edge, direction) - reached
+        reached |= edge
+    return reached
+
+
+def _step(nodes: Nodes, edge: Iterable[str], direction: Direction) -> set[str]:
+    return {each for node_id in edge for each in getattr(nodes[node_id], direction) if each in nodes}

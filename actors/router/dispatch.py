@@ -74,7 +74,7 @@ class Dispatch:
         now: float,
         text: Callable[[str], str] = lambda _: "",
     ) -> None:
-        """Queue a delivery; ``text`` is given its id. An assignment's text is written when it is handed over."""
+        """Queue a delivery; ``text`` is given its id."""
         lane = self.lane(agent, now)
         delivery_id = str(uuid4())
         delivery = Delivery(
@@ -83,6 +83,10 @@ class Dispatch:
         number = self._journal.deliveries.add(delivery, now)
         (lane.assignments if kind.assigns else lane.words).offer(number, delivery)
         self.unsettle(lane)
+
+    def assign(self, agent: str, node: Node, now: float) -> None:
+        """Queue the node itself; the text is written when it is handed over."""
+        self.add(agent, _assignment(node), node.id, now)
 
     def retry(self, delivery: Delivery, now: float) -> None:
         """Queue a dead letter again."""
@@ -261,7 +265,7 @@ class Dispatch:
 
     def _write(self, delivery: Delivery, node: Node) -> Delivery:
         """An assignment with its text: all that its upstreams have come to by now."""
-        kind = DeliveryKind.DEPENDENCY_COMPLETED if node.upstreams else DeliveryKind.TASK_READY
+        kind = _assignment(node)
         parent = self._graph.get(node.parent) if node.parent else None
         upstreams = [self._graph.get(upstream) for upstream in node.upstreams or ()]
         known = [upstream for upstream in upstreams if upstream is not None]
@@ -288,6 +292,10 @@ class Dispatch:
     def _take_in_hand(self, lane: Lane, subtask_id: str | None) -> None:
         lane.in_hand, lane.reminders = subtask_id, 0
         self._journal.agents.set_hand(lane.agent, subtask_id, 0)
+
+
+def _assignment(node: Node) -> DeliveryKind:
+    return DeliveryKind.DEPENDENCY_COMPLETED if node.upstreams else DeliveryKind.TASK_READY
 
 
 def _describe(delivery: Delivery, state: DeliveryState) -> dict[str, Any]:

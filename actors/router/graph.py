@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from actors.events import NodeCompleted, NodeCreated, NodeDeleted, NodeDescribed, NodeEvent, NodeUpdated
-from actors.router.cycles import find_path
+from actors.router.cycles import knot, shortest_cycle, waits_for
 from actors.router.node import BY_GRAPH, FINALITY, Hold, Node, Status
 
 
@@ -92,6 +92,7 @@ class Graph:
         self._lookup = lookup
         self.open: dict[str, Node] = {node.id: node for node in nodes}
         self._cyclic = {node.id for node in self.open.values() if node.hold is Hold.CYCLE}
+        self._cycles_changed = False
         self.touched: dict[str, Node] = {}
         self.edges: list[tuple[str, str, bool]] = []
         """Edges that changed: (upstream, dependent, whether it is there now)."""
@@ -112,7 +113,7 @@ class Graph:
                 changes = self._close(node, Status.DELETED, now)
             case _:
                 raise TypeError(f"not an event of the graph: {event!r}")
-        if self._cyclic:
+        if self._cycles_changed:
             changes += self._recheck_cycles(now)
         return changes
 
@@ -135,17 +136,6 @@ class Graph:
             node.hold, node.reason = None, ""
             self._touch(node)
 
-    def why_waiting(self, node: Node) -> str:
-        """For people: what this open node waits for, down to its root."""
-        if node.hold is not None:
-            return node.reason
-        waits = []
-        for upstream_id in sorted(node.pending):
-            upstream = self.get(upstream_id)
-            state = upstream.state if upstream else Status.UNKNOWN.value
-            waits.append(f"{upstream_id} ({state})")
-        return "waits for " + ", ".join(waits) if waits else ""
-
     # ------------------------------------------------------------ what an event does
 
     def _describe(self, node: Node, event: NodeDescribed, now: float) -> list[Change]:
@@ -162,12 +152,11 @@ class Graph:
             return self._reopen(node, now)
         if node.is_closed:
             return []
-        changes: list[Change] = []
         if "dependencies" in changed:
-            changes += self._relink(node, now)
+            self._relink(node)
         if "status" in changed and event.status in CLOSING:
-            return changes + self._close(node, CLOSING[event.status], now)
-        return changes + self._change(node, event, changed, before) + self._evaluate(node, now)
+            return self._close(node, CLOSING[event.status], now)
+        return self._change(node, event, changed, before) + self._evaluate(node, now)
 
     def _change(
         self, node: Node, event: NodeDescribed, changed: list[str], before: tuple[str, ...]
@@ -242,7 +231,7 @@ class Graph:
         node.times["closed"] = now
         node.pending.clear()
         node.broken.clear()
-        self._cyclic.discard(node.id)
+        self._loosen(node)
         self.open.pop(node.id, None)
         changes: list[Change] = [Closed(node)] if was_open else []
         for dependent_id in sorted(node.dependents):
@@ -256,12 +245,13 @@ class Graph:
         node.status, node.released, node.started = Status.OPEN, False, False
         node.times.pop("closed", None)
         self.open[node.id] = node
-        changes = self._relink(node, now)
+        self._relink(node)
+        changes: list[Change] = []
         for dependent_id in sorted(node.dependents):
             dependent = self.open.get(dependent_id)
             if dependent is not None and node.id in dependent.pending:
                 dependent.broken.pop(node.id, None)
-                self._cyclic |= set(find_path(self.open, node.id, dependent_id) or ())
+                self._tie(dependent, node)
                 changes += self._evaluate(dependent, now)
         return changes + self._evaluate(node, now)
 
@@ -303,7 +293,7 @@ class Graph:
 
     def _hold_by_graph(self, node: Node) -> tuple[Hold, str] | None:
         if node.id in self._cyclic:
-            return Hold.CYCLE, " → ".join(self._cycle_of(node) or [node.id, node.id])
+            return Hold.CYCLE, " → ".join(shortest_cycle(self.open, node.id))
         if node.broken:
             which, status = min(node.broken.items())
             return Hold.UPSTREAM, f"{which} → {node.id}: {which} was {status.value}"
@@ -316,27 +306,28 @@ class Graph:
 
     # ------------------------------------------------------------ edges
 
-    def _relink(self, node: Node, now: float) -> list[Change]:
+    def _relink(self, node: Node) -> None:
         """Make the node wait for all that it depends on."""
-        caught: set[str] = set()
         for upstream_id in node.upstreams or ():
             upstream = self._ensure(upstream_id)
             if node.id not in upstream.dependents:
                 upstream.dependents.add(node.id)
                 self.edges.append((upstream_id, node.id, True))
             if upstream.status is not Status.COMPLETED:
-                caught |= self._await(node, upstream)
-        return [change for each in sorted(caught) for change in self._evaluate(self.open[each], now)]
+                node.pending.add(upstream.id)
+                self._tie(node, upstream)
 
-    def _await(self, node: Node, upstream: Node) -> set[str]:
-        """Make the node wait for the upstream; the ids that now wait for themselves."""
-        node.pending.add(upstream.id)
+    def _tie(self, node: Node, upstream: Node) -> None:
+        """The node waits for the upstream; if that waits for the node too, all between them are caught."""
         if upstream.is_closed:
             node.broken[upstream.id] = upstream.status
-            return set()
-        caught = set(find_path(self.open, upstream.id, node.id) or ())
-        self._cyclic |= caught
-        return caught - {node.id}
+        elif waits_for(self.open, upstream.id, node.id):
+            self._cyclic |= knot(self.open, node.id)
+            self._cycles_changed = True
+
+    def _loosen(self, node: Node) -> None:
+        """Something that the node waited for, or that waited for it, is gone."""
+        self._cycles_changed |= node.id in self._cyclic
 
     def _unlink_dropped(self, node: Node, linked: tuple[str, ...]) -> None:
         """Take away the edges to what the node depended on and doesn't any more, be it open or closed."""
@@ -347,29 +338,18 @@ class Graph:
     def _unlink(self, node: Node, upstream_id: str) -> None:
         node.pending.discard(upstream_id)
         node.broken.pop(upstream_id, None)
+        self._loosen(node)
         upstream = self.get(upstream_id)
         if upstream is not None:
             upstream.dependents.discard(node.id)
         self.edges.append((upstream_id, node.id, False))
 
-    def _cycle_of(self, node: Node) -> list[str] | None:
-        for upstream_id in sorted(node.pending):
-            if upstream_id in self.open:
-                path = find_path(self.open, upstream_id, node.id)
-                if path:
-                    return [node.id, *path]
-        return None
-
     def _recheck_cycles(self, now: float) -> list[Change]:
-        """Let go of what no longer waits for itself; rare, so it may look at every held node."""
-        changes: list[Change] = []
-        for node_id in sorted(self._cyclic):
-            node = self.open.get(node_id)
-            if node is None or self._cycle_of(node) is None:
-                self._cyclic.discard(node_id)
-                if node is not None:
-                    changes += self._evaluate(node, now)
-        return changes
+        """Hold what waits for itself, and let go of what no longer does; rare, so it may look at all of them."""
+        self._cycles_changed = False
+        looked_at = [self.open[node_id] for node_id in sorted(self._cyclic) if node_id in self.open]
+        self._cyclic = {node.id for node in looked_at if shortest_cycle(self.open, node.id)}
+        return [change for node in looked_at for change in self._evaluate(node, now)]
 
     # ------------------------------------------------------------ bookkeeping
 

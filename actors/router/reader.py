@@ -23,7 +23,9 @@ class JournalReader:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
+        if (
+            not path.exists() or not path.stat().st_size
+        ):  # SQLite would remove what lies beside an emptied one
             raise ConfigurationError(
                 f"There is no journal in {path.parent}: no coordinator has run there yet."
             )
@@ -65,18 +67,30 @@ class JournalReader:
         )
 
     def nodes(self, *, closed: bool, limit: int) -> list[Row]:
-        """Tasks and subtasks: the open ones, and where wanted the newest closed ones."""
+        """Tasks and subtasks with what they wait for: the open ones, and where wanted closed ones too."""
         where = "" if closed else "WHERE status IN ('unknown', 'open')"
         rows = self._rows(
-            f"SELECT id, status, document FROM nodes {where} LIMIT ?",  # noqa: S608 - one of two texts
+            f"SELECT id, status, document FROM nodes {where}"  # noqa: S608 - one of two texts
+            " ORDER BY status IN ('unknown', 'open') DESC, id LIMIT ?",
             (limit,),
         )
-        return [_node(row) for row in rows]
+        return [node | {"waits_for": self._waits_for(node)} for node in map(_node, rows)]
 
     def node(self, node_id: str) -> Row | None:
         """One task or subtask."""
         rows = self._rows("SELECT id, status, document FROM nodes WHERE id = ?", (node_id,))
         return _node(rows[0]) if rows else None
+
+    def _waits_for(self, node: Row) -> list[str]:
+        """Its upstreams that aren't completed, each with its state."""
+        if node["state"] != "waiting":
+            return []
+        states = {upstream: self._state_of(upstream) for upstream in node.get("upstreams", ())}
+        return [f"{upstream} ({state})" for upstream, state in states.items() if state != "completed"]
+
+    def _state_of(self, node_id: str) -> str:
+        node = self.node(node_id)
+        return str(node["state"]) if node else "unknown"
 
     def deliveries(self, *, agent: str | None = None, state: str | None = None, limit: int = 20) -> list[Row]:
         """The newest deliveries, oldest of them first, without their text."""
@@ -102,6 +116,20 @@ class JournalReader:
             (beginning,),
         )
         return rows[0] if len(rows) == 1 else None
+
+    def rejected(self, *, limit: int = 20) -> list[Row]:
+        """The newest of what couldn't be used, oldest of them first, without its bytes."""
+        rows = self._rows(
+            "SELECT number, at, origin, size, reason FROM rejected ORDER BY number DESC LIMIT ?", (limit,)
+        )
+        return rows[::-1]
+
+    def rejection(self, number: int) -> Row | None:
+        """One piece of input that couldn't be used, with its beginning as ``raw``; None if there is none."""
+        rows = self._rows(
+            "SELECT number, at, origin, size, reason, raw FROM rejected WHERE number = ?", (number,)
+        )
+        return rows[0] | {"raw": rows[0]["raw"].decode(errors="replace")} if rows else None
 
     def events(self, *, limit: int = 20, subject: str | None = None) -> list[Row]:
         """The newest events, oldest of them first."""

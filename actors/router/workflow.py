@@ -109,7 +109,7 @@ class Workflow:
             match change:
                 case Released(node, agents):
                     for agent in agents:
-                        self._dispatch.add(agent, _kind(node), node.id, now)
+                        self._dispatch.assign(agent, node, now)
                 case Withdrawn(node, agents, reason):
                     self._take_away(node, agents, reason, now)
                 case Amended(node, fields):
@@ -178,10 +178,6 @@ class Workflow:
                 node, Hold.BLOCKED, event.reason or "the backend says that it is blocked"
             )
             self._carry_out(changes, now, by=event.agent, publish=False)
-
-
-def _kind(node: Node) -> DeliveryKind:
-    return DeliveryKind.DEPENDENCY_COMPLETED if node.upstreams else DeliveryKind.TASK_READY
 
 
 def _how_closed(node: Node) -> str:

@@ -43,8 +43,11 @@ class Record:
             while not (messages := found()):
                 left = until - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
-                    raise AssertionError(f"no such {what} in {DEADLINE} s; there were {self._messages}")
+                    raise AssertionError(f"no such {what} in {DEADLINE} s; there were {self._last_words()}")
             return messages
+
+    def _last_words(self) -> str:
+        return "\n".join(repr(message)[:500] for message in self._messages[-20:])
 
 
 class Recorder(Actor):
