@@ -5,18 +5,19 @@ from collections.abc import Mapping
 
 import structlog
 
+from actors import stopping
 from actors.delivery import Delivery, DeliveryState, DeliveryStep
-from actors.errors import ConfigurationError
+from actors.environment import claude_environment
+from actors.errors import ConfigurationError, root_cause
 from actors.gateway import Tokens, bind, load_secret, url_of
 from actors.messages import ROUTER, Deliver, InputRejected, Progressed
+from actors.session.prompt import bad_prompts
 from actors.settings import Settings
-from actors.tree import build_tree, claude_environment
+from actors.tree import PROMPTS, build_tree
 from actors.workdir import Lock, prepare
 from supervisors import DeadLetter, ExitReport, StartFailed, System
 
 log = structlog.get_logger(__name__)
-
-STOP_SECONDS = 9.0
 
 
 class Coordinator:
@@ -44,8 +45,10 @@ class Coordinator:
 
         Raises:
             ConfigurationError: Something that the user can mend.
+            DiskFullError: There is no room to write anything down.
             StartFailed: Something else.
         """
+        self.workdir.check_room()
         self._lock = lock = self.workdir.lock()
         self.tokens = Tokens(load_secret(self.workdir.secret))
         self._listener = listener = bind(self.settings.gateway_port)
@@ -60,6 +63,8 @@ class Coordinator:
             if isinstance(cause, ConfigurationError):
                 raise cause from error
             raise
+        for bad in bad_prompts(self.workdir.prompts, PROMPTS):
+            log.warning("prompt_unusable", reason=str(bad))  # now, not when its agent is needed
 
     @property
     def url(self) -> str:
@@ -74,7 +79,7 @@ class Coordinator:
 
     def stop(self) -> list[str]:
         """Stop everything, in reverse order; the names of what had to be abandoned."""
-        abandoned = self.system.stop(STOP_SECONDS)
+        abandoned = self.system.stop(stopping.ALL)
         self._release()
         return abandoned
 
@@ -106,10 +111,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """The first of a chain of errors."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error

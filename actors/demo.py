@@ -13,11 +13,12 @@ from rich.console import Console
 
 from actors import show
 from actors.coordinator import Coordinator
+from actors.environment import scripted_environment
 from actors.follow import follow_history
 from actors.logs import set_up_logging
 from actors.router.reader import JournalReader, Row
 from actors.settings import Settings, find_claude, load_defaults
-from actors.tree import SCRIPTED, scripted_environment
+from actors.tree import SCRIPTED
 from actors.workdir import prepare
 
 TITLE = "Build Auth System"
@@ -87,10 +88,8 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
     )
     with (directory / "coordinator.log").open("w", encoding="utf-8") as log:
         set_up_logging(settings.log_level, log)
-        environment = (
-            None if real else scripted_environment(prepare(directory)) | {"SCRIPTED_CLAUDE_PACE": PACE}
-        )
-        coordinator = Coordinator(settings, environment=environment)
+        simulated = scripted_environment(prepare(directory).path / "claude") | {"SCRIPTED_CLAUDE_PACE": PACE}
+        coordinator = Coordinator(settings, environment=None if real else simulated)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)  # ended in order, as by Ctrl-C
         progress = Progress([], problem="interrupted")

@@ -6,6 +6,8 @@ from typing import TextIO
 
 import structlog
 
+from actors.errors import ConfigurationError, root_cause
+
 
 def set_up_logging(level: str, stream: TextIO | None = None) -> None:
     """Log from this level on.
@@ -25,6 +27,7 @@ def set_up_logging(level: str, stream: TextIO | None = None) -> None:
         processors=[
             *shared,
             structlog.stdlib.filter_by_level,
+            *(() if number == logging.DEBUG else (_in_plain_words,)),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -47,3 +50,22 @@ def set_up_logging(level: str, stream: TextIO | None = None) -> None:
     logging.basicConfig(handlers=[handler], level=number, force=True)
     for noisy in ("uvicorn", "uvicorn.access", "mcp", "websocket", "watchfiles", "pykka"):
         logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
+
+
+def _in_plain_words(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Leave out the traceback where a person has something to mend.
+
+    Raises:
+        DropEvent: It is what nothing could start for, and the command line is about to say that.
+    """
+    error = event.get("exc_info")
+    cause = root_cause(error) if isinstance(error, BaseException) else None
+    if not isinstance(cause, ConfigurationError):
+        return event
+    if event.get("stage") == "start" and event.get("incarnation") == 1:
+        raise structlog.DropEvent
+    del event["exc_info"]
+    event["reason"] = str(cause)
+    return event

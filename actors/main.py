@@ -1,26 +1,23 @@
 """The command line: ``python -m actors.main``."""
 
-import faulthandler
-import json
 import os
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
-import psutil
 import structlog
 import typer
 
 from actors import interpreter, show
 from actors.delivery import DeliveryState
-from actors.errors import ConfigurationError, CoordinatorError
+from actors.errors import ConfigurationError, CoordinatorError, root_cause
+from actors.interrupts import Interrupts
 from actors.logs import set_up_logging
+from actors.messages import BACKEND
 from actors.model import is_agent_name
 from actors.options import with_settings
 from actors.router.reader import JournalReader, Row
+from actors.running import health, operate
 from actors.settings import Settings, find_claude
 from actors.workdir import find_holder, prepare
 from supervisors import StartFailed
@@ -51,14 +48,13 @@ app = typer.Typer(
 @with_settings()
 def run(settings: Settings) -> None:
     """Run the coordinator until it is stopped (Ctrl-C or SIGTERM)."""
-    from actors.coordinator import Coordinator, root_cause  # noqa: PLC0415 - who only looks need not wait for its libraries
+    from actors.coordinator import Coordinator  # noqa: PLC0415 - who only looks need not wait for its libraries
 
     set_up_logging(settings.log_level)
     find_claude(settings)
     interpreter.share_fairly()
     coordinator = Coordinator(settings)
-    stopped = threading.Event()
-    _handle_signals(stopped)
+    interrupts = Interrupts()
     try:
         coordinator.start()
     except (StartFailed, OSError) as error:
@@ -72,14 +68,14 @@ def run(settings: Settings) -> None:
         url = f"http://127.0.0.1:{coordinator.settings.embedded_port}"
         console.print(f"No WS_URL is set: the embedded backend runs on {url}")
     console.print(f"The coordinator runs (pid {os.getpid()}, {settings.work_dir}). Ctrl-C stops it.")
-    threading.Thread(target=_watch, args=(coordinator, stopped), daemon=True).start()
-    stopped.wait()
+    threading.Thread(target=_watch, args=(coordinator, interrupts), daemon=True).start()
+    interrupts.wait()
     _end(coordinator)
 
 
-def _watch(coordinator: "Coordinator", stopped: threading.Event) -> None:
+def _watch(coordinator: "Coordinator", interrupts: Interrupts) -> None:
     coordinator.wait()
-    stopped.set()
+    interrupts.end()
 
 
 def _end(coordinator: "Coordinator") -> None:
@@ -93,20 +89,6 @@ def _end(coordinator: "Coordinator") -> None:
     console.print(
         "The coordinator has stopped. Nothing is lost; it goes on from here when it is started again."
     )
-
-
-def _handle_signals(stopped: threading.Event) -> None:
-    def stop(_number: int, _frame: object) -> None:
-        if stopped.is_set():
-            for child in psutil.Process().children(recursive=True):
-                child.kill()
-            os._exit(130)
-        stopped.set()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)  # the terminal was closed
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
 
 
 @app.command()
@@ -137,8 +119,10 @@ def status(
     workdir = prepare(settings.work_dir)
     reader = JournalReader(workdir.journal)
     running = find_holder(workdir.lock_file)
+    said = health(running)
     found: dict[str, Any] = {
-        "coordinator": running._asdict() if running else None,
+        "coordinator": running._asdict() | {"answers": said is not None} if running else None,
+        "paused": (said or {}).get("paused"),
         "backend": reader.backend(),
         "counts": reader.counts(),
         "agents": reader.agents(),
@@ -193,7 +177,7 @@ def send(
     """Send an agent a message; it reaches a session that is working at once."""
     _check_agent(agent)
     body = sys.stdin.read() if text == "-" else text
-    console.print(_operate(settings, "/api/messages", {"agent": agent, "text": body}))
+    _operate(settings, "/api/messages", {"agent": agent, "text": body})
 
 
 @app.command()
@@ -203,7 +187,7 @@ def start(
 ) -> None:
     """Start an agent's session, or have a blocked one try again."""
     _check_agent(agent)
-    console.print(_operate(settings, f"/api/agents/{agent}/start", {}))
+    _operate(settings, f"/api/agents/{agent}/start", {})
 
 
 @app.command(name="dead-letters")
@@ -256,14 +240,18 @@ def rejected(
 @with_settings("work_dir")
 def retry(
     settings: Settings,
-    what: Annotated[str, typer.Argument(help="A dead letter (the beginning of its id), or a blocked agent.")],
+    what: Annotated[
+        str, typer.Argument(help="A dead letter (the beginning of its id), a blocked agent, or: backend.")
+    ],
 ) -> None:
-    """Try a dead letter once more, or have a blocked agent go on."""
+    """Try a dead letter once more, have a blocked agent go on, or connect to the backend now."""
     reader = JournalReader(prepare(settings.work_dir).journal)
     if any(row["agent"] == what for row in reader.agents()):
-        console.print(_operate(settings, f"/api/agents/{what}/start", {}))
+        _operate(settings, f"/api/agents/{what}/start", {})
+    elif what == BACKEND:
+        _operate(settings, "/api/backend/retry", {})
     else:
-        console.print(_operate(settings, f"/api/deliveries/{_find(reader, what)['id']}/retry", {}))
+        _operate(settings, f"/api/deliveries/{_find(reader, what)['id']}/retry", {})
 
 
 @app.command()
@@ -274,12 +262,16 @@ def drop(
 ) -> None:
     """Forget a dead letter; the journal keeps it."""
     reader = JournalReader(prepare(settings.work_dir).journal)
-    console.print(_operate(settings, f"/api/deliveries/{_find(reader, delivery)['id']}/drop", {}))
+    _operate(settings, f"/api/deliveries/{_find(reader, delivery)['id']}/drop", {})
 
 
 def _check_agent(name: str) -> None:
     if not is_agent_name(name):
         raise ConfigurationError(f"{name!r} can't be the name of an agent.")
+
+
+def _operate(settings: Settings, path: str, body: dict[str, str]) -> None:
+    console.print(operate(prepare(settings.work_dir), path, body))
 
 
 def _find(reader: JournalReader, beginning: str) -> Row:
@@ -294,39 +286,6 @@ def _find(reader: JournalReader, beginning: str) -> Row:
             f"There is no delivery (or more than one) whose id begins with {beginning!r}."
         )
     return found
-
-
-def _operate(settings: Settings, path: str, body: dict[str, str]) -> str:
-    """Ask the running coordinator for something; its answer in words.
-
-    Raises:
-        ConfigurationError: None runs there.
-        CoordinatorError: It will not do it.
-    """
-    workdir = prepare(settings.work_dir)
-    running = find_holder(workdir.lock_file)
-    if running is None or running.url is None:
-        raise ConfigurationError(f"No coordinator runs on {workdir.path}. Start one first: ./scripts/run")
-    from actors.gateway import Tokens, load_secret  # noqa: PLC0415 - the same
-
-    token = Tokens(load_secret(workdir.secret)).operator
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = Request(running.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - our own address
-    try:
-        with urlopen(request, timeout=35.0) as response:  # noqa: S310 - the same
-            return str(json.load(response)["text"])
-    except HTTPError as error:
-        raise CoordinatorError(_words(error)) from error
-    except (URLError, OSError) as error:
-        raise CoordinatorError(f"The coordinator at {running.url} doesn't answer: {error}") from error
-
-
-def _words(error: HTTPError) -> str:
-    try:
-        body = json.load(error)
-        return str(body.get("text") or body.get("detail") or error)
-    except (ValueError, AttributeError):
-        return str(error)
 
 
 def main() -> None:

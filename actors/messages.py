@@ -154,7 +154,7 @@ class Announce(Model):
 
 
 class Revive(Model):
-    """Try again: what blocked the session was taken care of."""
+    """Try again: what blocked the session, or the way to the backend, was taken care of."""
 
 
 # ---------------------------------------------------------------- session → router
@@ -316,6 +316,29 @@ class DropDelivery(Report):
     delivery_id: str
 
 
+class RetryBackend(Report):
+    """Try at once to connect to the backend, also where it was given up."""
+
+
+# ---------------------------------------------------------------- router → gateway
+
+
+class WritingPaused(Model):
+    """The journal can't be written, so nothing is taken in; said again at each try.
+
+    Attributes:
+        reason: Why, in the words of the system.
+        since: When that began, in seconds since the epoch.
+    """
+
+    reason: str
+    since: float
+
+
+class WritingResumed(Model):
+    """The journal can be written."""
+
+
 # ---------------------------------------------------------------- router → workdir
 
 
@@ -336,6 +359,9 @@ class Mirror(Model):
 
 
 class MirrorAt(Model):
-    """The history file ends with this event's number; the router sends what is missing."""
+    """The history file ends with this event's number, and what was sent is written; the router sends what is missing.
+
+    It answers each of these with one ``Mirror``, once there is something to show, and sends none unasked.
+    """
 
     number: int

@@ -60,6 +60,14 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
     running = found["coordinator"]
     where = f"runs (pid {running['pid']}, {running['url']})" if running else "does not run"
     console.print(f"Coordinator: {where}")
+    if running and not running["answers"]:
+        console.print("             [red]It doesn't answer[/]; what follows is what the journal says.")
+    if paused := found["paused"]:
+        since, reason = clock(paused["since"]), text(paused["reason"])
+        console.print(
+            f"Paused:      [red]the journal can't be written since {since} ({reason})[/]; nothing is lost,"
+        )
+        console.print("             it goes on by itself when there is room")
     console.print(f"Backend:     {text(found['backend'])}")
     console.print("             " + ", ".join(f"{name}: {count}" for name, count in found["counts"].items()))
     agents = table("agent", "state", "in hand", "waiting", "since", "detail")

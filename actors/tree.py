@@ -1,6 +1,5 @@
 """The tree of actors: who is started, in which order, with what."""
 
-import os
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from actors import stopping
 from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
 from actors.gateway import GatewayActor, Tokens, url_of
@@ -28,7 +28,7 @@ from actors.session import SessionActor, SessionSettings
 from actors.session.prompt import find_prompt
 from actors.session.scripted.launch import command as scripted_command
 from actors.settings import Settings
-from actors.workdir import WorkDir, WorkdirActor, write_atomically
+from actors.workdir import WorkDir, WorkdirActor, shown, write_atomically
 from actors.workdir.results import ResultFile, read_result
 from supervisors import Actor, Backoff, ChildSpec, Context, Intensity, Restart, Strategy, Supervisor
 
@@ -38,8 +38,6 @@ RESTARTS, RESTART_PERIOD = 20, 120.0
 """More than so many restarts within so many seconds end the process: what runs it starts it again."""
 LONGEST_BACKOFF = 5.0
 """Seconds; short enough that an actor which always fails gets there."""
-SECRETS = ("WS_TOKEN", "BACKEND_TOKEN")
-"""Environment variables of ours that an agent has no business with."""
 
 
 def build_tree(
@@ -62,12 +60,13 @@ def build_tree(
     session = partial(
         _session_spec, _session_settings(settings, workdir, url_of(listener), tokens, environment)
     )
-    children = [
-        _spec(ROUTER, partial(RouterActor, settings=_router_settings(settings, workdir, session))),
-        _spec(WORKDIR, partial(WorkdirActor, workdir=workdir)),
-        _spec(GATEWAY, partial(GatewayActor, listener=listener, tokens=tokens)),
-        _spec(SESSIONS, _sessions, shutdown=8.0),
-        _spec(CONNECTION, partial(_connection, settings, workdir)),
+    router = partial(RouterActor, settings=_router_settings(settings, workdir, session))
+    children = [  # they stop in reverse: what one has to say at its end goes to those before it
+        _spec(WORKDIR, partial(WorkdirActor, workdir=workdir), stopping.WORKDIR),
+        _spec(ROUTER, router, stopping.ROUTER),
+        _spec(GATEWAY, partial(GatewayActor, listener=listener, tokens=tokens), stopping.GATEWAY),
+        _spec(SESSIONS, _sessions, stopping.SESSIONS),
+        _spec(CONNECTION, partial(_connection, settings, workdir), stopping.CONNECTION),
     ]
     if settings.ws_url is None:
         backend = partial(
@@ -77,7 +76,7 @@ def build_tree(
             root=ROOT,
             database_url=_secret(settings.embedded_database_url),
         )
-        children.insert(0, _spec(BACKEND, backend, start_timeout=40.0))
+        children.insert(0, _spec(BACKEND, backend, stopping.BACKEND, start_timeout=40.0))
     return ChildSpec(
         name="root",
         start=partial(
@@ -87,28 +86,16 @@ def build_tree(
             intensity=Intensity(restarts=RESTARTS, period=RESTART_PERIOD),
         ),
         restart=Restart.TEMPORARY,
-        shutdown=None,
+        shutdown=stopping.ALL,
         start_timeout=120.0,
     )
-
-
-def claude_environment() -> dict[str, str]:
-    """The user's own environment, without the secrets that are ours."""
-    return {name: value for name, value in os.environ.items() if name not in SECRETS}
-
-
-def scripted_environment(workdir: WorkDir) -> dict[str, str]:
-    """What the scripted stand-in for claude runs in: it leaves the user's own claude files alone."""
-    return claude_environment() | {
-        "CLAUDE_CONFIG_DIR": str(workdir.path / "claude"),
-    }
 
 
 SCRIPTED = tuple(scripted_command())
 
 
 def _spec(
-    name: str, start: Callable[[Context], Actor], *, shutdown: float = 5.0, start_timeout: float = 20.0
+    name: str, start: Callable[[Context], Actor], shutdown: float, *, start_timeout: float = 20.0
 ) -> ChildSpec:
     return ChildSpec(
         name=name,
@@ -127,14 +114,16 @@ def _sessions(context: Context) -> Supervisor:
     """The supervisor of the sessions; where it is a new one, the router starts them again."""
     if context.incarnation > 1:
         context.system.handle(ROUTER).tell(SessionsLost())
-    return Supervisor(context, children=[], intensity=Intensity(restarts=20, period=60.0))
+    return Supervisor(
+        context, strategy=Strategy.SIMPLE_ONE_FOR_ONE, intensity=Intensity(restarts=20, period=60.0)
+    )
 
 
 def _session_spec(settings: SessionSettings, agent: str) -> ChildSpec:
     return ChildSpec(
         name=session_name(agent),
         start=partial(SessionActor, agent=agent, settings=settings),
-        shutdown=6.0,
+        shutdown=stopping.SESSION,
         backoff=Backoff(initial=0.2, maximum=30.0),
     )
 
@@ -168,6 +157,7 @@ def _router_settings(settings: Settings, workdir: WorkDir, session: "partial[Chi
         ),
         session=session,
         read_result=lambda subtask_id: _read_report(workdir.result_file(subtask_id)),
+        shown=partial(shown, workdir.history),
         auto_start=settings.auto_start_sessions,
         queue_size=settings.max_queue_size,
     )

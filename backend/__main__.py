@@ -46,8 +46,8 @@ def main(
 ) -> None:
     """Runs the task backend: REST under /api, events at /ws, tools at /mcp.
 
-    Prints 'ready URL' when it accepts connections. Exit codes: 0 stopped; 2 the work directory or the address
-    is refused; 3 the port or the work directory is in use.
+    Prints 'ready URL' when it accepts connections. Exit codes: 0 stopped; 2 the work directory, the database or
+    the address is refused; 3 the port or the work directory is in use.
     """
     configure_logging()
     try:
@@ -89,6 +89,7 @@ def _run(host: str, port: int, work_dir: WorkDir, database_url: str | None, *, e
         token = work_dir.hold()
         runtime = Runtime(database_url or f"sqlite:///{work_dir.path.resolve() / 'backend.db'}")
         server = Server(create_app(runtime, token), listener)
+        work_dir.publish(url_of(listener))
         _warn_if_reachable(listener.getsockname()[0])
         if exit_with_stdin:
             threading.Thread(target=_stop_at_eof, args=[server], name="stdin", daemon=True).start()
@@ -110,4 +111,8 @@ def _stop_at_eof(server: Server) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False
+    )  # a pretty one shows locals: the token
+    app.command()(main)
+    app()

@@ -135,6 +135,12 @@ class WorkDirError(BackendError):
     code = "work_dir_refused"
 
 
+class DatabaseError(BackendError):
+    """The database can't be opened."""
+
+    code = "database_refused"
+
+
 class AlreadyRunningError(BackendError):
     """The port or the work directory is in use."""
 

@@ -1,14 +1,15 @@
 """Opening the database."""
 
-from pathlib import Path
+import os
 from uuid import uuid4
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from backend.errors import WorkDirError
+from backend.errors import DatabaseError
 from backend.tables import Base, Meta
 
 SCHEMA = "1"
@@ -24,14 +25,43 @@ def open_database(url: str) -> Engine:
         url: an SQLAlchemy URL; for SQLite it has to name a file.
 
     Raises:
-        WorkDirError: the database was written by another version of the backend.
+        DatabaseError: there is no such database, or it isn't ours; the message says why, without a password.
     """
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        _make_private(Path(make_url(url).database or ""))
-        event.listen(engine, "connect", _configure_sqlite)
-    Base.metadata.create_all(engine)
-    _check_schema(engine)
+    try:
+        address = make_url(url)
+    except SQLAlchemyError:
+        raise DatabaseError(
+            "the database's URL can't be read; it looks like sqlite:////path/to/file.db"
+        ) from None
+    try:
+        return _open(address)
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        raise DatabaseError(f"the database {_shown(address)} can't be used: {_reason(error)}") from error
+
+
+def _shown(address: URL) -> str:
+    """Without what may be secret: the password, and the query, which may hold one too."""
+    return address.set(query={}).render_as_string(hide_password=True)
+
+
+def _reason(error: Exception) -> str:
+    """The driver's own words, without the statement and the advice that SQLAlchemy adds."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+
+
+def _open(address: URL) -> Engine:
+    engine = create_engine(address)
+    try:
+        if engine.dialect.name == "sqlite":
+            _make_private(address)
+            event.listen(engine, "connect", _configure_sqlite)
+        Base.metadata.create_all(engine)
+        _check_schema(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -41,10 +71,16 @@ def instance_of(engine: Engine) -> str:
         return session.get_one(Meta, "instance").value
 
 
-def _make_private(path: Path) -> None:
-    # SQLite gives the log files beside it the same mode.
-    path.touch(mode=0o600)
-    path.chmod(0o600)
+def _make_private(address: URL) -> None:
+    """Make the file ours alone; SQLite gives the log files beside it the same mode."""
+    name = address.database or ":memory:"
+    if name == ":memory:" or name.startswith("file:"):
+        raise DatabaseError(f"the database {_shown(address)} can't be used: it has to be the path of a file")
+    file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # a directory is refused
+    try:
+        os.fchmod(file, 0o600)
+    finally:
+        os.close(file)
 
 
 def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -60,5 +96,4 @@ def _check_schema(engine: Engine) -> None:
         if schema is None:
             session.add_all([Meta(name="schema", value=SCHEMA), Meta(name="instance", value=str(uuid4()))])
         elif schema.value != SCHEMA:
-            engine.dispose()
-            raise WorkDirError(f"the database has schema {schema.value}, this backend reads {SCHEMA}")
+            raise DatabaseError(f"the database has schema {schema.value}, this backend reads {SCHEMA}")

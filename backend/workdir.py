@@ -11,7 +11,9 @@ from backend.errors import AlreadyRunningError, WorkDirError
 
 DEFAULT_WORK_DIR = Path("/tmp/agenthub_autonomous")  # noqa: S108 (one that is not ours is refused)
 TOKEN_FILE = "backend.token"  # noqa: S105 (a file's name)
-TOKEN_SIZE = 4_096
+URL_FILE = "backend.url"
+SIZE = 4_096
+"""More bytes than any of its files has."""
 
 
 class WorkDir:
@@ -55,9 +57,16 @@ class WorkDir:
         except OSError as error:
             raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
 
+    def publish(self, url: str) -> None:
+        """Leaves the backend's address for clients on this machine; the directory must be held."""
+        file = os.open(self.path / URL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(file, "w") as stream:
+            stream.write(f"{url}\n")
+
     def close(self) -> None:
         """Lets go of the directory."""
         if self._token_fd is not None:
+            (self.path / URL_FILE).unlink(missing_ok=True)
             os.close(self._token_fd)
             self._token_fd = None
 
@@ -70,12 +79,28 @@ def read_token(work_dir: Path) -> str:
     """
     path = work_dir / TOKEN_FILE
     try:
-        with os.fdopen(_open_existing(path, os.O_RDONLY), "rb") as file:
-            _require_private(path, os.fstat(file.fileno()), stat.S_ISREG, "a file")
-            return _checked(path, file.read(TOKEN_SIZE).decode("ascii", errors="replace").strip())
+        return _checked(path, _read_private(path))
     except OSError as error:
         reason = error.strerror or error
         raise WorkDirError(f"{path} can't be read ({reason}); does a backend run in {work_dir}?") from None
+
+
+def read_url(work_dir: Path) -> str | None:
+    """Reads the address of the backend that runs in a work directory; None where none does.
+
+    Raises:
+        WorkDirError: its file is not ours alone.
+    """
+    try:
+        return _read_private(work_dir / URL_FILE)
+    except OSError:
+        return None
+
+
+def _read_private(path: Path) -> str:
+    with os.fdopen(_open_existing(path, os.O_RDONLY), "rb") as file:
+        _require_private(path, os.fstat(file.fileno()), stat.S_ISREG, "a file")
+        return file.read(SIZE).decode("ascii", errors="replace").strip()
 
 
 def _open_token(path: Path) -> int:
@@ -92,7 +117,7 @@ def _open_existing(path: str | Path, flags: int) -> int:
 
 def _read_token(path: Path, fd: int) -> str:
     """Reads the token; an empty file is new, or was left by a process that died before it wrote."""
-    text = os.pread(fd, TOKEN_SIZE, 0).decode("ascii", errors="replace").strip()
+    text = os.pread(fd, SIZE, 0).decode("ascii", errors="replace").strip()
     if not text:
         text = secrets.token_urlsafe(32)
         os.pwrite(fd, f"{text}\n".encode(), 0)

@@ -20,10 +20,11 @@ from backend.errors import BackendError, InvalidError
 from backend.plan import Plan, PlanError, default_plan, read_plan
 from backend.requests import NewTask
 from backend.views import TaskTree
-from backend.workdir import DEFAULT_WORK_DIR, read_token
+from backend.workdir import DEFAULT_WORK_DIR, read_token, read_url
 
 FAILED = 1
 INVALID = 2
+DEFAULT_URL = "http://127.0.0.1:8000"
 TIMEOUT = 30.0
 """Seconds that the backend has to answer."""
 
@@ -42,20 +43,38 @@ class BackendUnavailableError(BackendError):
 
 
 def main(
-    project: Annotated[str, typer.Argument(help="The project that the task belongs to.")],
-    branch: Annotated[str, typer.Argument(help="The branch that the agents work on.")],
-    description: Annotated[str, typer.Argument(help="What is to be done; its first line becomes the title.")],
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="The project that the task belongs to.")],
+    branch: Annotated[str, typer.Argument(metavar="BRANCH", help="The branch that the agents work on.")],
+    description: Annotated[
+        str,
+        typer.Argument(metavar="DESCRIPTION", help="What is to be done; its first line becomes the title."),
+    ],
     *,
     plan: Annotated[
         Path | None, typer.Option(help="The steps, as YAML; else design, implement, test.")
     ] = None,
-    url: Annotated[str, typer.Option(help="Where the backend is.")] = "http://127.0.0.1:8000",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BACKEND_URL",
+            help=f"Where the backend is; else the one in --work-dir, else {DEFAULT_URL}.",
+        ),
+    ] = None,
     work_dir: Annotated[
-        Path, typer.Option(envvar="WORK_DIR", help="Holds the backend's token; or set BACKEND_TOKEN.")
+        Path,
+        typer.Option(
+            envvar="WORK_DIR",
+            help="The coordinator's: the backend there left its address and its token in it."
+            " A token of another backend: BACKEND_TOKEN in the environment.",
+        ),
     ] = DEFAULT_WORK_DIR,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the steps and create nothing.")] = False,
 ) -> None:
     """Creates a workflow: a task, and a subtask for each step, with who does it and what it waits for.
+
+    For example: shop feature/auth "Build Auth System" --plan plan.yaml --dry-run
+
+    A plan is a list of steps, such as: - {title: Implement it, agent: coding-agent, depends_on: [Design it]}
 
     Exit codes: 0 created; 1 the backend is not there or refuses; 2 the plan has mistakes, named with their
     lines.
@@ -71,6 +90,7 @@ def main(
         _show(new.title, steps)
         return
     try:
+        url = url or read_url(work_dir) or DEFAULT_URL
         created = _create(url, _token(work_dir), new)
     except BackendError as error:
         _fail(error.message, code=FAILED)
@@ -163,4 +183,8 @@ def _fail(*lines: str, code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False
+    )  # a pretty one shows locals: the token
+    app.command(no_args_is_help=True)(main)
+    app(prog_name="start_autonomous_workflow.sh")

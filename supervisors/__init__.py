@@ -29,6 +29,7 @@ from supervisors.errors import (
 from supervisors.handle import Handle
 from supervisors.mailbox import Mailbox
 from supervisors.reports import ChildCount, ChildInfo, ChildStatus, DeadLetter, ExitReport, Stage
+from supervisors.restarts import time_to_stop
 from supervisors.spec import AutoShutdown, Backoff, ChildSpec, Intensity, Restart, Strategy
 from supervisors.supervisor import Supervisor
 from supervisors.system import System
@@ -71,4 +72,5 @@ __all__ = [
     "Timer",
     "WhichChildren",
     "WouldDeadlock",
+    "time_to_stop",
 ]

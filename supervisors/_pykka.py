@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from supervisors.answer import Answer
     from supervisors.mailbox import Mailbox
 
-__all__ = ["Asked", "Envelope", "PykkaActor", "answer", "ask_envelope", "fail", "is_withdrawn", "refuse"]
+__all__ = [
+    "Asked",
+    "Envelope",
+    "PykkaActor",
+    "answer",
+    "ask_envelope",
+    "envelope",
+    "fail",
+    "is_withdrawn",
+    "refuse",
+]
 
 Asked = Envelope[Any]
 """A message together with whom to answer. Messages that are only told go without."""
@@ -56,6 +66,11 @@ def is_withdrawn(asked: Asked) -> bool:
     """Whether the asker waits no more, so that the message need not be handled."""
     reply: Any = asked.reply_to
     return getattr(reply, "withdrawn", False)
+
+
+def envelope(message: object) -> Asked:
+    """Mark a message as one that isn't the actor's own."""
+    return Envelope(message)
 
 
 def ask_envelope(message: object, reply_to: Answer) -> Asked:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from supervisors._pykka import Asked, Envelope, PykkaActor, is_withdrawn
 from supervisors.mailbox import Suspect
-from supervisors.reader import Reader, Stop
+from supervisors.reader import Last, Reader, Stop
 
 if TYPE_CHECKING:
     from supervisors.context import Context
@@ -27,11 +27,13 @@ class Actor(PykkaActor):
     Attributes:
         batch_size: Up to so many messages make one batch, which `on_batch` closes.
         supervises: Whether it is a supervisor.
+        drains: Whether its supervisor's stop comes after what waits for it by then, not before.
         context: Who it is and where it lives.
     """
 
     batch_size: ClassVar[int] = 1
     supervises: ClassVar[bool] = False
+    drains: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
         super().__init__(context.life.reader.mailbox)
@@ -125,7 +127,10 @@ class Actor(PykkaActor):
 
     def _handle_asked(self, asked: Asked, reader: Reader) -> None:
         if asked.reply_to is None:
-            self._on_envelope(asked)
+            if isinstance(asked.message, Last):
+                self._handle_last(asked.message)
+            else:
+                self._on_envelope(asked)
             return
         if is_withdrawn(asked):
             return
@@ -133,6 +138,10 @@ class Actor(PykkaActor):
             reader.answer_later(asked, self._on_envelope(asked), None)
         except Exception as error:  # noqa: BLE001  # the asker gets it, whatever it is
             reader.answer_later(asked, None, error)
+
+    def _handle_last(self, last: Last) -> None:
+        if last.incarnation == self.context.incarnation:  # or it outlived the one that was to stop
+            self.context.life.reader.send(last.stop)
 
     def _commit(self, reader: Reader) -> None:
         reader.check()

@@ -1,4 +1,4 @@
-"""Starting and stopping children, one at a time, each within its limit of time."""
+"""Starting and stopping children, each within its limit of time."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from supervisors.life import Life
 
 __all__ = ["Launcher"]
-
-_OWN_SHARE = 0.1
-"""Part of the time to stop that a supervisor keeps for itself, so that it is not abandoned too."""
 
 
 class Launcher:
@@ -75,17 +72,7 @@ class Launcher:
             child: May be stopped already.
             allowance: Seconds that it gets; None for what its spec says.
         """
-        child.cancel_restart()
-        life, child.life = child.life, None
-        if life is None:
-            return
-        seconds = child.spec.shutdown if allowance is None else allowance
-        deadline = None if seconds is None else time.monotonic() + seconds
-        life.stop(deadline)
-        if self._reader.wait_until(lambda: life.ended, lambda: self._sooner(deadline)):
-            life.join(self._sooner(deadline))
-        else:
-            life.abandon(Abandoned(child.name))
+        self._see_off(child, self._send_stop(child, allowance))
 
     def stop_all(self, children: Sequence[Child]) -> None:
         """Stop all children for good, in reverse order, within the supervisor's own time."""
@@ -97,6 +84,37 @@ class Launcher:
             self.halt(child, restarts.allowance(child.spec.shutdown, later, remaining))
             self._context.system.retire(child.name)
 
+    def stop_together(self, children: Sequence[Child]) -> None:
+        """Stop all children for good, all at once, within the supervisor's own time."""
+        own = self._own_deadline()
+        remaining = None if own is None else own - time.monotonic()
+        deadlines = [
+            self._send_stop(child, restarts.allowance(child.spec.shutdown, [], remaining))
+            for child in children
+        ]
+        for child, deadline in zip(children, deadlines, strict=True):
+            self._see_off(child, deadline)
+            self._context.system.retire(child.name)
+
+    def _send_stop(self, child: Child, allowance: float | None) -> float | None:
+        """Tell a child to stop; by when, on the monotonic clock."""
+        child.cancel_restart()
+        seconds = child.spec.shutdown if allowance is None else allowance
+        deadline = None if seconds is None else time.monotonic() + seconds
+        if child.life is not None:
+            child.life.stop(deadline)
+        return deadline
+
+    def _see_off(self, child: Child, deadline: float | None) -> None:
+        """Wait until a child that was told to stop has ended, or give it up."""
+        life, child.life = child.life, None
+        if life is None:
+            return
+        if self._reader.wait_until(lambda: life.ended, lambda: self._sooner(deadline)):
+            life.join(self._sooner(deadline))
+        else:
+            life.abandon(Abandoned(child.name))
+
     def _on_change(self, life: Life) -> None:
         if life.ended:
             self._context.handle.tell(ChildExited(life))
@@ -107,7 +125,7 @@ class Launcher:
         signal = self._reader.signal
         if not isinstance(signal, Stop) or signal.deadline is None:
             return None
-        return signal.deadline - _OWN_SHARE * max(0.0, signal.deadline - time.monotonic())
+        return signal.deadline - restarts.OWN_SHARE * max(0.0, signal.deadline - time.monotonic())
 
     def _sooner(self, deadline: float | None) -> float | None:
         """The child's deadline, or the supervisor's own if that has come to be sooner."""

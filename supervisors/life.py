@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import structlog
 
-from supervisors._pykka import fail
+from supervisors._pykka import envelope, fail
 from supervisors.context import Context
 from supervisors.errors import Abandoned, ActorDied
-from supervisors.reader import Leftovers, Reader, Stop
+from supervisors.reader import Last, Leftovers, Reader, Stop
 from supervisors.reports import DeadLetter, ExitReport, Stage
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Life:
         self._mailbox = mailbox
         self._on_change = on_change
         self._stage = Stage.INIT
-        self._began = time.monotonic()
+        self._began = system.clock()
         self._ending = threading.Lock()
         self._finished = threading.Event()
         self.context = Context(spec.name, self.number, system, system.handle(spec.name), self)
@@ -122,7 +122,11 @@ class Life:
 
     def stop(self, deadline: float | None) -> None:
         """Ask for an orderly end, by `deadline` on the monotonic clock."""
-        self.reader.send(Stop(deadline))
+        stop = Stop(deadline)
+        if self.started and self.actor is not None and self.actor.drains:
+            self._mailbox.put(envelope(Last(self.number, stop)))
+        else:
+            self.reader.send(stop)
 
     def abandon(self, reason: BaseException) -> None:
         """Give it up: it counts as ended now, and its thread, when it comes back, finds itself fenced."""
@@ -203,7 +207,7 @@ class Life:
                 return
             self.ending = True
             self._mailbox.alive = False
-        lifetime = time.monotonic() - self._began
+        lifetime = self._system.clock() - self._began
         report = ExitReport(self.name, self.number, reason, self._stage, self.started, abandoned, lifetime)
         self._system.timers.cancel_group(self.timers)
         if self.actor is not None:

@@ -13,7 +13,7 @@ from supervisors.mailbox import Mailbox, Suspect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Crash", "Dead", "Leftovers", "Reader", "Stop"]
+__all__ = ["Crash", "Dead", "Last", "Leftovers", "Reader", "Stop"]
 
 MAX_KILLS = 2
 """A message that has killed so many readers is not handed out any more."""
@@ -29,6 +29,18 @@ class Stop(NamedTuple):
 
     deadline: float | None = None
     reason: BaseException | None = None
+
+
+class Last(NamedTuple):
+    """In the mailbox: whatever waits before this is to be handled before the stop.
+
+    Attributes:
+        incarnation: Whom it stops.
+        stop: How.
+    """
+
+    incarnation: int
+    stop: Stop
 
 
 class Crash(NamedTuple):

@@ -10,7 +10,10 @@ from supervisors.spec import Backoff, Intensity, Restart, Strategy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["RestartWindow", "affected", "allowance", "delay", "is_restarted"]
+__all__ = ["OWN_SHARE", "RestartWindow", "affected", "allowance", "delay", "is_restarted", "time_to_stop"]
+
+OWN_SHARE = 0.1
+"""Part of the time to stop that a supervisor keeps for itself, so that it is not abandoned too."""
 
 
 def is_restarted(restart: Restart, *, normal: bool) -> bool:
@@ -22,7 +25,7 @@ def is_restarted(restart: Restart, *, normal: bool) -> bool:
 
 def affected(strategy: Strategy, names: Sequence[str], name: str) -> list[str]:
     """Who is restarted when `name` died, itself included, in the order of starting."""
-    if strategy is Strategy.ONE_FOR_ONE:
+    if strategy in (Strategy.ONE_FOR_ONE, Strategy.SIMPLE_ONE_FOR_ONE):
         return [name]
     if strategy is Strategy.REST_FOR_ONE:
         return list(names[names.index(name) :])
@@ -64,6 +67,12 @@ def allowance(shutdown: float | None, later: Sequence[float | None], remaining: 
     wanted = remaining if shutdown is None else shutdown
     total = wanted + sum(remaining if other is None else other for other in later)
     return wanted if total <= remaining else remaining * wanted / total
+
+
+def time_to_stop(strategy: Strategy, shutdowns: Sequence[float]) -> float:
+    """Seconds that a supervisor needs whose children may take so long: what its own spec's `shutdown` should be."""
+    needed = max(shutdowns, default=0.0) if strategy is Strategy.SIMPLE_ONE_FOR_ONE else sum(shutdowns)
+    return needed / (1 - OWN_SHARE)
 
 
 class RestartWindow:

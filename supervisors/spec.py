@@ -36,6 +36,8 @@ class Strategy(Enum):
     """All other children."""
     REST_FOR_ONE = "rest_for_one"
     """The children that were started after it."""
+    SIMPLE_ONE_FOR_ONE = "simple_one_for_one"
+    """Nobody else; and the children, which are all started on demand, know no order: they are stopped all at once."""
 
 
 class AutoShutdown(Enum):

@@ -42,7 +42,7 @@ log = structlog.stdlib.get_logger("supervisors.supervisor")
 
 
 class Supervisor(Actor):
-    """Starts its children in order, restarts them by its policy, and stops them in reverse.
+    """Starts its children in order, restarts them by its policy, and stops them in reverse (see `Strategy`).
 
     It is an actor itself, so supervisors nest. It waits for a child that starts or stops (within the
     child's `start_timeout` and `shutdown`), but never for a restart delay.
@@ -56,7 +56,8 @@ class Supervisor(Actor):
         auto_shutdown: When the end of significant children ends it too, in an orderly way.
 
     Raises:
-        ValueError: A name is there twice, or a child is significant without auto_shutdown.
+        ValueError: A name is there twice, a child is significant without auto_shutdown, or there
+            are any where all are to be started on demand.
     """
 
     supervises = True
@@ -77,6 +78,8 @@ class Supervisor(Actor):
         self._window = restarts.RestartWindow(self._intensity)
         self._launcher = Launcher(context)
         self._children: dict[str, Child] = {}
+        if children and self._strategy is Strategy.SIMPLE_ONE_FOR_ONE:
+            raise ValueError("children: must be none where all are started on demand")
         for spec in children:
             if spec.name in self._children:
                 raise ValueError(f"children: the name {spec.name} is there twice")
@@ -92,13 +95,19 @@ class Supervisor(Actor):
                 return
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002  # they stop in any case
-        """Stop the children in reverse order."""
-        self._launcher.stop_all(list(self._children.values()))
+        """Stop the children in reverse order, or those that know no order all at once."""
+        children = list(self._children.values())
+        if self._strategy is Strategy.SIMPLE_ONE_FOR_ONE:
+            self._launcher.stop_together(children)
+        else:
+            self._launcher.stop_all(children)
 
     def on_receive(self, message: Any) -> None:  # noqa: ANN401  # what it does not know, it says so
-        """Carry out a command or a notice; a command that is refused is logged."""
+        """Carry out a command or a notice; a command that is refused is logged, unless all is as it wants."""
         try:
             self.on_ask(message)
+        except AlreadyRunning as error:  # whoever tells us to start what is to run wants no more than that
+            log.debug("already_running", supervisor=self.context.name, child=error.name)
         except (SupervisionError, ValueError) as error:
             log.warning(
                 "command_refused", supervisor=self.context.name, command=brief(message), error=str(error)
@@ -143,20 +152,32 @@ class Supervisor(Actor):
             raise StartFailed(spec.name) from failure
 
     def _stop_child(self, child: Child) -> None:
-        self._launcher.halt(child)
+        self._take_out(child)
         child.retired = True
         self._retire(child)
 
     def _delete_child(self, child: Child) -> None:
-        self._launcher.halt(child)
+        self._take_out(child)
         self._forget(child)
 
     def _restart_child(self, child: Child) -> None:
-        self._launcher.halt(child)
+        self._take_out(child)
         failure = self._launcher.launch(child)
-        if failure is not None:
+        if failure is None:
+            return
+        if child.spec.restart is Restart.TEMPORARY:
+            self._forget(child)
+        else:
             self._restart(child)
-            raise StartFailed(child.name) from failure
+        raise StartFailed(child.name) from failure
+
+    def _take_out(self, child: Child) -> None:
+        """Stop a child on demand; those that were to be restarted with it still are, when they would have been."""
+        timer = child.timer
+        self._launcher.halt(child)
+        heir = next((member for member in self._group(child) if member.pending), None)
+        if timer is not None and heir is not None:
+            heir.timer = self.tell_later(timer.due - time.monotonic(), RestartDue(heir, heir.ticket))
 
     def _count(self) -> ChildCount:
         living = [child for child in self._children.values() if child.life is not None]
@@ -183,7 +204,7 @@ class Supervisor(Actor):
 
     def _restart(self, child: Child) -> None:
         """Have the child and those that go with it started again, after the delay of its backoff."""
-        if not self._window.admit(time.monotonic()):
+        if not self._window.admit(self.context.system.clock()):
             self._give_up(child)
             return
         for member in reversed(self._group(child)):

@@ -44,17 +44,22 @@ class System:
         on_exit: Called with the end of each incarnation.
             Both are called in the thread of the actor that it is about, or of its supervisor; they
             must not wait for an actor. What they raise is logged.
+        clock: Tells the seconds by which lifetimes and periods of restarts are measured; it never
+            goes back. (Waits and timers have the machine's own.)
 
     Attributes:
         timers: The timers of all actors.
+        clock: See above.
     """
 
     def __init__(
         self,
         on_dead_letter: Callable[[DeadLetter], object] | None = None,
         on_exit: Callable[[ExitReport], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timers = Timers()
+        self.clock = clock
         self._on_dead_letter = on_dead_letter
         self._on_exit = on_exit
         self._names = threading.RLock()

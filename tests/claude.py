@@ -1,4 +1,4 @@
-"""Where the real claude is, and the environment that it runs in under test."""
+"""The two programs under test: where the real claude is, and the environments that they run in."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLED = ROOT / ".cache" / "claude" / "node_modules" / ".bin" / "claude"
+BOTH = ("scripted", pytest.param("real", marks=pytest.mark.real))
+"""The fixtures that a test with either program takes in turn."""
 
 
 def real_claude() -> str:

@@ -23,6 +23,7 @@ from tests.leaks import ErrorCatcher, Snapshot, to_stdlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # Seconds that threads and processes which are just ending may take.
 ENDING = float(os.environ.get("LEAK_SECONDS", "5"))
@@ -62,3 +63,11 @@ def logged_errors(
     expected = {event for mark in request.node.iter_markers("expected_errors") for event in mark.args}
     unexpected = [record.getMessage() for record in catcher.unexpected(expected)]
     assert not unexpected, f"unexpected errors: {unexpected}"
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file that a waiting tool waits for; made at the end at the latest, so no tool outlives its test."""
+    path = tmp_path / "gate"
+    yield path
+    path.touch()

@@ -22,6 +22,7 @@ from actors.connection.dial import Address
 from actors.connection.dialects import parse
 from actors.connection.line import MAX_MESSAGE
 from actors.connection.parsed import Ack, AnyControl, Live, Nack, Subscribed, Welcome
+from actors.connection.room import Room
 from actors.failpoints import failpoint
 from actors.messages import (
     ROUTER,
@@ -36,16 +37,16 @@ from actors.messages import (
     Publish,
     ReplayChanged,
     Resume,
+    Revive,
 )
 from supervisors import Actor, Context
 
 CHANNELS = ["tasks", "subtasks", "agents"]
 
-_ROOM = 10_000
-_ROOM_BYTES = 32 * 1024 * 1024
-"""Messages, and bytes, that may wait, here and at the router, before the socket is left alone."""
-_FORGOTTEN = 1 / 256
-"""How fast it is forgotten how large messages were: by so much with each message."""
+_MESSAGES, _BYTES = 10_000, 32 * 1024 * 1024
+"""So much may wait, here and at the router, before the socket is left alone."""
+_UNKNOWN = Welcome(type="welcome")
+"""What is known of a backend that doesn't introduce itself."""
 _KEPT = 4096
 """Bytes of a rejected message that are kept."""
 
@@ -75,7 +76,7 @@ class ConnectionActor(Actor):
         url: The backend's WebSocket.
         token: Its bearer token.
         ping_seconds: Ping after so many seconds of silence.
-        max_reconnect_attempts: Give up after so many failed attempts in a row (0: never).
+        max_reconnect_attempts: Give up after so many failed attempts in a row, until a ``Revive`` (0: never).
         welcome_seconds: How long a backend may take to introduce itself.
         step_seconds: How long each step of connecting, and each send, may take.
 
@@ -100,9 +101,9 @@ class ConnectionActor(Actor):
         self._welcome_seconds = welcome_seconds
         self._epoch: Epoch | None = None
         self._phase = _Phase.CLOSED
-        self._welcome = Welcome(type="welcome")
+        self._welcome = _UNKNOWN
         self._state = BackendChanged(state="closed")
-        self._message_size = 1.0  # bytes, at most and of late; the socket's thread's own
+        self._room = Room(_MESSAGES, _BYTES)  # the socket's thread's own
         self._socket = BackendSocket(
             self._address,
             token,
@@ -134,6 +135,8 @@ class ConnectionActor(Actor):
                 self._subscribe(message)
             case Announce():
                 self._announce()
+            case Revive():
+                self._socket.try_now()
             case _WelcomeOverdue():
                 self._greet_anyway(message.epoch)
             case Skipped():
@@ -160,7 +163,9 @@ class ConnectionActor(Actor):
 
     def _closed(self, event: Closed) -> None:
         if event.retry_in is None:
-            self._change("given_up", event.reason)
+            self._change(
+                "given_up", f"{event.reason}; no further attempt until one is asked for (retry backend)"
+            )
         else:
             state: Literal["refused", "closed"] = "refused" if event.refused else "closed"
             self._change(state, f"{event.reason}; next attempt in {event.retry_in:.1f} s")
@@ -173,8 +178,8 @@ class ConnectionActor(Actor):
         """
         parsed = parse(message.data)
         present = message.epoch == self._epoch
-        if present and self._phase is _Phase.GREETING:
-            self._greet(parsed.control if isinstance(parsed.control, Welcome) else None)
+        if present and self._phase is _Phase.GREETING and not isinstance(parsed.control, Welcome):
+            self._greet(_UNKNOWN)
         if parsed.problems:
             self._reject("; ".join(parsed.problems), message.data, len(message.data))
         if parsed.event is not None:
@@ -186,6 +191,8 @@ class ConnectionActor(Actor):
 
     def _control(self, control: AnyControl | None) -> None:
         match control:
+            case Welcome():
+                self._greet(control)
             case Ack():
                 self._router.tell(PublicationConfirmed(key=control.id))
             case Nack():
@@ -198,12 +205,13 @@ class ConnectionActor(Actor):
 
     def _greet_anyway(self, epoch: Epoch) -> None:
         if epoch == self._epoch and self._phase is _Phase.GREETING:
-            self._greet(None)
+            self._greet(_UNKNOWN)
 
-    def _greet(self, welcome: Welcome | None) -> None:
-        self._phase = _Phase.READY
-        self._welcome = welcome or Welcome(type="welcome")
-        self._tell_opened()
+    def _greet(self, welcome: Welcome) -> None:
+        """Begin to work with it; begin anew where it introduces itself only after it was given up on."""
+        if self._phase is _Phase.GREETING or welcome != self._welcome:
+            self._phase, self._welcome = _Phase.READY, welcome
+            self._tell_opened()
 
     def _announce(self) -> None:
         self._router.tell(self._state)
@@ -251,12 +259,12 @@ class ConnectionActor(Actor):
 
     def _hear(self, event: SocketEvent) -> None:
         if isinstance(event, Received):
-            self._message_size = max(len(event.data), self._message_size * (1 - _FORGOTTEN), 1.0)
+            self._room.add(len(event.data))
         self.handle.tell(event)
 
     def _wait_for_room(self, seconds: float) -> bool:
-        room = max(1, min(_ROOM, int(_ROOM_BYTES / self._message_size)))
-        return self.handle.wait_for_room(room, seconds) and self._router.wait_for_room(room, seconds)
+        limit = self._room.limit
+        return self.handle.wait_for_room(limit, seconds) and self._router.wait_for_room(limit, seconds)
 
 
 def _written(publication: Publish) -> bytes:

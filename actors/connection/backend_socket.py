@@ -65,7 +65,7 @@ class Closed(NamedTuple):
     Attributes:
         reason: Why, for a person.
         refused: Whether the backend is there and does not want us.
-        retry_in: Seconds until the next attempt; None: there will be none.
+        retry_in: Seconds until the next attempt; None: there will be none until ``try_now``.
     """
 
     epoch: Epoch
@@ -96,7 +96,7 @@ class BackendSocket:
         wait_for_room: Called in the thread before each message is handed on, with seconds; waits until there
             is room for it, or the time is over (then it is called again).
         ping_seconds: Ping after so many seconds of silence; two pings without any answer end the connection.
-        max_reconnect_attempts: Give up after so many failed attempts in a row (0: never).
+        max_reconnect_attempts: Give up after so many failed attempts in a row, until ``try_now`` (0: never).
         step_seconds: How long each step of connecting, and each send, may take.
 
     Raises:
@@ -123,6 +123,7 @@ class BackendSocket:
         self._epoch = Epoch(incarnation, 0)
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._asked = threading.Event()  # to try now, or to end
         self._dial: Dial | None = None
         self._line: Line | None = None
         self._thread = threading.Thread(target=self._run, name="backend-socket", daemon=True)
@@ -143,10 +144,16 @@ class BackendSocket:
             return False
         return True
 
+    def try_now(self) -> None:
+        """Connect at once, also where it has given up; nothing, while it is connected."""
+        if self._line is None:
+            self._asked.set()
+
     def close(self, timeout: float = 3.0) -> bool:
         """End it: the socket first, then the thread; whether the thread ended within ``timeout`` seconds."""
         with self._lock:
             self._closed.set()
+            self._asked.set()
             line, dial = self._line, self._dial
         if line is not None:
             line.say_goodbye(answer=False)
@@ -161,10 +168,15 @@ class BackendSocket:
             while not self._closed.is_set():
                 closed = self._connection()
                 self._tell(closed)
-                if closed.retry_in is None or self._closed.wait(closed.retry_in):
-                    return
+                self._pause(closed.retry_in)
         except Exception as error:  # noqa: BLE001 - the thread's boundary: its owner must learn that it is deaf
             self._tell(Failed(self._epoch, error))
+
+    def _pause(self, seconds: float | None) -> None:
+        """Wait so long (None: for ever), but no longer than until somebody asks for the next attempt."""
+        if self._asked.wait(seconds):
+            self._asked.clear()
+            self._retry.reset()
 
     def _connection(self) -> Closed:
         """One connection, from the attempt to its end."""
@@ -185,7 +197,7 @@ class BackendSocket:
             dial.hang_up()
 
     def _converse(self, line: Line) -> Closed:
-        self._retry.succeeded()
+        self._retry.reset()
         self._line = line
         self._tell(Opened(self._epoch))
         try:

@@ -4,6 +4,7 @@ websocket-client connects and sends. It has no limit on what it receives, and re
 this reads all that one ``recv`` brought, and never holds more than one message of at most ``limit`` bytes.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 _FINAL, _RESERVED, _OPCODE, _CONTROL, _LENGTH, _MASKED = 0x80, 0x70, 0x0F, 0x08, 0x7F, 0x80
@@ -73,25 +74,34 @@ class FrameDecoder:
         self._size = 0  # of the present message, what was thrown away included
         self._final = False  # whether the frame that is being skipped ends its message
 
-    def feed(self, data: bytes) -> list[Item]:
-        """Take what came in and give what is complete.
+    def feed(self, data: bytes) -> Iterator[Item]:
+        """Take what came in; give what is complete, one after the other.
 
         Raises:
-            ProtocolError: The peer doesn't speak the protocol.
+            ProtocolError: The peer doesn't speak the protocol; raised where all that came before it was given.
         """
-        items: list[Item] = []
         self._buffer += data
-        position = 0
-        while True:
-            begin = position
-            if self._skipping is not None:
-                position = self._skip(position, self._skipping, items)
-            elif len(self._buffer) - position >= self._needed:
-                position = self._frame(position, items)
-            if position == begin:
-                break
-        del self._buffer[:position]
-        return items
+        return self._complete()
+
+    def _complete(self) -> Iterator[Item]:
+        items: list[Item] = []
+        position, begin = 0, -1
+        try:
+            while position != begin:
+                begin = position
+                position = self._step(position, items)
+                yield from items
+                items.clear()
+        finally:
+            del self._buffer[:position]
+
+    def _step(self, position: int, items: list[Item]) -> int:
+        """Read what there is of one frame; the position behind what was read."""
+        if self._skipping is not None:
+            return self._skip(position, self._skipping, items)
+        if len(self._buffer) - position >= self._needed:
+            return self._frame(position, items)
+        return position
 
     def _frame(self, position: int, items: list[Item]) -> int:
         """Read the frame at this position, if it is whole; the position behind what was read."""

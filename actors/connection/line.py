@@ -5,6 +5,7 @@ import select
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 
 import websocket
 
@@ -36,13 +37,13 @@ class Line:
         if isinstance(raw, ssl.SSLSocket):
             opened.lock = self._turn
 
-    def receive(self, seconds: float) -> list[Item] | None:
+    def receive(self, seconds: float) -> Iterator[Item] | None:
         """What came in, perhaps no whole message; None if nothing did in this time.
 
         Raises:
             ConnectionError: The peer hung up.
             OSError: The connection broke.
-            ProtocolError: The peer doesn't speak the protocol.
+            ProtocolError: The peer doesn't speak the protocol; raised by the iterator, behind the last whole message.
         """
         if not self._readable(seconds):
             return None

@@ -7,7 +7,7 @@ FIRST, LONGEST = 1.0, 30.0
 
 
 class Retry:
-    """Counts the attempts that failed since the last that succeeded.
+    """Counts the attempts that failed in a row.
 
     Args:
         limit: Give up after so many (0: never).
@@ -26,8 +26,8 @@ class Retry:
         """An attempt failed."""
         self._failed += 1
 
-    def succeeded(self) -> None:
-        """An attempt succeeded: begin to count anew."""
+    def reset(self) -> None:
+        """Begin to count anew."""
         self._failed = 0
 
     def delay(self) -> float:

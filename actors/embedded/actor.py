@@ -11,14 +11,19 @@ import structlog
 
 from actors.errors import ConfigurationError, CoordinatorError
 from actors.model import Model
+from actors.stopping import BACKEND_PROCESS as STOP_SECONDS
 from supervisors import Actor, Context
 
 log = structlog.get_logger(__name__)
 
 START_SECONDS = 30.0
-STOP_SECONDS = 4.0
-IN_USE = 3
-"""The backend's exit code where another program has its port, or another backend its directory."""
+REFUSED, IN_USE = 2, 3
+"""The backend's exit codes where its directory, database or address can't be used, or belongs to another program."""
+ADVICE = {
+    REFUSED: "look at WORK_DIR and EMBEDDED_DATABASE_URL",
+    IN_USE: "set another EMBEDDED_PORT, or WS_URL to the backend that runs there",
+}
+"""What a person can do about it."""
 TAIL = 20
 """How many of its last lines are told when it ends."""
 
@@ -127,12 +132,8 @@ class BackendActor(Actor):
     def _fail(self, code: int) -> None:
         if self._log_thread is not None:
             self._log_thread.join(1.0)
-        if code == IN_USE:
-            reason = self._tail[-1] if self._tail else f"port {self._port} is in use"
-            raise ConfigurationError(
-                f"the embedded backend can't start: {reason}. Set another EMBEDDED_PORT, or WS_URL to the backend"
-                " that runs there."
-            )
+        if code in ADVICE and self._tail:
+            raise ConfigurationError(f"the embedded backend can't start ({self._tail[-1]}); {ADVICE[code]}")
         raise BackendFailedError(
             f"the embedded backend ended with exit code {code}:\n" + "\n".join(self._tail)
         )

@@ -10,7 +10,7 @@ from actors.gateway.ask import REPLY_SECONDS, Router
 from actors.gateway.http_thread import HttpThread
 from actors.gateway.server import build_app
 from actors.gateway.tokens import Tokens
-from actors.messages import ROUTER
+from actors.messages import ROUTER, WritingPaused, WritingResumed
 from supervisors import Actor, Context
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -38,13 +38,22 @@ class GatewayActor(Actor):
     ) -> None:
         super().__init__(context)
         router = Router(context.system.handle(ROUTER), reply_seconds)
-        app = build_app(router, tokens, extra=extra)
+        self._paused: WritingPaused | None = None
+        app = build_app(router, tokens, paused=lambda: self._paused, extra=extra)
         # A server that dies has this incarnation fail at its next turn, and the supervisor starts another.
         self._server = HttpThread(app, listener, on_stop=router.give_up, on_death=self.stop)
 
     def on_start(self) -> None:
         """Begin to serve; returns when requests are answered."""
         self._server.start()
+
+    def on_receive(self, message: object) -> None:
+        """Keep in mind what people are to be told."""
+        match message:
+            case WritingPaused():
+                self._paused = message
+            case WritingResumed():
+                self._paused = None
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - stopped or failed, the server goes
         """Stop serving."""

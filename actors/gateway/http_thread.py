@@ -11,9 +11,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from actors.gateway.errors import ServerDiedError
+from actors.stopping import HTTP as STOP_SECONDS
 
 START_SECONDS = 10.0
-STOP_SECONDS = 3.0
 _GRACE_SECONDS = 1
 """How long requests under way may go on at a stop; together with the rest it must fit into STOP_SECONDS."""
 

@@ -11,7 +11,15 @@ from actors.gateway.ask import Router
 from actors.gateway.auth import operator_only
 from actors.gateway.errors import RouterSilentError
 from actors.gateway.tokens import Tokens
-from actors.messages import DropDelivery, Reply, Report, RetryDelivery, SendMessage, StartSession
+from actors.messages import (
+    DropDelivery,
+    Reply,
+    Report,
+    RetryBackend,
+    RetryDelivery,
+    SendMessage,
+    StartSession,
+)
 from actors.model import AGENT_PATTERN
 
 PERSON = "person"
@@ -53,6 +61,10 @@ def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
     @routes.post("/deliveries/{delivery_id}/drop")
     async def drop_delivery(delivery_id: DeliveryId) -> JSONResponse:
         return await _ask(router, lambda reply: DropDelivery(delivery_id=delivery_id, reply=reply))
+
+    @routes.post("/backend/retry")
+    async def retry_backend() -> JSONResponse:
+        return await _ask(router, lambda reply: RetryBackend(reply=reply))
 
     return routes
 

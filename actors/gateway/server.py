@@ -1,6 +1,7 @@
 """The application: every door of the gateway, on loopback only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,17 +15,25 @@ from actors.gateway.auth import AgentsOnly
 from actors.gateway.mcp_server import AGENT, AgentTools
 from actors.gateway.operator import operator_routes
 from actors.gateway.tokens import Tokens
+from actors.messages import WritingPaused
 
 PRODUCT = "agent-coordinator"
 MAX_BODY_BYTES = 1024 * 1024
 
 
-def build_app(router: Router, tokens: Tokens, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
+def build_app(
+    router: Router,
+    tokens: Tokens,
+    *,
+    paused: Callable[[], WritingPaused | None] = lambda: None,
+    extra: Sequence[APIRouter] = (),
+) -> FastAPI:
     """Put the doors together; an application serves once.
 
     Args:
         router: Where reports go.
         tokens: What tells agents and the operator.
+        paused: Tells whether the journal can't be written at the moment.
         extra: More routes to serve; each brings its own lock.
     """
     manager = AgentTools(router).manager()
@@ -35,14 +44,17 @@ def build_app(router: Router, tokens: Tokens, *, extra: Sequence[APIRouter] = ()
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)
     # POST only: without sessions there is no stream to open with GET, and 405 says so.
     app.router.routes.append(Route("/mcp", AgentsOnly(manager.asgi_app, tokens, AGENT), methods=["POST"]))
-    app.add_api_route("/healthz", _health)
+
+    @app.get("/healthz")
+    async def health() -> dict[str, Any]:
+        """Open to everybody on this machine: what looks after the coordinator has no token."""
+        now = paused()
+        status = "ok" if now is None else "paused"
+        return {"status": status, "product": PRODUCT, "paused": None if now is None else now.model_dump()}
+
     for routes in (operator_routes(router, tokens), *extra):
         app.include_router(routes)
     return app
-
-
-async def _health() -> dict[str, str]:
-    return {"status": "ok", "product": PRODUCT}
 
 
 async def _unusable(_request: Request, error: Exception) -> JSONResponse:

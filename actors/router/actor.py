@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from actors.messages import ROUTER, WORKDIR, Mirror, MirrorAt
+from actors.messages import GATEWAY, WORKDIR, MirrorAt, WritingPaused, WritingResumed
 from actors.model import Model
 from actors.router.context import ContextBuilder
 from actors.router.desk import Desk
@@ -50,6 +50,7 @@ class RouterSettings:
         context: Writes the contexts.
         session: The child spec of an agent's session actor.
         read_result: Reads a subtask's result file.
+        shown: The number that the history file ends with.
         auto_start: Start sessions as they are needed.
         queue_size: How many deliveries of one agent are held in memory.
     """
@@ -58,6 +59,7 @@ class RouterSettings:
     context: ContextBuilder
     session: Callable[[str], ChildSpec]
     read_result: ReadResult
+    shown: Callable[[], int] = lambda: 0
     auto_start: bool = True
     queue_size: int = 100
 
@@ -66,13 +68,13 @@ class RouterParts:
     """The plain classes behind the router, put together; usable without any actor."""
 
     def __init__(self, settings: RouterSettings, clock: Callable[[], float] = time.time) -> None:
-        self.journal = journal = Journal(settings.journal)
+        self.journal = journal = Journal(settings.journal, settings.shown)
         self.outgoing = outgoing = Outgoing()
         self.graph = graph = Graph(journal.nodes.find, journal.nodes.load_open())
         self.history = history = History(journal)
-        if journal.salvaged is not None:
-            aside, kept = journal.salvaged
-            history.note(clock(), "journal.damaged", None, None, detail=f"set aside as {aside}", kept=kept)
+        if journal.loss is not None:
+            kind, detail = journal.loss
+            history.note(clock(), kind, None, None, detail=detail)
         self.publisher = publisher = Publisher(journal, outgoing)
         self.dispatch = dispatch = Dispatch(
             journal,
@@ -118,6 +120,7 @@ class RouterActor(Actor):
         self._parts = RouterParts(self._settings)
         self.parts.desk.start()
         self.on_batch()
+        self._tell_gateway(WritingResumed())
 
     def on_receive(self, message: object) -> None:
         """Handle one message; see ``Desk``. It stays in the batch until the commit."""
@@ -135,7 +138,7 @@ class RouterActor(Actor):
             self._wait_for_room(error)
         self._batch.clear()
         self.parts.outgoing.flush(self.context.system)
-        if self.parts.mirrors.are_behind and not self._mirror_is_due:
+        if self.parts.mirrors.are_wanted and not self._mirror_is_due:
             self._mirror_is_due = True
             self.tell_later(MIRROR_SECONDS, MirrorDue())
 
@@ -145,7 +148,8 @@ class RouterActor(Actor):
                 self._mirror_is_due = False
                 self._mirror()
             case MirrorAt(number=number):
-                self._fill_mirror(number)
+                if self.parts.mirrors.ask(number):  # it is catching up: no need to gather changes
+                    self._mirror()
             case _:
                 self.parts.desk.handle(message)
 
@@ -158,42 +162,47 @@ class RouterActor(Actor):
         Raises:
             sqlite3.OperationalError: It is to stop before that, or no waiting would help.
         """
-        wait = FIRST_WAIT
+        wait, since = FIRST_WAIT, time.time()
         while True:
             if not may_pass(error):
                 raise error
-            log.error("journal_not_written", reason=str(error), retry_in=wait)
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            log.error("journal_not_written", reason=reason, retry_in=wait)
+            self._tell_gateway(WritingPaused(reason=reason, since=since))
             if self.wait_for_stop(wait):
                 raise error
             wait = min(wait * 2, LONGEST_WAIT)
             try:
-                self.parts.journal.close()
-                self._parts = RouterParts(self._settings)
-                self.parts.desk.start()
-                for message in self._batch:
-                    self._take(message)
-                self.parts.desk.commit()
+                self._do_again()
             except (sqlite3.OperationalError, OSError) as again:
                 error = again
             else:
                 log.warning("journal_written_again", messages=len(self._batch))
+                self._tell_gateway(WritingResumed())
                 return
+
+    def _do_again(self) -> None:
+        """Forget the batch, and do it again on a journal that was opened anew."""
+        self.parts.journal.close()
+        self._parts = RouterParts(self._settings)
+        self.parts.desk.start()
+        for message in self._batch:
+            self._take(message)
+        self.parts.desk.commit()
+
+    def _tell_gateway(self, message: WritingPaused | WritingResumed) -> None:
+        """Say at once what people must know although nothing can be written down."""
+        self.context.system.handle(GATEWAY).tell(message)
 
     def on_exit(self, reason: BaseException | None) -> None:
         """Close the journal; what wasn't committed is forgotten, and will be handled again."""
         if self._parts is None:
             return
         if reason is None and self._parts.mirrors.are_behind:
-            self._mirror()
+            self._parts.outgoing.tell(WORKDIR, self._parts.mirrors.gather())
             self._parts.outgoing.flush(self.context.system)
         self._parts.journal.close(in_order=reason is None)
 
     def _mirror(self) -> None:
-        self.parts.outgoing.tell(WORKDIR, self.parts.mirrors.gather())
-
-    def _fill_mirror(self, number: int) -> None:
-        """Send a page of what the history file lacks, and see to the rest after what else waits."""
-        lines = self.parts.mirrors.page_after(number)
-        self.parts.outgoing.tell(WORKDIR, Mirror(history=lines))
-        if self.parts.mirrors.is_filling:
-            self.parts.outgoing.tell(ROUTER, MirrorAt(number=number + len(lines)))
+        if self.parts.mirrors.are_wanted:
+            self.parts.outgoing.tell(WORKDIR, self.parts.mirrors.gather())

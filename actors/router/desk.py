@@ -24,6 +24,7 @@ from actors.messages import (
     ReportBlocked,
     ReportCompletion,
     Resume,
+    RetryBackend,
     RetryDelivery,
     SendMessage,
     SessionChanged,
@@ -95,6 +96,7 @@ class Desk:
             StartSession: reports.start_session,
             RetryDelivery: reports.retry,
             DropDelivery: reports.drop,
+            RetryBackend: reports.retry_backend,
         }
 
     def handle(self, message: object) -> None:

@@ -1,22 +1,21 @@
-"""The history of events, in the journal and as lines for the file that people read."""
+"""The history of events, in the journal, and as lines for the file that people read."""
 
 from typing import Any
 
 import orjson
 
 from actors.messages import InputRejected
-from actors.router.journal import Journal
+from actors.router.journal import PAGE, Journal
 
-PAGE = 1000
-"""How many lines go into one message where the file has to catch up."""
+PAGE_BYTES = 1024 * 1024
+"""A page of lines ends with the one that exceeds this."""
 
 
 class History:
-    """Records events once, and keeps their lines until the mirror takes them."""
+    """Records events once, and reads them again as lines."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._lines: list[bytes] = []
 
     def record(
         self,
@@ -33,10 +32,7 @@ class History:
         number = self._journal.events.add(
             at=at, source=source, kind=kind, subject=subject, agent=agent, key=key, document=document
         )
-        if number is None:
-            return False
-        self._lines.append(_line(number, at, source, kind, subject, agent, document))
-        return True
+        return number is not None
 
     def note(self, at: float, kind: str, subject: str | None, agent: str | None, **values: Any) -> None:  # noqa: ANN401 - JSON values
         """Append something that the coordinator itself has to say."""
@@ -49,18 +45,14 @@ class History:
         self.note(at, "input.rejected", None, None, origin=rejected.origin, reason=rejected.reason)
 
     @property
-    def has_lines(self) -> bool:
-        """Whether there are lines to take."""
-        return bool(self._lines)
+    def last(self) -> int:
+        """The number of the newest event."""
+        return self._journal.events.last
 
-    def take_lines(self) -> tuple[bytes, ...]:
-        """The lines since the last call."""
-        lines, self._lines = self._lines, []
-        return tuple(lines)
-
-    def lines_after(self, number: int) -> tuple[bytes, ...]:
-        """One page of lines behind this number, from the journal."""
-        return tuple(_line(*row) for row in self._journal.events.after(number, PAGE))
+    def page_after(self, number: int) -> tuple[tuple[bytes, ...], int]:
+        """A page of lines behind this number, oldest first, and the number of the last of them."""
+        rows = self._journal.events.after(number, PAGE, PAGE_BYTES)
+        return tuple(_line(*row) for row in rows), rows[-1][0] if rows else number
 
 
 def _line(

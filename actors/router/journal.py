@@ -4,19 +4,35 @@ Writes begin a transaction by themselves; nothing is durable, and nobody may be 
 returned. With ``synchronous=FULL`` a commit survives a power cut (0.28 ms); many events share one commit.
 """
 
-import errno
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import structlog
+
+from actors import errors
 from actors.errors import ConfigurationError
 from actors.failpoints import failpoint
-from actors.router.salvage import is_sound, is_under_way, put_away, set_aside, take_over
+from actors.router.salvage import (
+    Salvaged,
+    is_emptied,
+    is_sound,
+    is_under_way,
+    put_away,
+    set_aside,
+    stamped,
+    take_over,
+)
 from actors.router.tables import Agents, Deliveries, Events, Knowledge, Nodes, Outbox
+
+log = structlog.get_logger(__name__)
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 VERSION = 1
+PAGE = 1000
+"""How many events are told at once to those who show them."""
 
 
 class JournalError(ConfigurationError):
@@ -30,9 +46,9 @@ PASSING = {
 
 
 def may_pass(error: sqlite3.OperationalError | OSError) -> bool:
-    """Whether it is the disk's fault, so that the same may succeed later."""
+    """Whether it is the disk's or the machine's fault, so that the same may succeed later."""
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+        return errors.may_pass(error)
     return error.sqlite_errorcode & 0xFF in PASSING
 
 
@@ -49,34 +65,23 @@ def _check(database: sqlite3.Connection, path: Path | str) -> None:
         raise sqlite3.DatabaseError("damaged")
 
 
-class Salvaged(NamedTuple):
-    """What was done about a damaged journal.
-
-    Attributes:
-        aside: Where it lies now.
-        kept: How many rows of each table could be read.
-    """
-
-    aside: Path
-    kept: dict[str, int]
-
-
 class Journal:
     """The tables, and the transaction around them.
 
     Args:
         path: The database file; created 0600 if there is none. ``:memory:`` for one that is forgotten.
+        shown: The number of the last event that people were shown (0: none). A journal that ends before it has
+            lost something.
 
     Attributes:
-        salvaged: Where it was damaged: what was kept, and where the damaged one lies now.
+        loss: What was lost, as a kind of event and what to say of it; to be recorded before the first commit.
 
     Raises:
         JournalError: It is of a later version.
         sqlite3.OperationalError: It can't be opened or written now.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.salvaged: Salvaged | None = None
+    def __init__(self, path: Path | str, shown: Callable[[], int] = lambda: 0) -> None:
         self._database = self._open_or_salvage(path)
         execute = self.execute
         self.events = Events(execute)
@@ -85,9 +90,30 @@ class Journal:
         self.outbox = Outbox(execute)
         self.agents = Agents(execute)
         self.knowledge = Knowledge(execute)
+        try:
+            self.loss = self._see_loss(shown())
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _see_loss(self, shown: int) -> tuple[str, str] | None:
+        """Where something was lost, number what comes behind all that anybody may have seen."""
+        last, damage = self.events.last, self.get("damage")
+        if damage is None and shown <= last:
+            return None
+        self.events.last = max(last, shown) + PAGE  # as much may be on its way to people
+        if damage is not None:
+            self.execute("DELETE FROM meta WHERE name = 'damage'")
+            return "journal.damaged", damage
+        detail = (
+            f"it ends with event {last}, but event {shown} was shown already: it was removed, emptied or replaced by"
+            " an older one; the backend is asked for what is missing"
+        )
+        log.warning("journal_lost", detail=detail)
+        return "journal.lost", detail
 
     def _open_or_salvage(self, path: Path | str) -> sqlite3.Connection:
-        if is_under_way(Path(path)):
+        if is_under_way(Path(path)) or is_emptied(Path(path)):
             return self._salvage(Path(path))
         try:
             return self._open(path)
@@ -117,14 +143,16 @@ class Journal:
         database = self._open(path)
         try:
             database.execute("BEGIN IMMEDIATE")
-            kept = take_over(damaged, database)
+            salvaged = Salvaged(stamped(damaged), take_over(damaged, database))
+            database.execute("INSERT OR REPLACE INTO meta VALUES ('damage', ?)", (salvaged.detail,))
             failpoint("router.salvage.before")
             database.execute("COMMIT")
             failpoint("router.salvage.after")
-            self.salvaged = Salvaged(put_away(damaged), kept)
+            put_away(damaged, salvaged.aside)
         except BaseException:
             database.close()
             raise
+        log.error("journal_damaged", detail=f"{salvaged.detail}; the backend is asked for the rest")
         return database
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:

@@ -2,6 +2,7 @@
 
 from actors.delivery import Delivery
 from actors.messages import (
+    CONNECTION,
     Completion,
     DescribeSubtask,
     DropDelivery,
@@ -9,7 +10,9 @@ from actors.messages import (
     Report,
     ReportBlocked,
     ReportCompletion,
+    RetryBackend,
     RetryDelivery,
+    Revive,
     SendMessage,
     ShareKnowledge,
     StartSession,
@@ -122,6 +125,12 @@ class Reports:
             self._journal.deliveries.drop(delivery.id, now)
             self._history.note(now, "delivery.dropped", delivery.subtask_id, delivery.agent, id=delivery.id)
             self._accept(report, f"Delivery {delivery.id} is dropped.")
+
+    def retry_backend(self, report: RetryBackend, now: float) -> None:
+        """Try at once to connect to the backend."""
+        self._outgoing.tell(CONNECTION, Revive())
+        self._history.note(now, "backend.retried", None, None)
+        self._accept(report, "If there is no connection to the backend, it is tried now; see `status`.")
 
     # ------------------------------------------------------------ inside
 

@@ -5,19 +5,48 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-import structlog
 
 from actors.delivery import DeliveryKind, DeliveryState
 from actors.failpoints import failpoint
 from actors.router.node import from_document
 
-log = structlog.get_logger(__name__)
-
 TABLES = ("meta", "events", "rejected", "nodes", "edges", "deliveries", "publications", "agents", "knowledge")
 COMPANIONS = ("-wal", "-shm")
+WORDS = {
+    "events": "events", "nodes": "tasks and subtasks", "deliveries": "deliveries", "agents": "agents",
+    "knowledge": "pieces of knowledge", "publications": "publications", "rejected": "rejected inputs",
+}  # fmt: skip
+"""What people call the rows of a table; those of the others mean nothing by themselves."""
+
+
+class Salvaged(NamedTuple):
+    """What was done about a damaged journal.
+
+    Attributes:
+        aside: Where it lies now.
+        kept: How many rows of each table could be read.
+    """
+
+    aside: Path
+    kept: dict[str, int]
+
+    @property
+    def detail(self) -> str:
+        """The same for people."""
+        kept = ", ".join(f"{self.kept[name]} {word}" for name, word in WORDS.items() if self.kept.get(name))
+        return f"it was damaged; set aside as {self.aside.name}; kept {kept or 'nothing'}"
+
+
+def is_emptied(path: Path) -> bool:
+    """Whether a journal was cut to nothing: then what had just been written still lies beside it.
+
+    It must not be opened: SQLite takes it for a new one, and removes what lies beside it.
+    """
+    wal = _beside(path, "-wal")
+    return path.is_file() and not path.stat().st_size and wal.is_file() and wal.stat().st_size > 0
 
 
 def is_sound(database: sqlite3.Connection) -> bool:
@@ -52,13 +81,16 @@ def set_aside(path: Path) -> Path:
     return damaged
 
 
-def put_away(damaged: Path) -> Path:
-    """Give a damaged journal, of which everything was taken over, the name under which it is kept; its new path."""
-    kept = damaged.with_stem(f"{damaged.stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+def stamped(damaged: Path) -> Path:
+    """The path under which a damaged journal is to be kept."""
+    return damaged.with_stem(f"{damaged.stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def put_away(damaged: Path, kept: Path) -> None:
+    """Give a damaged journal, of which everything was taken over, the name under which it is kept."""
     for companion in ("", *COMPANIONS):  # the journal first: as long as it isn't moved, all is begun anew
         with suppress(FileNotFoundError):
             _beside(damaged, companion).rename(_beside(kept, companion))
-    return kept
 
 
 def _damaged(path: Path) -> Path:
@@ -83,17 +115,20 @@ def take_over(damaged: Path, new: sqlite3.Connection) -> dict[str, int]:
 
     Returns:
         How many rows of each table were kept.
+
+    Raises:
+        sqlite3.OperationalError: The new one can't be written now.
     """
-    kept = {}
-    with suppress(sqlite3.DatabaseError):
-        old = sqlite3.connect(f"file:{damaged}?mode=ro", uri=True)
-        try:
-            for table in TABLES:
-                kept[table] = _copy(table, old, new)
-        finally:
-            old.close()
+    kept: dict[str, int] = {}
+    if is_emptied(damaged):
+        return kept
+    old = sqlite3.connect(f"file:{damaged}?mode=ro", uri=True)
+    try:
+        for table in TABLES:
+            kept[table] = _copy(table, old, new)
+    finally:
+        old.close()
     new.execute("DELETE FROM meta WHERE name = 'cursor'")
-    log.error("journal_damaged", journal=str(damaged), kept=kept)
     return kept
 
 
@@ -106,11 +141,19 @@ def _copy(table: str, old: sqlite3.Connection, new: sqlite3.Connection) -> int:
         for row in _rows(old, f"SELECT {names} FROM {table} ORDER BY {key} {direction}"):  # noqa: S608 - our own tables
             if not _makes_sense(table, dict(zip(columns, row, strict=True))):
                 continue
-            cursor = new.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)  # noqa: S608
-            if cursor.rowcount == 0 and direction == "DESC":
+            taken = _insert(new, f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)  # noqa: S608
+            if taken == 0 and direction == "DESC":
                 break  # met what was read from the other end
-            count += cursor.rowcount
+            count += taken
     return count
+
+
+def _insert(new: sqlite3.Connection, statement: str, row: tuple[Any, ...]) -> int:
+    """How many rows were taken: one, or none because it is there already or can't be one of ours."""
+    try:
+        return new.execute(statement, row).rowcount
+    except sqlite3.IntegrityError:  # a text where a number belongs
+        return 0
 
 
 def _makes_sense(table: str, row: dict[str, Any]) -> bool:

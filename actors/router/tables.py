@@ -19,7 +19,7 @@ class Events(Table):
 
     def __init__(self, execute: Execute) -> None:
         super().__init__(execute)
-        self._last = self._last_number("events")
+        self.last = self._last_number("events")
         self._notes = self._gather(
             "INSERT INTO events (number, at, source, kind, subject, agent, document)"
             " SELECT key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,"
@@ -38,7 +38,7 @@ class Events(Table):
         document: bytes,
     ) -> int | None:
         """Append an event; its number, or None if its key is there already."""
-        number = self._last + 1
+        number = self.last + 1
         if key is None:
             self._notes.rows[str(number)] = (at, source, kind, subject, agent, document.decode())
         else:
@@ -48,17 +48,24 @@ class Events(Table):
             )
             if not cursor.rowcount:
                 return None
-        self._last = number
+        self.last = number
         return number
 
-    def after(self, number: int, limit: int) -> list[tuple[Any, ...]]:
-        """Events behind this number, oldest first: (number, at, source, kind, subject, agent, document)."""
+    def after(self, number: int, limit: int, size: int | None = None) -> list[tuple[Any, ...]]:
+        """Events behind this number, oldest first: (number, at, source, kind, subject, agent, document).
+
+        Args:
+            number: The last that is known.
+            limit: How many at most.
+            size: How many bytes of documents; the one that exceeds them is the last.
+        """
         self.flush()
-        return self._execute(
+        cursor = self._execute(
             "SELECT number, at, source, kind, subject, agent, document FROM events WHERE number > ?"
             " ORDER BY number LIMIT ?",
             (number, limit),
-        ).fetchall()
+        )
+        return list(_up_to(size, cursor))
 
     def reject(self, rejected: InputRejected, at: float) -> None:
         """Keep something that couldn't be used."""
@@ -66,6 +73,16 @@ class Events(Table):
             "INSERT INTO rejected (at, origin, reason, size, raw) VALUES (?,?,?,?,?)",
             (at, rejected.origin, rejected.reason, rejected.size, rejected.raw),
         )
+
+
+def _up_to(size: int | None, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Rows until the last columns of those that were taken exceed so many bytes (or characters)."""
+    taken = 0
+    for row in rows:
+        yield row
+        taken += len(row[-1])
+        if size is not None and taken > size:
+            return
 
 
 class Nodes(Table):
@@ -339,9 +356,10 @@ class Knowledge(Table):
             "INSERT INTO knowledge (at, agent, topic, text) VALUES (?,?,?,?)", (at, agent, topic, text)
         )
 
-    def latest(self, limit: int) -> list[dict[str, Any]]:
-        """The newest pieces, oldest first."""
-        rows = self._execute(
+    def latest(self, limit: int, size: int) -> list[dict[str, Any]]:
+        """The newest pieces, oldest first: so many at most, and no more once their texts exceed ``size`` characters."""
+        cursor = self._execute(
             "SELECT at, agent, topic, text FROM knowledge ORDER BY number DESC LIMIT ?", (limit,)
-        ).fetchall()
+        )
+        rows = list(_up_to(size, cursor))
         return [dict(zip(("at", "agent", "topic", "text"), row, strict=True)) for row in reversed(rows)]

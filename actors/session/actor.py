@@ -5,27 +5,27 @@ into the other, looks at the clock for both, and tells the router what has chang
 """
 
 import time
-from datetime import datetime, timedelta
 
 import structlog
 
 from actors.delivery import Delivery
-from actors.failpoints import failpoint
-from actors.messages import (
-    ROUTER,
-    Adopt,
-    Announce,
-    Deliver,
-    Progressed,
-    Revive,
-    SessionChanged,
-    SessionReady,
-    SessionState,
-    TurnEnded,
-)
+from actors.errors import may_pass
+from actors.messages import Adopt, Announce, Deliver, Revive, SessionState
+from actors.model import Model
+from actors.session.api import ApiFaults
 from actors.session.claude import Claude
 from actors.session.command import SessionSettings
-from actors.session.facts import Answering, Fact, MessageMoved, Noise, Retrying, TurnBegan, TurnOver
+from actors.session.facts import (
+    Answering,
+    ApiFailed,
+    Fact,
+    Limited,
+    MessageMoved,
+    Noise,
+    Retrying,
+    TurnBegan,
+    TurnOver,
+)
 from actors.session.lock import SessionTakenError
 from actors.session.news import (
     Exited,
@@ -37,7 +37,9 @@ from actors.session.news import (
     StreamRead,
     Written,
 )
+from actors.session.policy import FIRST_START, LONGEST_START, Retries
 from actors.session.prompt import PromptError
+from actors.session.reports import Reports, later
 from actors.session.talk import Talk
 from supervisors import Actor, Context, Timer
 
@@ -60,16 +62,16 @@ class SessionActor(Actor):
         self._silence_seconds = settings.silence_seconds
         self._claude = Claude(agent, settings, self.handle)
         self._talk = Talk(receipt_seconds=settings.receipt_seconds, max_attempts=settings.max_attempts)
-        self._state = SessionState.STARTING
-        self._told_pid: int | None = None
-        self._receipt_timer: Timer | None = None
-        self._silence_timer: Timer | None = None
+        self._reports = Reports(agent, context.system, self._talk)
+        self._api = ApiFaults()
+        self._starts = Retries(FIRST_START, LONGEST_START)
+        self._timers: dict[type[Model], Timer] = {}
 
     # ------------------------------------------------------------ life
 
     def on_start(self) -> None:
         """Ask the router for the conversation and for what is on its way."""
-        self._announce()
+        self._reports.announce()
 
     def on_receive(self, message: object) -> None:
         """Handle one message; contexts that come one after the other are written in one go."""
@@ -85,7 +87,7 @@ class SessionActor(Actor):
             case Adopt(session_id=session_id):
                 self._adopt(session_id)
             case Announce():
-                self._announce()
+                self._reports.announce()
             case ReceiptDue():
                 self._look_after_receipts()
             case Revive():
@@ -96,7 +98,8 @@ class SessionActor(Actor):
     def on_batch(self) -> None:
         """Write what is left to be written, and report what the messages have changed."""
         self._write()
-        self._report()
+        self._watch_silence()
+        self._reports.progress()
 
     def on_exit(self, reason: BaseException | None) -> None:
         """End claude, and let go of the conversation."""
@@ -137,31 +140,42 @@ class SessionActor(Actor):
         self._claude.forget_crashes()
         if not self._claude.is_running:
             self._change(SessionState.STARTING)
-        elif self._state is SessionState.BLOCKED:
+        elif self._reports.state is SessionState.BLOCKED or self._talk.holds_turn:
             self._talk.go_on()
             self._change(SessionState.WORKING)
-        self._announce()  # the router's answer starts it, if there is anything to do
+        self._reports.announce()  # the router's answer starts it, if there is anything to do
 
     # ------------------------------------------------------------ claude comes and goes
 
     def _wake(self) -> None:
         """Start claude, unless it runs, or something has to happen first."""
-        if self._state not in (SessionState.CRASHED, SessionState.BLOCKED):
+        if self._reports.state not in (SessionState.CRASHED, SessionState.BLOCKED):
             self._spawn()
 
     def _spawn(self) -> None:
         """Start claude in its conversation, and give it all that isn't over."""
         if self._claude.is_running:
             return
+        self._cancel_timers()
         try:
             history = self._claude.start()
         except (PromptError, SessionTakenError, OSError) as error:
-            self._change(SessionState.BLOCKED, str(error))
+            self._not_started(error)
             return
-        self._watch_silence(self._silence_seconds)
+        self._starts.clear()
         self._change(SessionState.RESUMING if self._claude.is_resumed else SessionState.STARTING)
         self._talk.begin(history)
         self._look_for_idleness()
+
+    def _not_started(self, error: PromptError | SessionTakenError | OSError) -> None:
+        """What is the machine's fault is waited for, however long, and is no crash; the rest is for a person."""
+        if isinstance(error, OSError) and may_pass(error):
+            seconds = self._starts.add()
+            self._tell_itself(seconds, Respawn(epoch=self._claude.epoch))
+            why = f"can't start claude: {error.strerror}" + (f": {error.filename}" if error.filename else "")
+            self._change(SessionState.CRASHED, later("tried again", seconds, why))
+        else:
+            self._change(SessionState.BLOCKED, str(error))
 
     def _exited(self, code: int, noise: str) -> None:
         """It ended and nobody had asked for it: resume it, unless it does so again and again."""
@@ -172,23 +186,24 @@ class SessionActor(Actor):
             self._change(SessionState.BLOCKED, crash.detail)
             return
         self._change(SessionState.CRASHED, crash.detail)
-        self.tell_later(crash.seconds, Respawn(epoch=self._claude.epoch))
+        self._tell_itself(crash.seconds, Respawn(epoch=self._claude.epoch))
 
-    def _watch_silence(self, seconds: float) -> None:
-        self._silence_timer = self.tell_later(seconds, SilenceDue(epoch=self._claude.epoch))
+    def _watch_silence(self) -> None:
+        """While it is claude's turn to say something, it may not be silent for too long."""
+        if not (self._claude.is_running and self._talk.awaits_claude):
+            self._cancel_timer(SilenceDue)
+        elif SilenceDue not in self._timers:
+            self._tell_itself(self._silence_seconds, SilenceDue(epoch=self._claude.epoch))
 
     def _look_after_silence(self) -> None:
         """A claude that says nothing for so long, though something is to be done, hangs: it is ended, and resumed."""
-        if not self._claude.is_running:
-            return
+        self._cancel_timer(SilenceDue)
         left = self._claude.heard_at + self._silence_seconds - time.monotonic()
         if left > 0:
-            self._watch_silence(left)
+            self._tell_itself(left, SilenceDue(epoch=self._claude.epoch))
         elif self._talk.awaits_claude:
             log.warning("session_hangs", agent=self._agent, seconds=self._silence_seconds)
             self._claude.kill()
-        else:
-            self._watch_silence(self._silence_seconds)
 
     # ------------------------------------------------------------ contexts go in
 
@@ -202,7 +217,7 @@ class SessionActor(Actor):
 
     def _look_after_receipts(self) -> None:
         """Where a receipt is overdue, the transcript is asked before anything is written again."""
-        self._receipt_timer = None
+        self._cancel_timer(ReceiptDue)
         overdue = self._talk.overdue(time.monotonic()) if self._claude.is_running else []
         for item in overdue:
             log.warning(
@@ -217,17 +232,9 @@ class SessionActor(Actor):
         """Look after the receipts at this time; without a process nothing is owed."""
         if due is None or not self._claude.is_running:
             return
-        if self._receipt_timer is not None:
-            if self._receipt_timer.due <= due:
-                return
-            self._receipt_timer.cancel()
-        self._receipt_timer = self.tell_later(due - time.monotonic(), ReceiptDue())
-
-    def _cancel_timers(self) -> None:
-        """Nothing is owed any more: all of it will be written again."""
-        for timer in filter(None, (self._receipt_timer, self._silence_timer)):
-            timer.cancel()
-        self._receipt_timer = self._silence_timer = None
+        timer = self._timers.get(ReceiptDue)
+        if timer is None or timer.due > due:
+            self._tell_itself(due - time.monotonic(), ReceiptDue())
 
     # ------------------------------------------------------------ what Claude says
 
@@ -241,10 +248,13 @@ class SessionActor(Actor):
                 case Answering():
                     self._change(SessionState.WORKING)
                 case Retrying():
-                    self._api_is_retried(fact)
+                    self._change(SessionState.RATE_LIMITED, later("goes on", fact.seconds, fact.words))
+                case Limited() | ApiFailed():
+                    self._api.heard(fact)
                 case TurnOver() if fact.by_api:
                     self._failed_by_api(fact)
                 case TurnOver():
+                    self._api.clear()
                     self._talk.turn_over(fact)
                 case Noise(text=text):
                     log.debug("claude_says", agent=self._agent, text=text)
@@ -256,53 +266,40 @@ class SessionActor(Actor):
         self._talk.turn_began()
         self._change(SessionState.WORKING)
 
-    def _api_is_retried(self, fact: Retrying) -> None:
-        state = SessionState.RATE_LIMITED if fact.status == 429 else SessionState.WORKING  # noqa: PLR2004 - HTTP
-        self._change(state, fact.words)
-
     def _failed_by_api(self, turn: TurnOver) -> None:
         """The turn is to go on when the API is well again; what a wait won't mend is for a person."""
-        retry = self._talk.turn_failed(turn)
-        if retry is None:
+        seconds = self._api.failed(turn, time.time())
+        if seconds is None:
+            self._talk.drop_turn()
             self._change(SessionState.BLOCKED, turn.failure)
             return
-        self.tell_later(retry.seconds, RetryTurn(epoch=self._claude.epoch, message_id=retry.message_id))
-        at = (datetime.now().astimezone() + timedelta(seconds=retry.seconds)).strftime("%H:%M:%S")
-        self._change(SessionState.RATE_LIMITED, f"{turn.failure}; it goes on at {at}")
+        self._tell_itself(seconds, RetryTurn(epoch=self._claude.epoch, message_id=self._talk.hold_turn()))
+        self._change(SessionState.RATE_LIMITED, later("goes on", seconds, turn.failure))
 
     def _look_for_idleness(self) -> None:
         turn = self._talk.take_turn()
         if turn is None:
             return
         self._claude.forget_crashes()
-        self._report()
         self._change(SessionState.READY)
-        ended = TurnEnded(
-            agent=self._agent, text=turn.text, error=turn.error, denied=turn.denied, cost_usd=turn.cost_usd
-        )
-        failpoint("session.turn.before")
-        self._tell_router(ended)
-        failpoint("session.turn.after")
-
-    # ------------------------------------------------------------ news for the router
-
-    def _announce(self) -> None:
-        self._report()  # first, or the router would give what is done once more
-        self._tell_router(SessionReady(agent=self._agent, idle=self._talk.is_idle))
-
-    def _report(self) -> None:
-        if steps := self._talk.take_steps():
-            failpoint("session.report.before")
-            self._tell_router(Progressed(agent=self._agent, steps=steps))
-            failpoint("session.report.after")
+        self._reports.turn_ended(turn)
 
     def _change(self, state: SessionState, detail: str = "") -> None:
-        pid = self._claude.pid
-        if (state, pid) == (self._state, self._told_pid) and not detail:
-            return
-        self._report()
-        self._state, self._told_pid = state, pid
-        self._tell_router(SessionChanged(agent=self._agent, state=state, detail=detail, pid=pid))
+        self._reports.change(state, self._claude.pid, detail)
 
-    def _tell_router(self, message: SessionReady | SessionChanged | Progressed | TurnEnded) -> None:
-        self.context.system.handle(ROUTER).tell(message)
+    # ------------------------------------------------------------ the clock
+
+    def _tell_itself(self, seconds: float, message: Model) -> None:
+        """Hear this later; of each kind of message the last one holds."""
+        self._cancel_timer(type(message))
+        self._timers[type(message)] = self.tell_later(seconds, message)
+
+    def _cancel_timer(self, kind: type[Model]) -> None:
+        timer = self._timers.pop(kind, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _cancel_timers(self) -> None:
+        """Without a process nothing is owed, and nothing awaited."""
+        for kind in tuple(self._timers):
+            self._cancel_timer(kind)

@@ -13,16 +13,16 @@ from actors.session.command import SessionSettings, command_line
 from actors.session.facts import parse_line
 from actors.session.lock import SessionLock
 from actors.session.news import EPOCHS, Exited, StreamRead, Written
+from actors.session.orphans import reap
 from actors.session.policy import CrashWindow
-from actors.session.process import ClaudeProcess, reap
+from actors.session.process import ClaudeProcess
 from actors.session.transcript import Conversation, find_transcript, read_transcript
+from actors.stopping import CLAUDE as STOP_SECONDS
 from actors.workdir.files import write_atomically
 from supervisors import Handle
 
 log = structlog.get_logger(__name__)
 
-STOP_SECONDS = 4.0
-"""How long claude may take to end after SIGTERM."""
 ORPHAN_SECONDS = 2.0
 ROOM = 1000
 """How many batches of output may wait for the owner before reading pauses."""
@@ -159,11 +159,13 @@ class Claude:
         """End it in an orderly way, and let go of the conversation."""
         self.epoch = 0
         process, self._process = self._process, None
-        if process is not None:
-            process.stop(STOP_SECONDS)
         lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
+        try:
+            if process is not None:
+                process.stop(STOP_SECONDS)
+        finally:
+            if lock is not None:
+                lock.release()
 
     # ------------------------------------------------------------ what goes in and comes out
 

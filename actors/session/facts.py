@@ -19,6 +19,8 @@ LIFECYCLE = {
     "cancelled": DeliveryState.COMPLETED,
 }
 """A failed or interrupted turn is ``cancelled``: the message is in the history all the same."""
+LONGEST_DELAY = 86400.0
+"""No retry of claude's own waits longer, in seconds, whatever it says."""
 
 
 class MessageMoved(Model):
@@ -39,8 +41,25 @@ class Answering(Model):
     """The model speaks."""
 
 
+class Limited(Model):
+    """What claude knows of the account's usage limit.
+
+    Attributes:
+        until: When a limit that is reached ends, in seconds since the epoch; None: none is reached.
+    """
+
+    until: float | None
+
+
 class Retrying(Model):
-    """The API failed and claude tries again by itself."""
+    """The API failed and claude tries again by itself.
+
+    Attributes:
+        status: The API's HTTP status, where there was an answer.
+        attempt: Which attempt comes next, counted from 1.
+        seconds: How long claude waits before it.
+        error: Claude's name for what went wrong.
+    """
 
     status: int | None
     attempt: int
@@ -50,7 +69,14 @@ class Retrying(Model):
     @property
     def words(self) -> str:
         """What a person is told of it."""
-        return f"the API answered {self.status or self.error}; attempt {self.attempt} in {self.seconds:.0f} s"
+        answer = f"the API answered {self.status}" if self.status else "the API can't be reached"
+        return f"{answer} ({self.error}); attempt {self.attempt}"
+
+
+class ApiFailed(Model):
+    """The API has failed a turn for good; ``kind`` is claude's name for it. The turn's end follows."""
+
+    kind: str
 
 
 class TurnOver(Model):
@@ -74,8 +100,7 @@ class TurnOver(Model):
     @property
     def failure(self) -> str:
         """What a person is told of a turn that the API has failed."""
-        answer = f"the API answered {self.status}" if self.status else "the API can't be reached"
-        return f"{answer}: {self.error}"
+        return f"the API answered {self.status}: {self.error}" if self.status else str(self.error)
 
 
 class Noise(Model):
@@ -84,7 +109,7 @@ class Noise(Model):
     text: str
 
 
-Fact = MessageMoved | TurnBegan | Answering | Retrying | TurnOver | Noise
+Fact = MessageMoved | TurnBegan | Answering | Limited | Retrying | ApiFailed | TurnOver | Noise
 
 
 def parse_line(line: bytes) -> Fact | None:
@@ -124,14 +149,21 @@ def _system(data: dict[str, Any]) -> Fact | None:
             return Retrying(
                 status=status if isinstance(status, int) else None,
                 attempt=attempt if isinstance(attempt, int) else 0,
-                seconds=(_number(data.get("retry_delay_ms")) or 0.0) / 1000,
+                seconds=min(max(0.0, (_number(data.get("retry_delay_ms")) or 0.0) / 1000), LONGEST_DELAY),
                 error=str(data.get("error"))[:200],
             )
     return None
 
 
 def _assistant(data: dict[str, Any]) -> Fact | None:
-    return None if data.get("is_api_error_message") else Answering()
+    return ApiFailed(kind=str(data.get("error"))[:200]) if data.get("is_api_error_message") else Answering()
+
+
+def _limit(data: dict[str, Any]) -> Fact | None:
+    info = data.get("rate_limit_info")
+    if not isinstance(info, dict):
+        return None
+    return Limited(until=_number(info.get("resetsAt")) if info.get("status") == "rejected" else None)
 
 
 def _result(data: dict[str, Any]) -> Fact:
@@ -160,6 +192,7 @@ def _number(value: object) -> float | None:
 PARSERS = {
     "assistant": _assistant,
     "command_lifecycle": _lifecycle,
+    "rate_limit_event": _limit,
     "result": _result,
     "system": _system,
     "user": _user,

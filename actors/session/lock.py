@@ -19,14 +19,17 @@ class SessionLock:
 
     Raises:
         SessionTakenError: Somebody holds it.
+        OSError: It can't be made.
     """
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             os.close(self._fd)
+            if not isinstance(error, BlockingIOError):
+                raise
             raise SessionTakenError(f"another process leads this conversation: it holds {path}") from error
 
     def release(self) -> None:

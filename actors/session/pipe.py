@@ -6,6 +6,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from actors.failpoints import failpoint
@@ -17,16 +18,23 @@ class InputPipe:
     Args:
         path: Where it is made (0600); what lies there is replaced.
         on_written: Called with a message's tag when a message that had to wait is wholly written.
+
+    Raises:
+        OSError: It can't be made.
     """
 
     def __init__(self, path: Path, on_written: Callable[[str], None]) -> None:
         self._on_written = on_written
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
-        self.reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        os.set_blocking(self.reader, True)
-        self._wake_reader, self._wake_writer = os.pipe()
+        with ExitStack() as undo:
+            self.reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            undo.callback(os.close, self.reader)
+            self._writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            undo.callback(os.close, self._writer)
+            os.set_blocking(self.reader, True)
+            self._wake_reader, self._wake_writer = os.pipe()
+            undo.pop_all()
         self._lock = threading.Lock()
         self._backlog: deque[tuple[str, memoryview]] = deque()
         self._thread: threading.Thread | None = None
@@ -59,8 +67,9 @@ class InputPipe:
                 failpoint("session.write.partly")
             self._backlog.extend(waiting)
             if waiting and self._thread is None:
-                self._thread = threading.Thread(target=self._drain, name="session-pipe", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._drain, name="session-pipe", daemon=True)
+                thread.start()
+                self._thread = thread
             return [tag for tag, _ in messages[: len(messages) - len(waiting)]]
 
     def close(self) -> None:

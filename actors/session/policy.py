@@ -7,9 +7,7 @@ CRASHES = 5
 CRASH_PERIOD = 600.0
 """More than so many crashes within so many seconds are a crash loop."""
 FIRST_RESPAWN, LONGEST_RESPAWN = 0.4, 30.0
-FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
-PERMANENT = frozenset({400, 401, 402, 403, 404, 413})
-"""Answers of the API that will be the same the next time: a wrong key, no credit, no such model, too long."""
+FIRST_START, LONGEST_START = 1.0, 30.0
 
 
 class CrashWindow:
@@ -37,18 +35,25 @@ class CrashWindow:
         self._times.clear()
 
 
-class TurnRetries:
-    """Counts the turns that the API has failed, one after the other."""
+class Retries:
+    """Counts what has failed, one time after the other, and may succeed later.
 
-    def __init__(self) -> None:
+    Args:
+        first: The longest wait after the first failure, in seconds; twice as long after each further one.
+        longest: The longest wait of all, in seconds.
+    """
+
+    def __init__(self, first: float, longest: float) -> None:
+        self._first = first
+        self._longest = longest
         self.failures = 0
 
     def add(self) -> float:
-        """One more; the seconds to wait before the turn goes on."""
+        """One more; the seconds to wait before the next attempt."""
         self.failures += 1
-        longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(self.failures - 1, 30))
-        return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
+        most = min(self._longest, self._first * 2 ** min(self.failures - 1, 30))
+        return random.uniform(most / 2, most)  # noqa: S311 - jitter
 
     def clear(self) -> None:
-        """A turn went well."""
+        """It went well."""
         self.failures = 0

@@ -5,8 +5,8 @@ memory the coordinator holds (pexpect's own fork does not), and gives it the nam
 stream-json, claude's input must not be a terminal.
 """
 
+import errno
 import os
-import pty
 import selectors
 import signal
 import subprocess
@@ -18,18 +18,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pexpect
-import psutil
 from pexpect import fdpexpect
 
+from actors.session.orphans import MARK, reap
 from actors.session.pipe import InputPipe
 
-MARK = "COORDINATOR_SESSION"
-"""The environment variable by which everything that a session started can be found again."""
-
 READ_SIZE = 65536
-ROUNDS = 5
-KILL_SECONDS = 1.0
-"""How long a process may take to be gone after SIGKILL."""
 NOISE_TAIL = 2000
 """How much of what claude wrote to standard error is told when it ends, in bytes."""
 LINE_LIMIT = 64 * 1024 * 1024
@@ -44,22 +38,43 @@ JOIN_SECONDS = 2.0
 
 
 @contextmanager
-def _exit_of(process: "subprocess.Popen[bytes]") -> Iterator[int | None]:
-    """A file descriptor that can be read once the process has ended; None where the system has none."""
-    if not hasattr(os, "pidfd_open"):
-        yield None
-        return
-    descriptor = os.pidfd_open(process.pid)
-    with _closing(descriptor):
-        yield descriptor
-
-
-@contextmanager
 def _closing(descriptor: int) -> Iterator[None]:
     try:
         yield
     finally:
         os.close(descriptor)
+
+
+class _Watch:
+    """Waits until a process says something, or has ended (where the system can tell)."""
+
+    def __init__(self, pid: int, terminal: int) -> None:
+        self._terminal = terminal
+        self._end: int | None = None
+        with ExitStack() as opened:
+            self._selector = opened.enter_context(selectors.DefaultSelector())
+            self._selector.register(terminal, selectors.EVENT_READ)
+            if hasattr(os, "pidfd_open"):
+                self._end = os.pidfd_open(pid)
+                opened.callback(os.close, self._end)
+                self._selector.register(self._end, selectors.EVENT_READ)
+            self._opened = opened.pop_all()
+
+    def wait(self) -> tuple[bool, bool]:
+        """Whether there is something to read, and whether it has ended."""
+        ready = [key.fd for key, _ in self._selector.select()]
+        return self._terminal in ready, self._end in ready
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._opened.close()
+
+
+def _start(thread: threading.Thread) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:  # how Python says that the system has no thread left
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
 
 class ClaudeProcess:
@@ -79,6 +94,9 @@ class ClaudeProcess:
 
     Attributes:
         heard_at: When it last said anything, on the monotonic clock.
+
+    Raises:
+        OSError: It can't be started, or can't be listened to; nothing of it is left then.
     """
 
     def __init__(
@@ -103,7 +121,7 @@ class ClaudeProcess:
             self._pipe = InputPipe(pipe, on_written)
             undo.callback(self._pipe.close)
             undo.callback(self._pipe.give_away_reader)
-            terminal, child_terminal = pty.openpty()
+            terminal, child_terminal = os.openpty()
             undo.callback(os.close, terminal)
             with _closing(child_terminal), errors.open("wb") as error_file:
                 tty.setraw(child_terminal)  # in canonical mode a PTY cuts lines at 4096 bytes
@@ -116,11 +134,17 @@ class ClaudeProcess:
                     env={**environment, MARK: session_id},
                     start_new_session=True,
                 )
+            undo.callback(self._process.wait)
+            undo.callback(self._process.kill)
+            self._watch = _Watch(self.pid, terminal)
+            undo.callback(self._watch.close)
+            self._terminal: fdpexpect.fdspawn[bytes] = fdpexpect.fdspawn(
+                terminal, timeout=None, use_poll=True
+            )
+            self._reader = threading.Thread(target=self._read, name=f"session-{self.pid}", daemon=True)
+            _start(self._reader)
             undo.pop_all()
         self._pipe.give_away_reader()
-        self._terminal: fdpexpect.fdspawn[bytes] = fdpexpect.fdspawn(terminal, timeout=None, use_poll=True)
-        self._reader = threading.Thread(target=self._read, name=f"session-{self.pid}", daemon=True)
-        self._reader.start()
 
     @property
     def pid(self) -> int:
@@ -170,27 +194,24 @@ class ClaudeProcess:
         if rest:
             self._on_lines([bytes(rest)])
         code = self._wait()
+        self._watch.close()
         self._terminal.close()
         self._pipe.close()
         self._on_exit(code, self._noise())
 
     def _chunks(self) -> Iterator[bytes]:
         """What comes from the terminal, until it or the process has ended (a child may keep it open)."""
-        with selectors.DefaultSelector() as selector, _exit_of(self._process) as exited:
-            selector.register(self._terminal.child_fd, selectors.EVENT_READ)
-            if exited is not None:
-                selector.register(exited, selectors.EVENT_READ)
-            left = LEFT_BEHIND
-            while left > 0:
-                ready = [key.fd for key, _ in selector.select()]
-                if self._terminal.child_fd not in ready:
-                    return
-                try:
-                    data = self._terminal.read_nonblocking(READ_SIZE, timeout=0)
-                except (pexpect.EOF, OSError):
-                    return
-                left -= len(data) if exited in ready else 0
-                yield data
+        left = LEFT_BEHIND
+        while left > 0:
+            has_more, has_ended = self._watch.wait()
+            if not has_more:
+                return
+            try:
+                data = self._terminal.read_nonblocking(READ_SIZE, timeout=0)
+            except (pexpect.EOF, OSError):
+                return
+            left -= len(data) if has_ended else 0
+            yield data
 
     def _wait(self) -> int:
         """The exit code; a claude that closed its terminal but lives on is of no use any more."""
@@ -207,59 +228,3 @@ class ClaudeProcess:
                 return file.read().decode(errors="replace").strip()
         except OSError:
             return ""
-
-
-def reap(session_id: str, seconds: float) -> int:
-    """End every process of a session that is still there: an orphaned claude, and tools that outlived theirs.
-
-    They are found by the mark in their environment, never by name.
-
-    Args:
-        session_id: The conversation.
-        seconds: How long they may take to end by themselves after SIGTERM; then SIGKILL.
-
-    Returns:
-        How many there were.
-    """
-    ended: set[int] = set()
-    for _ in range(ROUNDS):  # a shell may have started another one between the look and the signal
-        found = [each for each in psutil.process_iter() if _is_marked(each, session_id)]
-        if not found:
-            break
-        ended |= {each.pid for each in found}
-        for process in found:
-            _end(process, signal.SIGTERM if seconds else signal.SIGKILL)
-        alive = _wait_for_end(found, seconds or KILL_SECONDS)
-        for process in alive:
-            _end(process, signal.SIGKILL)
-        _wait_for_end(alive, KILL_SECONDS)
-    return len(ended)
-
-
-def _wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that live after so many seconds; nobody tells of the end of what are no children of ours."""
-    deadline = time.monotonic() + seconds
-    while (alive := [each for each in processes if _lives(each)]) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return alive
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _is_marked(process: psutil.Process, session_id: str) -> bool:
-    try:
-        return process.environ().get(MARK) == session_id
-    except (psutil.Error, OSError):
-        return False  # gone, or somebody else's
-
-
-def _end(process: psutil.Process, number: signal.Signals) -> None:
-    try:
-        process.send_signal(number)
-    except psutil.Error:
-        return  # gone meanwhile

@@ -6,29 +6,17 @@ prompt), so that it serves there as well; two keys are ours: ``extra_args`` and 
 
 import os
 import re
-import shlex
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
-from actors.errors import CoordinatorError
+from actors.errors import CoordinatorError, may_pass
 from actors.model import Model, is_agent_name
+from actors.session.front_matter import FrontMatterError, read_front_matter
+from actors.settings import PermissionMode
 
 MAX_BYTES = 256 * 1024
 _OPENING = re.compile(r"---[ \t]*\n")
 _PARTS = re.compile(r"---[ \t]*(?P<front>\n.*?)^---[ \t]*$\n?(?P<text>.*)", re.DOTALL | re.MULTILINE)
-_NOT_OURS = frozenset({
-    *("background", "color", "effort", "hooks", "initialPrompt", "isolation"),
-    *("maxTurns", "mcpServers", "memory", "skills"),
-})  # fmt: skip
-"""Keys of Claude Code's format that mean something only where Claude starts the subagent itself."""
-_RESERVED = frozenset({
-    *("-p", "--print", "--input-format", "--output-format", "--replay-user-messages"),
-    *("-r", "--resume", "-c", "--continue", "--session-id", "--fork-session", "--no-session-persistence"),
-})  # fmt: skip
-"""What the session itself passes, or what would take its conversation away from it."""
 
 
 class PromptError(CoordinatorError):
@@ -84,7 +72,7 @@ class AgentPrompt(Model):
     model: str | None = None
     tools: tuple[str, ...] = ()
     disallowed_tools: tuple[str, ...] = ()
-    permission_mode: str | None = None
+    permission_mode: PermissionMode | None = None
     extra_arguments: tuple[str, ...] = ()
     strict_mcp: bool = False
 
@@ -95,6 +83,7 @@ def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> Ag
     Raises:
         NoPrompt: There is none.
         BadPrompt: The first that there is can't be used; no other is taken in its place.
+        OSError: It can't be read now, which is no fault of its own.
         ValueError: That is no agent's name.
     """
     if not is_agent_name(agent):
@@ -110,6 +99,27 @@ def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> Ag
     raise NoPrompt(agent, places)
 
 
+def bad_prompts(work_dir_prompts: Path, product_prompts: Path) -> list[BadPrompt]:
+    """What is wrong with the prompts that there are: the first that can't be used of each agent.
+
+    Raises:
+        OSError: They can't be read now.
+    """
+    files = [
+        path for folder in (work_dir_prompts, product_prompts) if folder.is_dir() for path in folder.iterdir()
+    ]
+    agents = {path.stem for path in files if path.suffix in (".md", ".txt") and is_agent_name(path.stem)}
+    found = []
+    for agent in sorted(agents):
+        try:
+            find_prompt(agent, work_dir_prompts, product_prompts)
+        except BadPrompt as error:
+            found.append(error)
+        except NoPrompt:
+            continue  # a .txt that isn't the user's is none
+    return found
+
+
 def _load(path: Path) -> AgentPrompt:
     text = _read(path).removeprefix("\ufeff").replace("\r\n", "\n")
     if path.suffix == ".txt" or not _OPENING.match(text):
@@ -118,7 +128,11 @@ def _load(path: Path) -> AgentPrompt:
     if not parts:
         raise BadPrompt(path, 1, "the front matter that begins here has no --- line at its end")
     front = parts["front"]  # with the newline of its opening, so that its lines are numbered as the file's
-    return _prompt(path, front.count("\n") + 2, _front_matter(path, front), parts["text"])
+    try:
+        fields = read_front_matter(front)
+    except FrontMatterError as error:
+        raise BadPrompt(path, error.line, error.reason) from error
+    return _prompt(path, front.count("\n") + 2, fields, parts["text"])
 
 
 def _read(path: Path) -> str:
@@ -127,6 +141,8 @@ def _read(path: Path) -> str:
             raise BadPrompt(path, 1, "is a link that leads out of its folder; put the prompt itself there")
         raw = _read_regular(path)
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, up to Python 3.12
+        if isinstance(error, OSError) and may_pass(error):
+            raise
         raise BadPrompt(path, 1, f"can't be read: {error}") from error
     if len(raw) > MAX_BYTES:
         raise BadPrompt(path, 1, f"is longer than {MAX_BYTES} bytes")
@@ -146,119 +162,6 @@ def _read_regular(path: Path) -> bytes:
 def _open_at_once(path: str, flags: int) -> int:
     # A FIFO in its place is refused rather than waited for.
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-class _Entry(Model):
-    """A value of the front matter, and where it stands."""
-
-    path: Path
-    line: int
-    key: str
-    value: str | list[str] | None
-
-    def wrong(self, expected: str) -> BadPrompt:
-        return BadPrompt(self.path, self.line, f"{self.key} must be {expected}")
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.wrong("text")
-        return self.value.strip()
-
-    def word(self) -> str:
-        # It becomes an argument of its own, where a dash at its beginning would make it an option.
-        if not re.fullmatch(r"[A-Za-z0-9][\w.:@/\[\]-]*", self.text()):
-            raise self.wrong("one word")
-        return self.text()
-
-    def flag(self) -> bool:
-        named = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-        if self.text().lower() not in named:
-            raise self.wrong("true or false")
-        return named[self.text().lower()]
-
-    def names(self) -> tuple[str, ...]:
-        # Commas inside parentheses belong to a rule such as Bash(git log:*, git diff:*).
-        parts = self.value if isinstance(self.value, list) else re.split(r",(?![^(]*\))", self.value or "")
-        names = tuple(part.strip() for part in parts)
-        if not all(re.match(r"\w", name) for name in names):
-            raise self.wrong("names of tools: a list, or text with commas")
-        return names
-
-    def arguments(self) -> tuple[str, ...]:
-        words = tuple(self.value) if isinstance(self.value, list) else self.words()
-        for word in words:
-            if word.partition("=")[0] in _RESERVED:
-                raise self.wrong(f"without {word.partition('=')[0]}, which the session itself sets")
-        return words
-
-    def words(self) -> tuple[str, ...]:
-        try:
-            return tuple(shlex.split(self.text()))
-        except (BadPrompt, ValueError) as error:
-            raise self.wrong("a list of texts, or text as a shell splits it") from error
-
-
-_READERS = {
-    "description": ("description", _Entry.text),
-    "model": ("model", _Entry.word),
-    "tools": ("tools", _Entry.names),
-    "disallowedTools": ("disallowed_tools", _Entry.names),
-    "permissionMode": ("permission_mode", _Entry.word),
-    "extra_args": ("extra_arguments", _Entry.arguments),
-    "strict_mcp": ("strict_mcp", _Entry.flag),
-}
-
-
-def _front_matter(path: Path, front: str) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    seen: set[str] = set()
-    for entry in _entries(path, front):
-        if entry.key in seen:
-            raise BadPrompt(path, entry.line, f"{entry.key} is there twice")
-        seen.add(entry.key)
-        if entry.key == "name":
-            entry.text()  # the file's name decides; this one is for Claude Code
-        elif entry.key in _READERS and entry.value != "":  # nothing after the colon: not said
-            field, read = _READERS[entry.key]
-            fields[field] = read(entry)
-        elif entry.key not in _READERS.keys() | _NOT_OURS:
-            raise BadPrompt(path, entry.line, f"there is no key {entry.key[:100]!r}")
-    return fields
-
-
-def _entries(path: Path, front: str) -> Iterator[_Entry]:
-    root = _compose(path, front)
-    if root is None:
-        return
-    if not isinstance(root, yaml.MappingNode):
-        raise BadPrompt(path, 2, "the front matter must consist of lines such as 'name: value'")
-    for key, value in root.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            raise BadPrompt(path, line, "a key must be text")
-        yield _Entry(path=path, line=line, key=key.value, value=_value(value))
-
-
-def _compose(path: Path, front: str) -> yaml.Node | None:
-    try:
-        return yaml.compose(front, yaml.BaseLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise BadPrompt(path, mark.line + 1 if mark else 2, f"is not YAML: {error.problem}") from error
-    except yaml.reader.ReaderError as error:
-        line = front.count("\n", 0, error.position) + 1
-        raise BadPrompt(path, line, f"holds the character U+{error.character:04X}") from error
-    except RecursionError as error:
-        raise BadPrompt(path, 2, "is nested too deeply") from error
-
-
-def _value(node: yaml.Node) -> str | list[str] | None:
-    """Each scalar as the text that stands there: a date or a "no" is no surprise. None: nothing of ours."""
-    if isinstance(node, yaml.ScalarNode):
-        return str(node.value)
-    if isinstance(node, yaml.SequenceNode) and all(isinstance(each, yaml.ScalarNode) for each in node.value):
-        return [each.value for each in node.value]
-    return None
 
 
 def _prompt(path: Path, line: int, fields: dict[str, object], text: str) -> AgentPrompt:

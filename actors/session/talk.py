@@ -4,13 +4,11 @@ A plain class without clock, process or actor: it is told what happens, and aske
 Nothing is written a second time before the transcript was asked.
 """
 
-from dataclasses import dataclass
 from uuid import uuid4
 
 from actors.delivery import Delivery, DeliveryState, DeliveryStep
 from actors.failpoints import Failpoint, failpoint
 from actors.session.facts import MessageMoved, TurnOver, user_message
-from actors.session.policy import PERMANENT, TurnRetries
 from actors.session.receipts import InFlight, Receipts
 from actors.session.transcript import Conversation
 
@@ -29,19 +27,6 @@ RECEIVED: dict[DeliveryState, Failpoint] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """When a turn that the API has failed is to go on.
-
-    Attributes:
-        message_id: The message that has it go on; for ``Talk.retry``.
-        seconds: How long to wait.
-    """
-
-    message_id: str
-    seconds: float
-
-
 class Talk:
     """The messages to one agent's claude, those of the router and our own, over all its processes.
 
@@ -53,7 +38,6 @@ class Talk:
     def __init__(self, *, receipt_seconds: float, max_attempts: int) -> None:
         self._max_attempts = max_attempts
         self._receipts = Receipts(receipt_seconds)
-        self._retries = TurnRetries()
         self._steps: list[DeliveryStep] = []
         self._is_open = False
         self._history = Conversation()
@@ -97,11 +81,12 @@ class Talk:
         return item is not None
 
     def go_on(self) -> None:
-        """Have the model go on with a turn that failed: its messages are in the history."""
+        """Have the model go on with a turn that failed, now: its messages are in the history."""
+        self._held = None
         self._say(str(uuid4()), GO_ON)
 
     def retry(self, message_id: str) -> None:
-        """Go on, unless something else has made it go on meanwhile."""
+        """Go on with a turn that was held, unless something else has made it go on meanwhile."""
         if message_id == self._held:
             self._held = None
             self._say(message_id, GO_ON)
@@ -186,17 +171,17 @@ class Talk:
         """A turn has ended that the API didn't fail."""
         self._turn = turn
         self._denied += turn.denied
-        self._retries.clear()
         self._held = None
         self._finish_recovered()
 
-    def turn_failed(self, turn: TurnOver) -> Retry | None:
-        """The API has failed a turn; when it goes on, or None if a wait won't mend it."""
-        self._held = None
-        if turn.status in PERMANENT:
-            return None
+    def hold_turn(self) -> str:
+        """The API has failed a turn, and it is to go on later: the id to say so with (``retry``)."""
         self._held = str(uuid4())
-        return Retry(self._held, self._retries.add())
+        return self._held
+
+    def drop_turn(self) -> None:
+        """The API has failed a turn, and no wait will mend it (``go_on`` does, once somebody has)."""
+        self._held = None
 
     def _finish_recovered(self) -> None:
         """What had arrived without a receipt is done when a turn is over that nothing of ours is to follow."""
@@ -209,9 +194,14 @@ class Talk:
     @property
     def _speaks_itself(self) -> bool:
         """A message of our own is on its way, or is to follow."""
-        return bool(self._own) or self._held is not None
+        return bool(self._own) or self.holds_turn
 
     # ------------------------------------------------------------ what there is to write and to report
+
+    @property
+    def holds_turn(self) -> bool:
+        """A turn that the API has failed is to go on later."""
+        return self._held is not None
 
     @property
     def is_idle(self) -> bool:
@@ -221,7 +211,7 @@ class Talk:
     @property
     def awaits_claude(self) -> bool:
         """It is Claude's turn to say something."""
-        return bool(self._receipts) or (bool(self._own) and self._held is None)
+        return bool(self._receipts) or (bool(self._own) and not self.holds_turn)
 
     def take_messages(self) -> list[tuple[str, bytes]]:
         """What is to be written now: each message's id and line, in order; told once."""

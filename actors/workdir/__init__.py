@@ -3,6 +3,7 @@
 from actors.workdir.actor import WorkdirActor
 from actors.workdir.directory import WorkDir, prepare
 from actors.workdir.files import write_atomically
+from actors.workdir.history import shown
 from actors.workdir.lock import AlreadyRunning, Holder, Lock, find_holder
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "WorkdirActor",
     "find_holder",
     "prepare",
+    "shown",
     "write_atomically",
 ]

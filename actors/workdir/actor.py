@@ -14,7 +14,7 @@ from actors.messages import (
 )
 from actors.workdir.directory import WorkDir
 from actors.workdir.mirror import Mirrors
-from actors.workdir.results import ResultFile, ResultProblem, Stamp, is_result_name, read_result
+from actors.workdir.results import ResultFile, ResultProblem, Stamp, is_meant, read_result
 from actors.workdir.watch import ResultsChanged, ResultWatch, WatchFailed
 from supervisors import Actor, Context
 
@@ -43,6 +43,8 @@ class WorkdirActor(Actor):
     """
 
     batch_size = 200
+    drains = True
+    """What the router tells it last is written too."""
 
     def __init__(
         self, context: Context, *, workdir: WorkDir, settle_seconds: float = 2.0, retry_seconds: float = 30.0
@@ -53,15 +55,16 @@ class WorkdirActor(Actor):
         self._mirrors = Mirrors(workdir)
         self._settle_seconds, self._retry_seconds = settle_seconds, retry_seconds
         self._failing = False
+        self._owes_number = True
         self._handled: dict[str, Stamp | None] = {}
         self._watch: ResultWatch | None = None
 
     def on_start(self) -> None:
         """Say where the history ends, and look at the results that are there."""
-        self._catch_up()
+        self.on_batch()
         self._watch = ResultWatch(self._workdir.path, self.context.incarnation, self.handle.tell)
         for path in sorted(self._workdir.path.iterdir()):
-            if is_result_name(path.name):
+            if is_meant(path.name):
                 self._look_at(path.name)
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
@@ -74,9 +77,9 @@ class WorkdirActor(Actor):
         match message:
             case Mirror():
                 self._mirrors.add(message)
+                self._owes_number = True
             case Announce():
-                self.on_batch()
-                self._catch_up()
+                self._owes_number = True
             case ResultsChanged():
                 for name in sorted(message.names):
                     self._look_at(name)
@@ -84,31 +87,25 @@ class WorkdirActor(Actor):
                 self._look_at(message.name, settled=message.stamp)
             case _TryAgain():
                 self._failing = False
-                self._catch_up()
             case WatchFailed() if message.incarnation == self.context.incarnation:
                 raise message.error
 
     def on_batch(self) -> None:
-        """Write what the messages of the batch have changed."""
+        """Write what the messages of the batch have changed, and only then ask for more."""
         if self._failing:
             return
         try:
             self._mirrors.flush()
+            if self._owes_number:
+                self._router.tell(MirrorAt(number=self._mirrors.last_number()))
+                self._owes_number = False
         except OSError as error:
             self._fail(error)
-
-    def _catch_up(self) -> None:
-        try:
-            number = self._mirrors.last_number()
-        except OSError as error:
-            self._fail(error)
-        else:
-            self._router.tell(MirrorAt(number=number))
 
     def _fail(self, error: OSError) -> None:
         """Go on without mirrors for a while: they are for people, and the journal has it all."""
         _log.warning("mirrors_not_written", reason=str(error), retry_in=self._retry_seconds)
-        self._failing = True
+        self._failing = self._owes_number = True
         self.tell_later(self._retry_seconds, _TryAgain())
 
     def _look_at(self, name: str, settled: Stamp | None = None) -> None:

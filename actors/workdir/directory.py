@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,18 @@ from actors.workdir.lock import Lock
 
 RESULT_PREFIX, RESULT_SUFFIX = "task_result_", ".json"
 _PRIVATE, _OTHERS = 0o700, 0o077
+ROOM = 1024 * 1024
+"""Bytes that must be free for a start: an empty journal and the embedded backend's database take a third of it."""
 _SUBDIRECTORIES = ("context", "prompts", "sessions", "rejected")
+
+
+class DiskFullError(OSError):
+    """There isn't enough room to begin with; there may be, later."""
+
+    def __init__(self, path: Path, free: int) -> None:
+        super().__init__(
+            f"the disk that {path} lies on is full ({free // 1024} KiB are free, {ROOM // 1024} KiB are needed)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,18 @@ class WorkDir:
     def results(self) -> Path:
         """All result files, as a pattern."""
         return self.path / f"{RESULT_PREFIX}*{RESULT_SUFFIX}"
+
+    def check_room(self) -> None:
+        """See that there is room to begin with, rather than to break off in the midst of it.
+
+        Raises:
+            DiskFullError: There is not.
+        """
+        disk = shutil.disk_usage(self.path)
+        if (
+            disk.total and disk.free < ROOM
+        ):  # where nothing is said of the total, the rest means nothing either
+            raise DiskFullError(self.path, disk.free)
 
     def lock(self) -> Lock:
         """Make this process the only coordinator here.

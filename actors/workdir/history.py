@@ -10,6 +10,7 @@ from actors.failpoints import failpoint
 from actors.workdir.files import open_ours, write_all
 
 _BLOCK = 64 * 1024
+_BEYOND = 2**53
 
 
 class History:
@@ -76,18 +77,43 @@ class History:
             os.close(fd)
 
 
+def shown(path: Path) -> int:
+    """The number of the last whole line in a history file that somebody may be writing; 0 if there is none.
+
+    A file that can't be read shows nobody anything.
+    """
+    try:
+        fd = open_ours(path, os.O_RDONLY)
+    except OSError:
+        return 0
+    try:
+        _, number = _last_line(fd)
+    except OSError:
+        return 0
+    finally:
+        os.close(fd)
+    return number
+
+
 def _mend(fd: int) -> int:
     """Cut off what is no whole line at the end; the number of the last line that stays."""
-    size = os.fstat(fd).st_size
-    while size > 0:
-        begin = _after_newline(fd, size - 1)
-        line = os.pread(fd, size - begin, begin)
+    end, number = _last_line(fd)
+    if end < os.fstat(fd).st_size:
+        os.ftruncate(fd, end)
+    return number
+
+
+def _last_line(fd: int) -> tuple[int, int]:
+    """Where the last whole line of ours ends, and its number; zeros if there is none."""
+    end = os.fstat(fd).st_size
+    while end > 0:
+        begin = _after_newline(fd, end - 1)
+        line = os.pread(fd, end - begin, begin)
         number = _number(line) if line.endswith(b"\n") else None
         if number is not None:
-            return number
-        os.ftruncate(fd, begin)
-        size = begin
-    return 0
+            return end, number
+        end = begin
+    return 0, 0
 
 
 def _after_newline(fd: int, end: int) -> int:
@@ -106,4 +132,5 @@ def _number(line: bytes) -> int | None:
         number = orjson.loads(line)["number"]
     except (orjson.JSONDecodeError, TypeError, KeyError):
         return None
-    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None
+    # No journal comes that far: such a line isn't ours.
+    return number if type(number) is int and 0 < number < _BEYOND else None

@@ -1,6 +1,7 @@
 """The result files that agents write: ``task_result_<id>.json``."""
 
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,12 @@ from actors.workdir.files import UnsafeFileError, open_ours
 MAX_RESULT = 1024 * 1024
 """The longest result file, in bytes."""
 
+WRONG_NAME = (
+    f"its name must be {RESULT_PREFIX}<id>{RESULT_SUFFIX}, with the id of the subtask as it was given: letters, digits"
+    " and . _ : @ -"
+)
+_BEING_WRITTEN = (".tmp", ".swp", ".part", "~")
+"""In the names of files that programs write before they move them to where they belong."""
 _KEPT = 4096
 _DONE = ("success", "successful", "succeeded", "completed", "complete", "done", "ok")
 _NOT_DONE = ("failed", "failure", "error", "blocked", "cancelled")
@@ -57,7 +64,7 @@ class ResultProblem(NamedTuple):
         reason: Why, in plain words.
         stamp: Of the content that was read; None if it could not be opened.
         head: Its beginning, at most 4096 bytes.
-        unfinished: Whether it breaks off, as it does while it is still being written.
+        unfinished: Whether it breaks off, or has an odd name, as it may while it is still being written.
     """
 
     reason: str
@@ -66,16 +73,17 @@ class ResultProblem(NamedTuple):
     unfinished: bool = False
 
 
-def is_result_name(name: str) -> bool:
-    """Whether a file of this name is meant to be a result."""
-    return name.startswith(RESULT_PREFIX) and name.endswith(RESULT_SUFFIX)
+def is_meant(name: str) -> bool:
+    """Whether a file of this name is meant to be a result, rightly named or not."""
+    is_finished = name.endswith(RESULT_SUFFIX) or not any(mark in name for mark in _BEING_WRITTEN)
+    return is_finished and name.startswith(RESULT_PREFIX)
 
 
 def read_result(path: Path) -> ResultFile | ResultProblem | None:
     """Read a result file; None if there is none (any more)."""
-    subtask_id = path.name[len(RESULT_PREFIX) : -len(RESULT_SUFFIX)]
-    if not is_node_id(subtask_id):
-        return ResultProblem("its name holds no valid id")
+    subtask_id = path.name.removeprefix(RESULT_PREFIX).removesuffix(RESULT_SUFFIX)
+    if not path.name.endswith(RESULT_SUFFIX) or not is_node_id(subtask_id):
+        return _misnamed(path)
     try:
         fd = open_ours(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -90,9 +98,21 @@ def read_result(path: Path) -> ResultFile | ResultProblem | None:
         os.close(fd)
 
 
+def _misnamed(path: Path) -> ResultProblem | None:
+    """What to say of a file under a wrong name, which may be one that it is just being written under."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return ResultProblem(WRONG_NAME, _stamp(found), unfinished=True) if stat.S_ISREG(found.st_mode) else None
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
+
+
 def _read(fd: int, subtask_id: str) -> ResultFile | ResultProblem:
-    found = os.fstat(fd)
-    stamp = Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
+    stamp = _stamp(os.fstat(fd))
     with open(fd, "rb", closefd=False) as file:
         raw = file.read(MAX_RESULT + 1)
     if len(raw) > MAX_RESULT:

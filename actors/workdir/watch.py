@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from watchfiles._rust_notify import RustNotify
 
-from actors.workdir.results import is_result_name
+from actors.workdir.results import is_meant
 
 _GROUP_MS, _STEP_MS = 200, 50
 """Changes are told after a pause of one step, or when they have gone on for so long."""
@@ -73,6 +73,6 @@ class ResultWatch:
     def _tell(self, changes: set[tuple[int, str]] | str) -> None:
         if isinstance(changes, str):
             return  # it was stopped
-        names = frozenset(name for _, path in changes if is_result_name(name := Path(path).name))
+        names = frozenset(name for _, path in changes if is_meant(name := Path(path).name))
         if names:
             self._on_change(ResultsChanged(names))

@@ -19,14 +19,16 @@ def fill(workdir: WorkDir) -> None:
     """Journal 20,000 subtasks with 100,000 events, and write the history file that belongs to them."""
     journal = Journal(workdir.journal)
     graph = Graph(journal.nodes.find)
-    history = History(journal)
+    history, last = History(journal), 0
     with workdir.history.open("wb") as file:
         for first in range(0, SUBTASKS, BATCH):
             for number in range(first, first + BATCH):
                 _live_through(number, journal, graph, history)
             journal.nodes.save(*graph.take_touched())
             journal.commit()
-            file.writelines(line + b"\n" for line in history.take_lines())
+            while last < history.last:
+                lines, last = history.page_after(last)
+                file.writelines(line + b"\n" for line in lines)
     journal.close()
     workdir.history.chmod(0o600)
 

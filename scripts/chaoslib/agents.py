@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import psutil
 
-from actors.session.process import MARK
+from actors.session.orphans import MARK
 
 
 def processes_of(session_ids: Iterable[str]) -> dict[str, list[psutil.Process]]:

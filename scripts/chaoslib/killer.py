@@ -37,6 +37,8 @@ class Kill(NamedTuple):
     target: str = ""
 
 
+LONGEST_SWALLOW = 2.5
+"""How many times longer than ``freeze`` the network swallows everything, at most."""
 FROZEN = "agent, SIGSTOP and SIGKILL"
 SCRIPTED_ODDS = {
     "coordinator, SIGKILL": 8,
@@ -64,7 +66,7 @@ class Killer:
         pause: Seconds between two kills, on average.
         most: No more than so many.
         odds: How likely each kind is.
-        freeze: The longest that a process is stopped before it is killed, and that a connection swallows.
+        freeze: The longest that a process is stopped before it is killed.
         alarm: Set where it can't go on; ``stop`` says why.
     """
 
@@ -186,6 +188,7 @@ class Killer:
         elif how == "cut in a message":
             self._proxy.truncate(happened)
         elif how == "half-open":
-            self._proxy.swallow(self._rng.uniform(0, self._freeze), happened)
+            # At times too short to be noticed, at times so long that it is, and that other attempts fail too.
+            self._proxy.swallow(self._rng.uniform(0, LONGEST_SWALLOW * self._freeze), happened)
         else:
             self._proxy.delay(self._rng.uniform(0, 1))

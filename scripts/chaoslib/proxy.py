@@ -1,7 +1,7 @@
 """Stands between the coordinator and its backend, and is a bad network on request.
 
-It cuts connections, also in the midst of a frame, holds them up, swallows what they carry while they seem open, and
-lets messages come twice in either direction.
+It cuts connections, also in the midst of a frame, holds them up, swallows all that is sent for a while, and lets
+messages come twice in either direction.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from chaoslib.frames import Piece, Splitter
@@ -36,15 +36,18 @@ class Link:
         self.flows.set()
         self._writers = writers
         self._rng = rng
+        self._is_cut = asyncio.Event()
 
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one direction until it ends; then the other one ends too."""
+        """Carry one direction until it ends; then the other one ends too, unless that is swallowed as well."""
         splitter = Splitter()
         with suppress(OSError, asyncio.IncompleteReadError):
             while data := await reader.read(CHUNK):
                 for piece in splitter.feed(data):
                     await self.flows.wait()
                     await self._carry(piece, writer)
+        if self.is_swallowing:
+            await self._is_cut.wait()
         self.cut(reset=False)
 
     async def _carry(self, piece: Piece, writer: asyncio.StreamWriter) -> None:
@@ -62,6 +65,7 @@ class Link:
 
     def cut(self, *, reset: bool) -> None:
         """End it, in an orderly way or by a reset."""
+        self._is_cut.set()
         for writer in self._writers:
             if reset:
                 with suppress(OSError):  # it is closed already
@@ -84,6 +88,7 @@ class Proxy:
         self._backend = port
         self._rng = random.Random(seed)  # noqa: S311 - dice
         self._links: set[Link] = set()
+        self._is_swallowing = False
         self._loop = asyncio.new_event_loop()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
@@ -110,13 +115,30 @@ class Proxy:
         self._do(lambda link: setattr(link, "on_truncated", happened), None)
 
     def swallow(self, seconds: float, happened: Callable[[], None]) -> None:
-        """Let nothing through any more, while both ends believe that they are connected; then cut."""
+        """Let nothing through, not even that an end hangs up, while all believe that they are connected; then cut.
 
-        def swallow(link: Link) -> None:
-            link.is_swallowing = True
-            self._loop.call_later(seconds, lambda: link.cut(reset=True))
+        What connects meanwhile fares the same: it is accepted, and never hears a word.
+        """
 
-        self._do(swallow, happened)
+        def swallow() -> None:
+            if self._links:
+                self._is_swallowing = True
+                for link in self._links:
+                    link.is_swallowing = True
+                self._loop.call_later(seconds, self._heal)
+                happened()
+
+        self._loop.call_soon_threadsafe(swallow)
+
+    def heal(self) -> None:
+        """Swallow no longer."""
+        self._loop.call_soon_threadsafe(self._heal)
+
+    def _heal(self) -> None:
+        self._is_swallowing = False
+        for link in self._links:
+            if link.is_swallowing:
+                link.cut(reset=True)
 
     def delay(self, seconds: float) -> None:
         """Hold everything up."""
@@ -153,14 +175,22 @@ class Proxy:
         await asyncio.wait(tasks, timeout=5.0) if tasks else None
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_swallowing:
+            link = Link([writer], self._rng)
+            link.is_swallowing = True
+            await self._serve_link(link, link.pump(reader, writer))
+            return
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._backend)
         except OSError:
             writer.close()
             return
         link = Link([writer, far_writer], self._rng)
+        await self._serve_link(link, link.pump(reader, far_writer), link.pump(far_reader, writer))
+
+    async def _serve_link(self, link: Link, *pumps: Coroutine[None, None, None]) -> None:
         self._links.add(link)
         try:
-            await asyncio.gather(link.pump(reader, far_writer), link.pump(far_reader, writer))
+            await asyncio.gather(*pumps)
         finally:
             self._links.discard(link)

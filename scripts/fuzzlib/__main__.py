@@ -58,7 +58,7 @@ def show(outcome: Outcome) -> None:
         print(f"{name:<16}{count.fed:>10,}{count.rejected:>10,}")
     rejected = sum(count.rejected for count in outcome.counts.values())
     print(f"{'all':<16}{outcome.fed:>10,}{rejected:>10,}")
-    print(f"{outcome.seconds:.0f} s, {outcome.fed / outcome.seconds:,.0f}/s")
+    print(f"{outcome.seconds:.0f} s, {outcome.fed / outcome.seconds:,.0f}/s; digest {outcome.digest}")
     first, warm, last = outcome.memory[0] / MEBI, outcome.warm / MEBI, outcome.memory[-1] / MEBI
     print(f"memory: {first:.0f} MiB, warm {warm:.0f} MiB, at the end {last:.0f} MiB", end="")
     print(f"; grew by {outcome.grew / MEBI:.1f} MiB at most ({GROWTH / MEBI:.0f} may be)")

@@ -58,7 +58,7 @@ class Office:
             queue_size=10,
         )
         self._now = 1_700_000_000.0
-        self._waiting = 0
+        self._waiting = self._shown = 0
         self._post: list[tuple[str, Any]] = []
         self._told: dict[str, bytes] = {}
         self._open: dict[str, dict[str, None]] = {}
@@ -68,7 +68,6 @@ class Office:
     def _start(self) -> None:
         self.parts = RouterParts(self._settings, self._clock)
         self.parts.desk.start()
-        self.parts.mirrors.page_after(0)
         self.tell(BackendOpened(instance="one", acks=True))
 
     def close(self) -> None:
@@ -110,7 +109,15 @@ class Office:
             self._take(message)
         if self._random.random() < 0.3:  # noqa: PLR2004 - often enough that nothing piles up
             self._answer()
-            check_mirror(self.parts.mirrors.gather())
+            self._show()
+
+    def _show(self) -> None:
+        """Bring the files for people up to date."""
+        self.parts.mirrors.ask(self._shown)
+        mirror = self.parts.mirrors.gather()
+        check_mirror(mirror)
+        if mirror.history:
+            self._shown = orjson.loads(mirror.history[-1])["number"]
 
     def whose(self, delivery_id: str) -> str:
         """The agent that has this message; anybody, if nobody has it."""
@@ -165,13 +172,19 @@ class Office:
         before = self._state()
         self.parts.journal.close()  # as a router does that dies
         self._start()
-        if self.parts.journal.salvaged is not None:
+        if self.parts.journal.loss is not None:
             raise BrokenError("the journal was taken to be damaged")
         after = self._state()
         for name in before:
             for key in before[name].keys() | after[name].keys():
                 if (old := before[name].get(key)) != (new := after[name].get(key)):
                     raise BrokenError(f"another router sees {name} {key} differently: {old} became {new}")
+
+    def digest(self) -> bytes:
+        """Of all that the journal holds, wherever it lies: contexts name the files of their directory."""
+        with closing(sqlite3.connect(self._path)) as database:
+            text = "\n".join(database.iterdump()).replace(str(self._path.parent), "")
+        return blake2b(text.encode()).digest()
 
     def _check_rows(self, execute: Callable[..., sqlite3.Cursor]) -> None:
         if execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):

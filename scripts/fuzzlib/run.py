@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 
@@ -61,6 +63,7 @@ class Outcome:
     Attributes:
         memory: What the process needed at the end of each round.
         held: What is in use at the end, without what the allocator keeps of what was given back.
+        digest: Of all inputs, of what became of each, and of what the router made of them.
     """
 
     seed: str
@@ -69,6 +72,7 @@ class Outcome:
     seconds: float = 0.0
     memory: list[int] = field(default_factory=list)
     held: int = 0
+    digest: str = ""
 
     @property
     def fed(self) -> int:
@@ -139,20 +143,34 @@ class _At:
 def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Failure | None:
     source = random.Random(f"{outcome.seed}/{number}")  # noqa: S311 - it has to be repeatable
     at = _At()
-    with _opened(source) as (the_round, doors):
+    digest = blake2b(outcome.digest.encode(), digest_size=16)
+    with _seeded(outcome.seed, number), _opened(source) as (the_round, doors):
         try:
             for door in source.choices(doors, [each.weight for each in doors], k=size):
                 at.number, at.door, at.raw = at.number + 1, door.name, door.make()
                 count = outcome.counts[door.name]
                 count.fed += 1
-                count.rejected += not door.take(at.raw)
+                useful = door.take(at.raw)
+                count.rejected += not useful
+                digest.update(b"%d %b" % (useful, at.raw))
                 if until is not None and time.monotonic() >= until:
                     break
             at.door, at.raw = "", b""
             the_round.office.check()
+            digest.update(the_round.office.digest())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
             return Failure(number, at.number, at.door, base64.b64encode(at.raw).decode(), _describe(error))
+        finally:
+            outcome.digest = digest.hexdigest()
     return None
+
+
+@contextmanager
+def _seeded(seed: str, number: int) -> Iterator[None]:
+    """Have the product's ids come from the seed too: ``uuid4`` asks the system for chance."""
+    chance = random.Random(f"{seed}/{number}/ids")  # noqa: S311 - the same
+    with patch("os.urandom", chance.randbytes):
+        yield
 
 
 def _describe(error: Exception) -> str:

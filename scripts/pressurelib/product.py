@@ -1,7 +1,7 @@
 """A process with the whole coordinator, whose router may be slowed, and which looks at how much waits for its actors.
 
 Usage: ``product.py URL DIRECTORY SECONDS``: the router takes so many seconds longer for each event. Ends when its
-standard input does, and then prints the most that has waited for the connection and for the router, and the memory
+standard input does, and then prints the most that has waited for each of those that much can wait for, and the memory
 that it really holds: without what the allocator keeps of what was given back.
 """
 
@@ -19,7 +19,7 @@ import psutil
 from actors import interpreter, tree
 from actors.coordinator import Coordinator
 from actors.logs import set_up_logging
-from actors.messages import CONNECTION, ROUTER, EventReceived
+from actors.messages import CONNECTION, ROUTER, WORKDIR, EventReceived
 from actors.router import RouterActor, RouterSettings
 from actors.settings import Settings
 from supervisors import Context
@@ -66,7 +66,7 @@ def main(url: str, directory: Path, seconds: float) -> None:
         (coordinator.workdir.prompts / f"{name}.md").write_text("An agent under pressure.")
     coordinator.start()
     interpreter.settle()
-    waited: dict[str, int] = {CONNECTION: 0, ROUTER: 0}
+    waited: dict[str, int] = {CONNECTION: 0, ROUTER: 0, WORKDIR: 0}
     over = threading.Event()
     looking = threading.Thread(target=look, args=(coordinator, waited, over))
     looking.start()

@@ -74,7 +74,7 @@ class Recorder(Actor):
 
 
 @contextmanager
-def running(*children: ChildSpec, **callbacks: Callable[[Any], object]) -> Iterator[System]:
+def running(*children: ChildSpec, **callbacks: Any) -> Iterator[System]:
     """A system with these children under one supervisor; all of it is stopped, none abandoned, at the end."""
     system = System(**callbacks)
     root = lambda context: Supervisor(  # noqa: E731 - a child spec wants a callable

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -127,6 +128,18 @@ class Running:
         client = Socket(self.url.replace("http", "ws", 1) + path, header=header, sockopt=sockopt)
         self._clients.enter_context(closing(client))
         return client
+
+    def clients(self) -> list[object]:
+        """The connections of WebSocket clients that the server holds."""
+        return [each for each in self.server.server_state.connections if "WebSocket" in type(each).__name__]
+
+    @staticmethod
+    def wait_for(condition: Callable[[], bool]) -> None:
+        """Waits for what the server tells nobody."""
+        until = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < until, "it never came"
+            time.sleep(0.01)
 
     def create(self, **task: object) -> dict[str, Any]:
         """Creates a task over REST."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from backend.server import bind
-from backend.workdir import read_token
+from backend.workdir import read_token, read_url
 from tests.backend.conftest import Socket
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +82,7 @@ def test_it_serves_what_it_says_and_keeps_it(spawn: Spawn, work_dir: Path) -> No
     assert answer.status_code == 201
     first.child.kill()
     first.end()
+    assert read_url(work_dir) == url
     # When: it is started again, then it has the token and the task.
     url = spawn().ready()
     assert httpx.get(f"{url}/api/tasks/T", headers=headers, trust_env=False).json()["title"] == "t"
@@ -125,13 +126,15 @@ def test_a_signal_stops_it_cleanly_whoever_is_connected(
         each.close()
 
 
-def test_it_ends_with_its_standard_input(spawn: Spawn) -> None:
+def test_it_ends_with_its_standard_input(spawn: Spawn, work_dir: Path) -> None:
     process = spawn("--exit-with-stdin")
     process.ready()
     assert process.child.stdin is not None
     process.child.stdin.close()
     process.child.stdin = None
     assert process.end()[:2] == (0, "")
+    # And: its address is gone with it.
+    assert read_url(work_dir) is None
 
 
 def test_a_port_in_use_is_said_in_a_line(spawn: Spawn) -> None:
@@ -153,6 +156,39 @@ def test_a_directory_that_is_open_to_others_is_refused(spawn: Spawn, work_dir: P
     code, out, err = spawn().end()
     assert (code, out) == (2, "")
     assert err == f"{work_dir} is open to others (mode 0755); close it with: chmod go= {work_dir}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "the database's URL can't be read; it looks like sqlite:////path/to/file.db\n"),
+        ("sqlite://", "the database sqlite:// can't be used: it has to be the path of a file\n"),
+        (
+            "sqlite:///file:x?uri=true",
+            "the database sqlite:///file%3Ax can't be used: it has to be the path of a file\n",
+        ),
+        (
+            "sqlite:////nowhere/x.db",
+            "the database sqlite:////nowhere/x.db can't be used: No such file or directory\n",
+        ),
+        (
+            "foo://u:s3cret@h/x?password=s3cret",
+            "the database foo://u:***@h/x can't be used: Can't load plugin:",
+        ),
+        ("sqlite:///{}", "can't be used: Is a directory\n"),
+        ("sqlite:///{}/other.db", "can't be used: file is not a database\n"),
+    ],
+)
+def test_a_database_that_can_not_be_used_is_said_in_a_line(
+    spawn: Spawn, tmp_path: Path, url: str, said: str
+) -> None:
+    (tmp_path / "other.db").write_text("no database " * 100)
+    mode = tmp_path.stat().st_mode
+    code, out, err = spawn("--database-url", url.format(tmp_path)).end()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert "s3cret" not in err
+    assert tmp_path.stat().st_mode == mode
 
 
 def test_an_address_that_is_not_ours_is_refused(spawn: Spawn) -> None:

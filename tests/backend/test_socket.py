@@ -11,6 +11,7 @@ import pytest
 import websocket
 from starlette.websockets import WebSocket
 
+from backend import server
 from backend.socket import Connection
 from tests.backend.conftest import TOKEN, Running
 
@@ -277,6 +278,27 @@ def test_who_does_not_keep_up_is_dropped_and_slows_nobody(start: Start) -> None:
     again = running.socket()
     again.subscribe(since=heard[-1])
     assert [again.hear()["seq"] for _ in range(120 - heard[-1])] == list(range(heard[-1] + 1, 121))
+
+
+def test_who_is_there_no_more_is_forgotten_with_all_that_was_on_its_way(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "PATIENCE", 300)
+    running = start()
+    listener = running.socket()
+    listener.subscribe(since=0)
+    # Given: one that is pinged often, takes nothing in, and says nothing; more waits for it than the network takes.
+    running.server.config.ws_ping_interval = running.server.config.ws_ping_timeout = 0.2
+    gone = running.socket(sockopt=SMALL_WINDOW)
+    gone.subscribe(since=0)
+    for number in range(60):
+        body = {"message": "x" * 90_000}
+        assert running.http.post("/api/agents/x/messages", json=body).status_code == 201
+        # Then: others hear of it at once.
+        assert listener.hear()["seq"] == number + 1
+    # And: nothing of it is left.
+    running.wait_for(lambda: len(running.runtime.hub._subscriptions) == 1)
+    running.wait_for(lambda: len(running.clients()) == 1)
 
 
 def test_a_slow_reader_of_the_history_is_waited_for(start: Start) -> None:

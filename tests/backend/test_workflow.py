@@ -5,11 +5,12 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from backend.workdir import WorkDir
 from backend.workflow import _plain
 from tests.backend.conftest import TOKEN, Running
 
@@ -30,8 +31,10 @@ subtasks:
 """
 
 
-def run(*arguments: object, token: str | None = TOKEN, cwd: Path | None = None) -> tuple[int, str, str]:
-    env = {"PATH": os.environ["PATH"], "COLUMNS": "200"} | ({"BACKEND_TOKEN": token} if token else {})
+def run(
+    *arguments: object, token: str | None = TOKEN, cwd: Path | None = None, **more: str
+) -> tuple[int, str, str]:
+    env = {"PATH": os.environ["PATH"], "COLUMNS": "200"} | ({"BACKEND_TOKEN": token} if token else {}) | more
     command = [str(SCRIPT), *map(str, arguments)]
     done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=30, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -120,6 +123,37 @@ def test_no_backend_is_said_in_a_line(tmp_path: Path) -> None:
     assert err.startswith(f"{tmp_path}/backend.token can't be read")
     code, _, err = run("p", "b", "x", "--url", "127.0.0.1:8000")
     assert (code, err.count("\n")) == (1, 1)
+
+
+def test_the_backend_is_found_by_the_environment_or_the_work_directory(
+    running: Running, tmp_path: Path
+) -> None:
+    nowhere = "http://127.0.0.1:1"
+    with closing(WorkDir(tmp_path / "work")) as work_dir:
+        work_dir.hold()
+        # Given: a work directory that names the backend; then that is the one.
+        work_dir.publish(running.url)
+        assert run("p", "b", "x", WORK_DIR=str(work_dir.path))[::2] == (0, "")
+        # And: what the environment names goes before it, and the option before that.
+        code, _, err = run("p", "b", "x", WORK_DIR=str(work_dir.path), BACKEND_URL=nowhere)
+        assert (code, nowhere in err) == (1, True)
+        work_dir.publish(nowhere)
+        assert run("p", "b", "x", WORK_DIR=str(work_dir.path), BACKEND_URL=running.url)[::2] == (0, "")
+        assert run("p", "b", "x", "--url", running.url, BACKEND_URL=nowhere)[::2] == (0, "")
+
+
+def test_its_help_names_what_it_goes_by() -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    for word in (
+        "start_autonomous_workflow.sh",
+        "PROJECT",
+        "--plan",
+        "BACKEND_URL",
+        "WORK_DIR",
+        "BACKEND_TOKEN",
+    ):
+        assert word in out
 
 
 def test_a_wrong_token_is_said_in_a_line(running: Running) -> None:

@@ -115,6 +115,27 @@ def test_a_half_open_connection_swallows_and_then_ends() -> None:
         assert is_over(near)
 
 
+def test_a_half_open_connection_swallows_that_an_end_hangs_up_and_whoever_comes_meanwhile() -> None:
+    happened = threading.Event()
+    with connected() as (between, near, far):
+        between.swallow(3600, happened.set)
+        assert happened.wait(SECONDS)
+        # When one end hangs up and comes again
+        near.shutdown(socket.SHUT_WR)
+        with socket.create_connection(("127.0.0.1", between.port), SECONDS) as again:
+            again.sendall(HANDSHAKE)
+            # Then neither hears a word
+            for end in (again, far):
+                end.settimeout(0.1)
+                with pytest.raises(TimeoutError):
+                    end.recv(1)
+                end.settimeout(SECONDS)
+            # Until the network is well again
+            between.heal()
+            assert is_over(far)
+            assert is_over(again)
+
+
 def test_without_a_backend_a_connection_ends() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

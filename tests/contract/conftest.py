@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from actors.session.scripted.launch import command
-from tests.contract.harness import Claude, real_claude
+from tests.claude import BOTH, real_claude
+from tests.contract.harness import Claude
 from tests.doubles.model_api import ModelApi
 
 
@@ -37,25 +38,15 @@ def scripted(home: Path, cwd: Path) -> Iterator[Claude]:
 @pytest.fixture
 def real(home: Path, cwd: Path) -> Iterator[Claude]:
     """The real program, before a double of the API."""
-    path = real_claude()
-    if path is None:
-        pytest.skip("the real claude is not installed: scripts/install-claude")
+    program = real_claude()
     with ModelApi() as api:
-        claude = Claude([str(path)], home, cwd, api)
+        claude = Claude([program], home, cwd, api)
         yield claude
         claude.close()
 
 
-@pytest.fixture(params=["scripted", pytest.param("real", marks=pytest.mark.real)])
+@pytest.fixture(params=BOTH)
 def claude(request: pytest.FixtureRequest) -> Claude:
     """Each of the two in turn."""
     chosen: Claude = request.getfixturevalue(request.param)
     return chosen
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Path]:
-    """A file that a waiting tool waits for; made at the end at the latest, so no tool outlives its test."""
-    path = tmp_path / "gate"
-    yield path
-    path.touch()

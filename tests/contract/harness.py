@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
+from tests.claude import real_environment, scripted_environment
 from tests.doubles.model_api import ModelApi
 
-ROOT = Path(__file__).resolve().parents[2]
 STREAM = (
     "-p",
     "--input-format",
@@ -32,13 +32,6 @@ DEADLINE = 20.0
 """Seconds that any one wait may take."""
 
 Event = dict[str, Any]
-
-
-def real_claude() -> Path | None:
-    """Where the real program is, if it is installed."""
-    named = os.environ.get("CLAUDE_REAL")
-    path = Path(named) if named else ROOT / ".cache/claude/node_modules/.bin/claude"
-    return path if path.exists() else None
 
 
 @dataclass
@@ -70,10 +63,16 @@ class Claude:
         self.runs.append(run)
         return run
 
-    def start_failing(self, status: int, *, retries: int, recovers: bool) -> "Run":
-        """Starts it with an API that fails once (`recovers`), or for one message as often as it is asked."""
+    def start_failing(self, status: int | None, *, retries: int, recovers: bool) -> "Run":
+        """Starts it with an API that fails once (`recovers`), or for one message as often as it is asked.
+
+        Without a status the connection breaks.
+        """
         if self.api:
-            self.api.fail(status, times=1 if recovers else retries + 1)
+            if status is None:
+                self.api.drop(times=1 if recovers else retries + 1, at_once=True)
+            else:
+                self.api.fail(status, times=1 if recovers else retries + 1)
             return self.start(env={"CLAUDE_CODE_MAX_RETRIES": str(retries)})
         faults: dict[str, Any] = {
             "api_retry": {"attempts": retries, "error_status": status, "retry_delay_ms": 50}
@@ -85,14 +84,7 @@ class Claude:
     @property
     def environment(self) -> dict[str, str]:
         """All that the program gets to see of the world."""
-        environment = {"HOME": str(self.home), "PATH": "/usr/bin:/bin"}
-        environment |= {
-            "SCRIPTED_CLAUDE_PACE": "0.01",
-            "ANTHROPIC_API_KEY": "not-a-key",
-            "DISABLE_AUTOUPDATER": "1",
-        }
-        environment |= {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
-        return environment | ({"ANTHROPIC_BASE_URL": self.api.url} if self.api else {})
+        return real_environment(self.home, self.api.url) if self.api else scripted_environment(self.home)
 
     def transcript(self) -> list[Event]:
         """The lines of the session's transcript; none while there is no file."""
@@ -257,6 +249,11 @@ class Run:
         """Asks it to end, by SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait_exit()
+
+    def wait_closed(self) -> None:
+        """Waits until nothing more can come from the terminal."""
+        self._threads[0].join(DEADLINE)
+        assert not self._threads[0].is_alive()
 
     def wait_exit(self) -> int:
         """The exit code, when all that was written has been read."""

@@ -1,5 +1,7 @@
 """When the API fails: retries are told of, a turn that failed is cancelled, the session lives on."""
 
+import json
+
 import pytest
 
 from tests.contract.harness import Claude
@@ -7,9 +9,10 @@ from tests.contract.messages import message, say
 
 
 @pytest.mark.parametrize(
-    ("status", "name"), [(500, "server_error"), (429, "rate_limit"), (529, "overloaded")]
+    ("status", "name"),
+    [(500, "server_error"), (429, "rate_limit"), (529, "overloaded"), (None, "unknown")],
 )
-def test_a_retry_is_told_of_and_the_turn_goes_on(claude: Claude, status: int, name: str) -> None:
+def test_a_retry_is_told_of_and_the_turn_goes_on(claude: Claude, status: int | None, name: str) -> None:
     run = claude.start_failing(status, retries=1, recovers=True)
 
     a = run.send(message(say("hi")))
@@ -21,11 +24,51 @@ def test_a_retry_is_told_of_and_the_turn_goes_on(claude: Claude, status: int, na
     ]
     retry = run.wait(lambda event: event.get("subtype") == "api_retry")
     assert (retry["attempt"], retry["max_retries"], retry["error"]) == (1, 1, name)
+    assert retry["error_status"] == status
     assert retry["retry_delay_ms"] > 0
 
 
-@pytest.mark.parametrize("status", [500, 401])
-def test_when_retries_end_the_message_is_cancelled(claude: Claude, status: int) -> None:
+def test_a_retry_after_is_waited_for_and_a_bit_more(claude: Claude) -> None:
+    if claude.api:
+        claude.api.fail(429, retry_after=1)
+    fault = {"api_retry": {"attempts": 1, "error_status": 429, "retry_delay_ms": 1100}}
+    run = claude.start(env={"SCRIPTED_CLAUDE_FAULTS": json.dumps(fault)})
+
+    a = run.send(message(say("hi")))
+
+    retry = run.wait(lambda event: event.get("subtype") == "api_retry")
+    assert 1000 <= retry["retry_delay_ms"] <= 1300
+    assert run.finish(a)[-1] == "A completed"
+
+
+def test_a_retry_after_of_hours_ends_the_turn_at_once_and_is_not_told(claude: Claude) -> None:
+    if claude.api:
+        claude.api.fail(429, retry_after=3600)
+    fault = {"result_error": {"status": 429, "text": "API Error: Request rejected (429)"}}
+    run = claude.start(env={"SCRIPTED_CLAUDE_FAULTS": json.dumps(fault)})
+
+    a = run.send(message(say("hi")))
+    story = run.finish(a)
+
+    assert story[3] == "replay A"
+    assert story[-2:] == ["result A api_error", "A cancelled"]
+    assert "3600" not in str(run.events)
+
+
+def test_an_api_that_gives_no_answer_is_asked_again(claude: Claude) -> None:
+    if claude.api:
+        claude.api.stall()
+    fault = {"api_retry": {"attempts": 1, "error_status": None, "retry_delay_ms": 50}}
+    run = claude.start(env={"API_TIMEOUT_MS": "1000", "SCRIPTED_CLAUDE_FAULTS": json.dumps(fault)})
+
+    a = run.send(message(say("hi")))
+    story = run.finish(a)
+
+    assert story[3:6] == ["api_retry None", "replay A", "says hi"]
+
+
+@pytest.mark.parametrize("status", [500, 401, None])
+def test_when_retries_end_the_message_is_cancelled(claude: Claude, status: int | None) -> None:
     run = claude.start_failing(status, retries=1, recovers=False)
 
     a = run.send(message(say("hi")))
@@ -39,6 +82,21 @@ def test_when_retries_end_the_message_is_cancelled(claude: Claude, status: int) 
     assert "API Error" in result["result"]
     said = run.wait(lambda event: event["type"] == "assistant")
     assert (said["message"]["model"], said["is_api_error_message"]) == ("<synthetic>", True)
+    assert said["error"] == ("authentication_failed" if status == 401 else "server_error")
+
+
+def test_where_nobody_is_logged_in_it_refuses_by_itself(claude: Claude) -> None:
+    fault = {"result_error": {"status": None, "error": "authentication_failed", "text": "Not logged in"}}
+    run = claude.start(env={"ANTHROPIC_API_KEY": "", "SCRIPTED_CLAUDE_FAULTS": json.dumps(fault)})
+
+    a = run.send(message(say("hi")))
+    story = run.finish(a)
+
+    assert story[:3] == ["A queued", "A started", "init A"]
+    assert story[-2:] == ["result A api_error", "A cancelled"]
+    assert run.wait_result()["api_error_status"] is None
+    said = run.wait(lambda event: event["type"] == "assistant")
+    assert (said["error"], said["is_api_error_message"]) == ("authentication_failed", True)
 
 
 def test_the_session_lives_on_and_the_next_message_takes_the_failed_one_along(claude: Claude) -> None:

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,26 @@ def test_result_error_and_api_retry(scripted: Claude) -> None:
 
     assert run.finish(a)[3:6] == ["api_retry 429", "api_retry 429", "replay A"]
     assert run.wait_result()["result"] == "API Error: 429"
+
+
+def test_a_usage_limit_says_when_it_ends(scripted: Claude) -> None:
+    run = _start(scripted, result_error={"status": 429, "limit_seconds": 3600})
+    before = time.time()
+    a = run.send(message(say("hi")))
+    run.finish(a)
+
+    info = run.wait(lambda event: event["type"] == "rate_limit_event")["rate_limit_info"]
+    assert info["status"] == "rejected"
+    assert before + 3599 <= info["resetsAt"] <= time.time() + 3600
+
+
+def test_close_terminal(scripted: Claude) -> None:
+    run = _start(scripted, close_terminal=1)
+    a = run.send(message(say("hi")))
+    run.wait_closed()
+
+    assert run.process.poll() is None
+    assert run.states(a) == ["queued", "started"]
 
 
 def test_deny_tool(scripted: Claude) -> None:

@@ -120,9 +120,13 @@ class ModelApi:
         """Fails no more."""
         self._failures.clear()
 
-    def drop(self, *, times: int = 1) -> None:
-        """Cuts the connection in the midst of the next answers."""
-        self._failures.append(_Failure(Fault("drop", {}), times))
+    def drop(self, *, times: int = 1, at_once: bool = False) -> None:
+        """Cuts the connection in the midst of the next answers, or before they begin."""
+        self._failures.append(_Failure(Fault("drop", {"at_once": at_once}), times))
+
+    def stall(self, *, times: int = 1) -> None:
+        """Gives the next requests no answer, and keeps the connection open."""
+        self._failures.append(_Failure(Fault("hang", {}), times))
 
     def hold(self) -> None:
         """Lets the requests of turns wait for `release`."""
@@ -249,6 +253,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault and fault.kind == "hang":
             self.server.api.hang()
             self.close_connection = True
+        elif fault and (fault.detail.get("at_once") or not request.body.get("stream")):
+            self._cut()
         elif request.body.get("stream"):
             self._stream(request, steps)
         else:
@@ -275,10 +281,13 @@ class _Handler(BaseHTTPRequestHandler):
         for event in self._events(request, steps):
             self._chunk(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
         if steps and isinstance(steps[-1], Fault):
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self._cut()
         else:
             self._chunk(b"")
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))

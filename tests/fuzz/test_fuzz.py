@@ -1,6 +1,10 @@
 """Whatever comes in through whichever door, nothing raises, poses as the coordinator, or piles up."""
 
+import json
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +19,7 @@ from actors.delivery import Delivery, DeliveryKind
 from actors.router import context
 from actors.router.context import OPENINGS, header
 from actors.session import facts
+from tests.claude import ROOT
 
 COUNT = 5000
 
@@ -49,6 +54,23 @@ def test_the_same_seed_makes_the_same_inputs(monkeypatch: pytest.MonkeyPatch) ->
     made.clear()
     run("two", 200)
     assert made != first
+
+
+def test_the_same_seed_repeats_a_run_exactly_also_in_another_process() -> None:
+    one = run("one", 3000)
+    assert one.digest
+    assert run("one", 3000).digest == one.digest
+    assert run("two", 3000).digest != one.digest
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{ROOT / 'scripts'}:{ROOT}",
+        "PYTHONHASHSEED": "7",
+    }
+    command = [sys.executable, "-m", "fuzzlib", "--seed", "one", "--count", "3000", "--json"]
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=50, check=True
+    )
+    assert json.loads(done.stdout)["digest"] == one.digest
 
 
 # ---------------------------------------------------------------- what is broken is seen

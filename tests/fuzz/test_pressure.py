@@ -35,3 +35,8 @@ def test_an_agent_that_does_not_read_fills_the_journal_and_not_the_memory() -> N
 def test_a_burst_waits_and_arrives_in_order() -> None:
     code, found, errors = pressure("burst")
     assert (code, found["problems"]) == (0, []), errors
+
+
+def test_large_messages_wait_in_the_journal_and_not_on_their_way_to_the_disk() -> None:
+    code, found, errors = pressure("large")
+    assert (code, found["problems"]) == (0, []), errors

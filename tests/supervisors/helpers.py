@@ -15,6 +15,7 @@ from supervisors import (
     Context,
     DeadLetter,
     ExitReport,
+    Strategy,
     Supervisor,
     System,
 )
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DEADLINE = 10.0  # seconds; for what is expected to happen at once, also on a busy machine
 AT_ONCE = Backoff(initial=0.0, maximum=0.0)
+ORDERED = [each for each in Strategy if each is not Strategy.SIMPLE_ONE_FOR_ONE]
 
 
 class Probe:
@@ -82,6 +84,17 @@ class Worker(Actor):
         self.probe.note("exit", self.context.name, self.context.incarnation, reason)
 
 
+class Clock:
+    """Stands still unless the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """The time in seconds."""
+        return self.now
+
+
 class World:
     """A system with everything that it reports, and a probe for its workers."""
 
@@ -90,7 +103,8 @@ class World:
         self.dead: list[DeadLetter] = []
         self.probe = Probe()
         self.news = Probe()
-        self.system = System(on_dead_letter=self._dead_letter, on_exit=self._exit)
+        self.clock = Clock()
+        self.system = System(on_dead_letter=self._dead_letter, on_exit=self._exit, clock=self.clock)
 
     def _dead_letter(self, letter: DeadLetter) -> None:
         self.dead.append(letter)
@@ -163,9 +177,9 @@ class Gate:
         self._open.set()
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool], seconds: float = DEADLINE) -> None:
     """Wait for what has no event of its own."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.002)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ from supervisors import (
     Context,
     Intensity,
     NotRunning,
+    RestartChild,
     StartChild,
     StopChild,
 )
@@ -298,3 +300,50 @@ def test_the_context_tells_who_one_is(world: World) -> None:
     assert (context.name, context.incarnation, context.system) == ("a", 1, world.system)
     assert context.handle is world.system.handle("a")
     assert repr(context.handle) == "<Handle a>"
+
+
+class Thorough(Worker):
+    """Handles what waits before it stops."""
+
+    drains = True
+
+
+def test_one_that_drains_handles_what_waits_before_it_stops(world: World) -> None:
+    # Given one that is busy, and messages that wait for it
+    gate = Gate()
+    world.start(ChildSpec("a", functools.partial(Thorough, probe=world.probe)))
+    world.tell("a", gate)
+    gate.wait_entered()
+    for number in range(5):
+        world.tell("a", number)
+    # When its stop comes meanwhile
+    stopper = threading.Thread(target=world.system.stop)
+    stopper.start()
+    until(lambda: world.system.handle("a").waiting > 5)
+    world.tell("a", "too late")
+    gate.open()
+    stopper.join(DEADLINE)
+    # Then it has handled them, and nothing that came later
+    assert [note for note in world.probe.notes if not isinstance(note, tuple)] == list(range(5))
+    assert world.exit_of("a", 1).normal
+    assert world.system.handle("a").waiting == 1
+
+
+@dead_letters
+def test_a_stop_that_outlived_its_actor_stops_no_other(world: World) -> None:
+    # Given one that dies of what it handles before its stop
+    gate = Gate()
+    world.start(ChildSpec("a", functools.partial(Thorough, probe=world.probe)))
+    world.tell("a", gate)
+    gate.wait_entered()
+    world.tell("a", SystemExit("before its stop"))
+    asker = threading.Thread(target=lambda: world.ask("root", StopChild("a")))
+    asker.start()
+    until(lambda: world.system.handle("a").waiting == 2)
+    gate.open()
+    asker.join(DEADLINE)
+    assert isinstance(world.wait_exit("a", 1).reason, SystemExit)
+    # When it is started again, then it lives
+    world.ask("root", RestartChild("a"))
+    world.news.wait_count(1, ("dead", "a"))  # the message killed this one too, and is set aside
+    assert world.ask("a", lambda actor: actor.context.incarnation) == 3

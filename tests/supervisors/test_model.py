@@ -1,92 +1,280 @@
-"""A real supervisor against a small model of OTP's rules: any strategy, any children, any order of ends."""
+"""A real tree of supervisors against a model of OTP's rules: whatever it is made of, whatever happens to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from collections import Counter
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from supervisors import ChildInfo, ChildStatus, Intensity, Restart, Strategy, WhichChildren
-from tests.supervisors.helpers import World, until
+from supervisors import (
+    AutoShutdown,
+    ChildSpec,
+    ChildStatus,
+    Context,
+    DeleteChild,
+    ExitReport,
+    Intensity,
+    NotRunning,
+    Restart,
+    RestartChild,
+    StartChild,
+    StopChild,
+    SupervisionError,
+    WhichChildren,
+)
+from tests.supervisors.helpers import AT_ONCE, DEADLINE, ORDERED, Worker, World, until
+from tests.supervisors.otp import Node, Otp, Plan, Policy
 
 pytestmark = pytest.mark.expected_errors("child_exited")
 
-
-@dataclass
-class ModelChild:
-    """A child as the model sees it."""
-
-    name: str
-    restart: Restart
-    alive: bool = True
-    incarnation: int = 1
-
-
-class Model:
-    """What OTP's documentation says, in as few words as possible."""
-
-    def __init__(self, strategy: Strategy, types: list[Restart]) -> None:
-        self.strategy = strategy
-        self.children = [ModelChild(f"w{number}", restart) for number, restart in enumerate(types)]
-
-    def end(self, child: ModelChild, *, normal: bool) -> None:
-        """A child ends by itself."""
-        child.alive = False
-        if child.restart is Restart.TEMPORARY:
-            self.children.remove(child)
-        elif child.restart is Restart.PERMANENT or not normal:
-            self._restart(child)
-
-    def _restart(self, child: ModelChild) -> None:
-        position = self.children.index(child)
-        group = {
-            Strategy.ONE_FOR_ONE: [child],
-            Strategy.REST_FOR_ONE: self.children[position:],
-            Strategy.ONE_FOR_ALL: self.children[:],
-        }[self.strategy]
-        for member in group:
-            if member.restart is Restart.TEMPORARY:
-                self.children.remove(member)
-            else:
-                member.alive = True
-                member.incarnation += 1
-
-    def view(self) -> list[tuple[str, bool, int]]:
-        """What can be compared."""
-        return [(child.name, child.alive, child.incarnation) for child in self.children]
+PERIOD = 10.0
+ROOT = "root"
+LIVES = st.sampled_from([0.0, PERIOD / 2, PERIOD, PERIOD + 1])
+FAULTS = (ValueError, SystemExit, KeyboardInterrupt)
+COMMANDS = {
+    StopChild: Otp.terminate_child,
+    DeleteChild: Otp.delete_child,
+    RestartChild: Otp.restart_child,
+}
+View = dict[str, list[tuple[str, ChildStatus, int]]]
 
 
-def view(world: World) -> list[tuple[str, bool, int]]:
-    children: list[ChildInfo] = world.ask("root", WhichChildren())
-    return [(child.name, child.status is ChildStatus.RUNNING, child.incarnation) for child in children]
+@st.composite
+def plans(draw: st.DrawFn, name: str, *, shutdown: AutoShutdown, depth: int) -> Plan:
+    """A child; it is a supervisor only where more depth is left."""
+    ends_matter = shutdown is not AutoShutdown.NEVER
+    restart = draw(st.sampled_from([*Restart, Restart.TRANSIENT] if ends_matter else Restart))
+    significant = ends_matter and restart is not Restart.PERMANENT and draw(st.integers(0, 3)) > 0
+    is_boss = depth > 0 and draw(st.integers(0, 2)) == 0
+    return Plan(name, restart, significant, draw(policies(name, depth - 1)) if is_boss else None)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.sampled_from(Strategy),
-    st.lists(st.sampled_from(Restart), min_size=1, max_size=4),
-    st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6),
-)
-def test_the_supervisor_does_as_the_model(
-    strategy: Strategy, types: list[Restart], ends: list[tuple[int, bool]]
-) -> None:
-    world, model = World(), Model(strategy, types)
-    workers = [world.worker(f"w{number}", restart=restart) for number, restart in enumerate(types)]
-    world.start(*workers, strategy=strategy, intensity=Intensity(1000))
-    try:
-        for position, normal in ends:
-            alive = [child for child in model.children if child.alive]
-            if position < len(alive):
-                child = alive[position]
-                if normal:
-                    world.tell(child.name, lambda actor: actor.stop())
-                else:
-                    world.system.crash(child.name, ValueError("drill"))
-                world.wait_exit(child.name, child.incarnation)
-                model.end(child, normal=normal)
-                until(lambda: view(world) == model.view())
-    finally:
-        world.system.stop()
-    assert len(world.exits) == len({(report.name, report.incarnation) for report in world.exits})
+@st.composite
+def policies(draw: st.DrawFn, name: str, depth: int) -> Policy:
+    """A supervisor's."""
+    shutdown = draw(st.sampled_from(AutoShutdown))
+    numbers = range(draw(st.integers(1, 3)))
+    children = [draw(plans(f"{name}.{number}", shutdown=shutdown, depth=depth)) for number in numbers]
+    strategy, restarts = draw(st.sampled_from(ORDERED)), draw(st.integers(0, 3))
+    return Policy(strategy, restarts, PERIOD, shutdown, tuple(children))
+
+
+class Tree(RuleBasedStateMachine):
+    """The real tree and the model's, side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.model: Otp
+
+    # ------------------------------------------------------------ what happens
+
+    @initialize(policy=policies(ROOT, depth=2))
+    def begin(self, policy: Policy) -> None:
+        """All that the supervisors were made with is started, in order."""
+        self.log: list[tuple[str, str, int, str]] = []
+        self.failing: Counter[str] = Counter()
+        self.world = World()
+        self.world.system._on_exit = self.ended
+        root = Plan(ROOT, Restart.TEMPORARY, policy=policy)
+        self.world.system.start(self.spec(root))
+        self.model = Otp(root, self.world.clock)
+        self.last = ""
+        self.compare()
+
+    @precondition(lambda self: not self.model.root.alive)
+    @rule(policy=policies(ROOT, depth=2))
+    def begin_again(self, policy: Policy) -> None:
+        """The end of the root was the end of the system; there is another one."""
+        self.end()
+        self.begin(policy)
+
+    @precondition(lambda self: self.model.root.alive)
+    @rule(data=st.data(), fault=st.sampled_from([None, *FAULTS]), seconds=LIVES)
+    def one_ends(self, data: st.DataObject, fault: type[BaseException] | None, seconds: float) -> None:
+        """After a while a worker ends by itself or dies, or a supervisor dies."""
+        node = data.draw(st.sampled_from(self.model.living()), label="who")
+        if fault is None and node.plan.policy is not None:
+            fault = ValueError
+        self.end_one(node, fault, seconds)
+
+    @precondition(lambda self: self.has(self.last))
+    @rule(seconds=LIVES)
+    def it_dies_again(self, seconds: float) -> None:
+        """What has just been restarted doesn't live long."""
+        (node,) = [node for node in self.model.living() if node.name == self.last]
+        self.end_one(node, ValueError, seconds)
+
+    def end_one(self, node: Node, fault: type[BaseException] | None, seconds: float) -> None:
+        """Let one end, and compare what follows."""
+        self.world.clock.now += seconds
+        life = self.world.system._lives[node.name]
+        if fault is None:
+            self.world.tell(node.name, lambda actor: actor.stop())
+        else:
+            self.world.system.crash(node.name, fault("drill"))
+        life.thread.join(DEADLINE)  # so its supervisor has been told
+        self.model.end(node, fault.__name__ if fault else "")
+        self.compare()
+        self.last = node.name
+
+    @precondition(lambda self: self.model.root.alive)
+    @rule(data=st.data(), times=st.integers(1, 3))
+    def next_starts_fail(self, data: st.DataObject, times: int) -> None:
+        """A worker will not come up."""
+        workers = [node for node in self.model.living() if node.plan.policy is None]
+        if workers:
+            name = data.draw(st.sampled_from(workers), label="who").name
+            self.failing[name] = self.model.failing[name] = times
+
+    @precondition(lambda self: self.model.root.alive)
+    @rule(data=st.data(), command=st.sampled_from(list(COMMANDS)))
+    def a_command(self, data: st.DataObject, command: type[StopChild | DeleteChild | RestartChild]) -> None:
+        """A supervisor is asked to stop, restart or delete a child."""
+        boss = self.draw_boss(data)
+        name = data.draw(st.sampled_from([*boss.children, "nobody"]), label="whom")
+        refused = COMMANDS[command](self.model, boss, name)
+        assert self.ask(boss, command(name)) == refused
+        self.compare()
+
+    @precondition(lambda self: self.model.root.alive)
+    @rule(data=st.data(), number=st.integers(0, 4), fails=st.booleans())
+    def a_child_is_added(self, data: st.DataObject, number: int, *, fails: bool) -> None:
+        """A supervisor is asked to start one more, or one that was there before; it may fail."""
+        boss = self.draw_boss(data)
+        name = f"{boss.name}.{number}"
+        self.failing[name] = self.model.failing[name] = int(fails)
+        plan = data.draw(plans(name, shutdown=boss.policy.auto_shutdown, depth=1), label="what")
+        refused = self.model.start_child(boss, plan)
+        assert self.ask(boss, StartChild(self.spec(plan))) == refused
+        self.compare()
+
+    def teardown(self) -> None:
+        """Look at the end too."""
+        self.end()
+
+    def end(self) -> None:
+        """All are stopped in reverse order, and nothing else has happened meanwhile."""
+        assert self.world.system.stop(DEADLINE) == []
+        if hasattr(self, "model"):
+            self.model.stop()
+            assert self.log == self.model.log
+
+    def has(self, name: str) -> bool:
+        """Whether one of this name lives."""
+        return any(node.name == name for node in self.model.living())
+
+    def draw_boss(self, data: st.DataObject) -> Node:
+        """A supervisor that lives."""
+        bosses = [node for node in self.model.living() if node.plan.policy is not None]
+        return data.draw(st.sampled_from(bosses), label="boss")
+
+    # ------------------------------------------------------------ the real tree
+
+    def ended(self, report: ExitReport) -> None:
+        """Take note of an end."""
+        kind = "" if report.reason is None else type(report.reason).__name__
+        self.log.append(("end", report.name, report.incarnation, kind))
+
+    def spec(self, plan: Plan) -> ChildSpec:
+        """A real child."""
+        common: dict[str, Any] = {
+            "restart": plan.restart,
+            "significant": plan.significant,
+            "backoff": AT_ONCE,
+        }
+        policy = plan.policy
+        if policy is None:
+            return ChildSpec(plan.name, functools.partial(Part, tree=self), **common)
+        return self.world.boss(
+            plan.name,
+            *map(self.spec, policy.children),
+            spec=common,
+            strategy=policy.strategy,
+            intensity=Intensity(policy.restarts, policy.period),
+            auto_shutdown=policy.auto_shutdown,
+        )
+
+    def ask(self, boss: Node, command: object) -> str:
+        """What a command raises."""
+        try:
+            self.world.ask(boss.name, command)
+        except SupervisionError as error:
+            return type(error).__name__
+        return ""
+
+    def view(self) -> View:
+        """What the supervisors say, the lower ones first: if one of these ends, the higher ones have heard of it."""
+        found: View = {}
+        for name in sorted(self.model.incarnations, key=lambda name: -name.count(".")):
+            try:
+                children = self.world.ask(name, WhichChildren())
+            except NotRunning:
+                continue
+            if isinstance(children, list):  # a worker doesn't understand, and gives back what it got
+                found[name] = [(child.name, child.status, child.incarnation) for child in children]
+        return found
+
+    # ------------------------------------------------------------ side by side
+
+    def compare(self) -> None:
+        """Once no restart is due, both have done the same in the same order, and have become the same."""
+        views: list[View] = [{}]
+
+        def is_settled() -> bool:
+            views.append(self.view())
+            is_due = any(child[1] is ChildStatus.BACKING_OFF for each in views[-1].values() for child in each)
+            return views[-1] == views[-2] and not is_due  # the one before may be of different moments
+
+        until(is_settled)
+        assert self.log == self.model.log
+        assert views[-1] == {
+            boss.name: [self.expect(child) for child in boss.children.values()]
+            for boss in self.model.living()
+            if boss.plan.policy is not None
+        }
+        assert (self.world.system.wait(0) is None) == self.model.root.alive
+
+    def expect(self, child: Node) -> tuple[str, ChildStatus, int]:
+        """How a child should look."""
+        status = ChildStatus.RUNNING if child.alive else ChildStatus.STOPPED
+        return child.name, status, self.model.incarnations[child.name]
+
+
+class Part(Worker):
+    """A worker that doesn't start where it isn't to."""
+
+    def __init__(self, context: Context, *, tree: Tree) -> None:
+        super().__init__(context)
+        self.tree = tree
+
+    def on_start(self) -> None:
+        """Begin, or fail."""
+        name = self.context.name
+        if self.tree.failing[name]:
+            self.tree.failing[name] -= 1
+            raise ValueError("it doesn't start")
+        self.tree.log.append(("begin", name, self.context.incarnation, ""))
+
+
+def test_supervisors_do_as_the_model() -> None:
+    run_state_machine_as_test(
+        Tree,
+        settings=settings(
+            max_examples=100,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )

@@ -9,7 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from supervisors import Backoff, ChildSpec, Intensity, Restart, Strategy
-from supervisors.restarts import RestartWindow, affected, allowance, delay, is_restarted
+from supervisors.restarts import (
+    OWN_SHARE,
+    RestartWindow,
+    affected,
+    allowance,
+    delay,
+    is_restarted,
+    time_to_stop,
+)
 from tests.supervisors.helpers import Worker
 
 seconds = st.floats(0, 100)
@@ -45,6 +53,7 @@ def test_the_group_is_as_in_otp(names: list[str], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(names))
     before, after = names[: names.index(name)], names[names.index(name) + 1 :]
     assert affected(Strategy.ONE_FOR_ONE, names, name) == [name]
+    assert affected(Strategy.SIMPLE_ONE_FOR_ONE, names, name) == [name]
     assert affected(Strategy.REST_FOR_ONE, names, name) == [name, *after]
     assert affected(Strategy.ONE_FOR_ALL, names, name) == [*before, name, *after]
 
@@ -74,6 +83,19 @@ def test_allowances_never_exceed_the_time_that_is_left(shutdowns: list[float | N
         assert shutdown is None or got <= shutdown + 1e-9
         remaining -= got
     assert remaining >= -1e-6 * max(1.0, total)
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1))
+def test_in_its_own_time_a_supervisor_can_give_each_child_all_that_it_may_take(
+    shutdowns: list[float],
+) -> None:
+    own = time_to_stop(Strategy.ONE_FOR_ONE, shutdowns) * (1 - OWN_SHARE)
+    for position, shutdown in enumerate(shutdowns):
+        got = allowance(shutdown, shutdowns[position + 1 :], own)
+        assert got == pytest.approx(shutdown)
+        own -= shutdown
+    assert time_to_stop(Strategy.SIMPLE_ONE_FOR_ONE, shutdowns) == max(shutdowns) / (1 - OWN_SHARE)
+    assert time_to_stop(Strategy.SIMPLE_ONE_FOR_ONE, []) == 0
 
 
 def test_one_that_hangs_does_not_eat_up_the_time_of_the_others() -> None:

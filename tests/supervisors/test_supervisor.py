@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ from supervisors import (
     WhichChildren,
 )
 from supervisors.children import RestartDue
-from tests.supervisors.helpers import AT_ONCE, DEADLINE, Gate, Worker, World, until
+from tests.supervisors.helpers import AT_ONCE, DEADLINE, ORDERED, Gate, Worker, World, until
 
 pytestmark = pytest.mark.expected_errors("child_exited", "message_dead")
 
@@ -120,6 +120,46 @@ def test_children_start_in_order_and_stop_in_reverse(world: World) -> None:
     assert all(report.normal for report in world.exits)
 
 
+def test_children_without_an_order_stop_all_at_once(world: World) -> None:
+    together = threading.Barrier(5, timeout=DEADLINE)
+
+    class Last(Worker):
+        def on_exit(self, _reason: BaseException | None) -> None:
+            together.wait()  # breaks, and this exit isn't normal, unless all come here
+
+    world.start(strategy=Strategy.SIMPLE_ONE_FOR_ONE)
+    for name in "abcde":
+        world.ask("root", StartChild(ChildSpec(name, Last)))
+    assert world.system.stop(DEADLINE * 2) == []
+    assert sorted(report.name for report in world.exits) == [*"abcde", "root"]
+    assert world.exits[-1].name == "root"
+    assert all(report.normal for report in world.exits)
+
+
+def test_of_children_without_an_order_those_that_hang_take_no_time_from_the_others(world: World) -> None:
+    # Given many that hang, and one that needs a while
+    gate, hanging = Gate(), [f"h{number}" for number in range(20)]
+    world.start(strategy=Strategy.SIMPLE_ONE_FOR_ONE)
+    for name in (*hanging, "slow"):
+        world.ask("root", StartChild(world.worker(name, shutdown=1.0)))
+        world.tell(name, gate if name != "slow" else lambda actor: actor.wait_for_stop(DEADLINE))
+    for _ in hanging:
+        gate.wait_entered()
+    # When all are stopped within a time that isn't enough for one after the other
+    abandoned = world.system.stop(timeout=2.0)
+    # Then only those that hang are given up
+    assert sorted(abandoned) == sorted(hanging)
+    assert world.exit_of("slow", 1).normal
+    assert world.exit_of("root", 1).normal
+    gate.open()
+
+
+def test_children_without_an_order_are_all_started_on_demand(world: World) -> None:
+    with pytest.raises(StartFailed) as caught:
+        world.start(world.worker("a"), strategy=Strategy.SIMPLE_ONE_FOR_ONE)
+    assert "on demand" in str(caught.value.__cause__)
+
+
 def test_more_restarts_than_allowed_escalate(world: World) -> None:
     world.start(world.worker("a"), world.worker("b"), world.worker("c"), intensity=Intensity(2, 3600))
     # Given as many restarts as are allowed
@@ -187,7 +227,7 @@ def test_failed_start_attempts_count_towards_the_intensity(world: World) -> None
     ] * 3
 
 
-@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("strategy", ORDERED)
 def test_a_failing_start_in_a_group_is_taken_again(world: World, strategy: Strategy) -> None:
     class Shaky(Worker):
         def on_start(self) -> None:
@@ -266,6 +306,45 @@ def test_a_restart_that_is_outdated_changes_nothing(world: World) -> None:
     assert starts(world) == [("a", 1)]
 
 
+@pytest.mark.parametrize("command", [StopChild, DeleteChild, RestartChild])
+@pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
+def test_who_waits_for_a_restart_is_not_forgotten_with_the_one_that_caused_it(
+    world: World, strategy: Strategy, command: type[StopChild | DeleteChild | RestartChild]
+) -> None:
+    # Given one that backs off, and others that are to be restarted with it
+    slow = world.worker("b", backoff=SLOW)
+    world.start(world.worker("a"), slow, world.worker("c"), world.worker("d"), strategy=strategy)
+    world.system.crash("b", ValueError("drill"))
+    until(lambda: status(world)["d"] is ChildStatus.BACKING_OFF)
+    children = _supervisor_of(world)._children
+    due = children["b"].timer.due
+    # When a person sees to that one
+    world.ask("root", command("b"))
+    # Then the others are due when they were before
+    (heir,) = [child for child in children.values() if child.timer is not None]
+    assert heir.timer.due == pytest.approx(due, abs=1.0)
+    # And come back then
+    world.ask("root", RestartDue(heir, heir.ticket))
+    assert set(status(world).values()) <= {ChildStatus.RUNNING, ChildStatus.STOPPED}
+    restarted = "acd" if strategy is Strategy.ONE_FOR_ALL else "cd"
+    assert [name for name, number in starts(world)[4:] if name != "b"] == list(restarted)
+    assert [name for name, number in starts(world)[4:] if name == "b"] == ["b"] * (command is RestartChild)
+
+
+def test_a_temporary_child_whose_restart_fails_takes_nobody_with_it(world: World) -> None:
+    class Broken(Worker):
+        def on_start(self) -> None:
+            if self.context.incarnation > 1:
+                raise ValueError("never again")
+
+    broken = ChildSpec("t", Broken, restart=Restart.TEMPORARY)
+    world.start(world.worker("a"), broken, strategy=Strategy.ONE_FOR_ALL, intensity=Intensity(0))
+    with pytest.raises(StartFailed):
+        world.ask("root", RestartChild("t"))
+    assert status(world) == {"a": ChildStatus.RUNNING}
+    assert starts(world) == [("a", 1)]
+
+
 def test_an_earlier_sibling_takes_over_the_restart_of_the_rest(world: World) -> None:
     # Given one that backs off for long, and takes the next one with it
     slow = world.worker("b", backoff=SLOW)
@@ -280,14 +359,13 @@ def test_an_earlier_sibling_takes_over_the_restart_of_the_rest(world: World) -> 
 
 
 def test_the_backoff_starts_anew_after_a_long_life(world: World) -> None:
-    world.start(world.worker("a"), intensity=Intensity(restarts=5, period=0.01))
+    world.start(world.worker("a"), intensity=Intensity(restarts=5, period=60))
     actor = _supervisor_of(world)
-    for incarnation in (1, 2):
-        world.wait_started("a", incarnation)
-        time.sleep(0.02)  # a life longer than the period
+    for incarnation, seconds, attempts in ((1, 0, 1), (2, 59, 2), (3, 60, 1)):
+        world.clock.now += seconds  # its life
         world.system.crash("a", ValueError("drill"))
-    world.wait_started("a", 3)
-    assert actor._children["a"].attempts == 1
+        world.wait_started("a", incarnation + 1)
+        assert actor._children["a"].attempts == attempts
 
 
 def _supervisor_of(world: World) -> Any:
@@ -296,13 +374,16 @@ def _supervisor_of(world: World) -> Any:
     return life.actor
 
 
-def test_dynamic_children_come_and_go(world: World) -> None:
+def test_dynamic_children_come_and_go(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.start()
     spec = world.worker("a")
 
     world.tell("root", StartChild(spec))
     world.wait_started("a", 1)
-    world.tell("root", StartChild(spec))  # ignored: it runs
+    with caplog.at_level(logging.INFO):
+        world.tell("root", StartChild(spec))  # ignored: it runs
+        assert len(status(world)) == 1
+    assert caplog.records == []  # and that is no fault
     with pytest.raises(AlreadyRunning):
         world.ask("root", StartChild(spec))
     assert status(world) == {"a": ChildStatus.RUNNING}

@@ -25,10 +25,12 @@ KNOWN = {
     "garbage_line": "nth: a line that is no JSON stands before the answer",
     "half_line_then_exit": "nth: half of a line instead of the answer, then exit 1",
     "stderr_noise": "text: said on stderr at the start of each turn",
-    "api_retry": "{nth, attempts, error_status, retry_delay_ms}: the API fails and is asked again",
-    "result_error": "{nth, text, status}: the turn ends with an error of the API",
+    "api_retry": "{nth, attempts, error_status, retry_delay_ms}: the API fails and is asked again; null: no answer",
+    "result_error": "{nth, text, status, error, limit_seconds}: the turn ends with an error of the API; the last is how"
+    " long a usage limit lasts",
     "deny_tool": "[names]: these tools are denied",
     "hang_in_turn": "nth: never answers",
+    "close_terminal": "nth: closes its terminal and lives on",
     "ignore_sigterm": "true: only SIGKILL ends it",
 }
 VARIABLE = "SCRIPTED_CLAUDE_FAULTS"

@@ -13,6 +13,10 @@ from .output import Output
 from .transcript import Transcript
 
 
+class Interrupted(Exception):  # noqa: N818  an outcome, not an error
+    """The turn is over at the user's wish; holds the reason as the result has it."""
+
+
 class Message(NamedTuple):
     """A message of the user: the nth that this process has read."""
 
@@ -97,6 +101,15 @@ class Inbox:
             over = lambda: request_id in self._answers or self._ended or self.interrupted.is_set()  # noqa: E731  one wait
             self._changed.wait_for(over)
             return self._answers.pop(request_id, None)
+
+    def pause(self, seconds: float) -> None:
+        """Lets time pass.
+
+        Raises:
+            Interrupted: the user ended the turn meanwhile.
+        """
+        if self.interrupted.wait(seconds):
+            raise Interrupted("aborted_streaming")
 
     def _pop(self) -> Message:
         message = self._queue.popleft()

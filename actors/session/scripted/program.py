@@ -66,6 +66,9 @@ def _work(options: Options, transcript: Transcript, faults: Faults) -> None:
 
 def _listen(tools: Tools, inbox: Inbox, *, ignore_sigterm: bool) -> None:
     def leave(number: int, _: object) -> None:
+        if tools.is_starting:
+            tools.postponed = number
+            return
         # The interrupted thread may hold the output's lock: past it, and out.
         tools.abort()
         os.write(sys.stdout.fileno(), _SHOW_CURSOR.encode())

@@ -35,12 +35,18 @@ class Tools:
         options: permissions, directories and servers.
         interrupted: set when what runs is to end.
         denied: tools that are denied whatever the options say.
+
+    Attributes:
+        is_starting: a command is about to run, and can't be ended yet.
+        postponed: the signal that came just then; it comes again when the command can be ended.
     """
 
     def __init__(self, options: Options, interrupted: threading.Event, denied: tuple[str, ...] = ()) -> None:
         self._options = options
         self._interrupted = interrupted
         self._denied = denied
+        self.is_starting = False
+        self.postponed = 0
         self._servers = {name: McpServer(config) for name, config in options.mcp_servers.items()}
         self._names: dict[str, McpServer] = {}
         self._abort: Callable[[], None] | None = None
@@ -136,6 +142,24 @@ class Tools:
         if self._interrupted.is_set():
             abort()
 
+    def _start(self, command: str) -> "subprocess.Popen[bytes]":
+        self.is_starting = True  # its first lines may run before anybody here knows its pid
+        try:
+            # A session of its own, as the real one gives it: a killed claude leaves its command behind.
+            process = subprocess.Popen(  # noqa: S603  running the command is what the tool is for
+                ["/bin/bash", "-c", command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._runs(lambda: _end(process))
+        finally:
+            self.is_starting = False
+            if self.postponed:
+                os.kill(os.getpid(), self.postponed)
+        return process
+
     def _run_mcp(self, tool: Tool) -> Result:
         server = self._names[tool.name]
         self._runs(server.abort)
@@ -143,15 +167,7 @@ class Tools:
         return Result(answer.get("content", []), bool(answer.get("isError", False)))
 
     def _run_bash(self, given: Mapping[str, Any]) -> Result:
-        # A session of its own, as the real one gives it: a killed claude leaves its command behind.
-        process = subprocess.Popen(  # noqa: S603  running the command is what the tool is for
-            ["/bin/bash", "-c", str(given["command"])],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._runs(lambda: _end(process))
+        process = self._start(str(given["command"]))
         try:
             output, _ = process.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired:

@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import sys
-import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,23 +9,20 @@ from typing import Any
 
 from .account import Account
 from .faults import Faults
-from .inbox import Inbox, Message
+from .inbox import Inbox, Interrupted, Message
+from .mishaps import Mishaps, error_name
 from .options import VERSION, Options
 from .output import Output
 from .play import INTERRUPTED, Fault, Say, Sleep, Step, Tool
-from .tools import Result, Tools
+from .tools import Tools
 from .transcript import SYNTHETIC, Transcript
+from .uses import Uses
 
 COMMANDS = frozenset(
     {"clear", "compact", "config", "context", "cost", "help", "init", "mcp", "model", "usage"}
 )
 """Commands of claude's own: they are carried out, not answered."""
 _PACE = "SCRIPTED_CLAUDE_PACE"
-_STOPPED = "The user doesn't want to proceed with this tool use. This call was stopped while running."
-
-
-class _InterruptedTurn(Exception):  # noqa: N818  an outcome, not an error
-    """The turn is over at the user's wish; holds the reason as the result has it."""
 
 
 class Worker:
@@ -57,9 +52,10 @@ class Worker:
         self._output = output
         self._transcript = transcript
         self._tools = tools
-        self._faults = faults
+        self._mishaps = Mishaps(faults, inbox, output)
         self._plan = transcript.plan()
         self._account = Account(options.model)
+        self._uses = Uses(options, inbox, output, transcript, tools, self._account)
         self._pace = float(os.environ.get(_PACE, "0.05"))
         self._ids = itertools.count(1)
         self._absorbed: list[Message] = []
@@ -91,15 +87,15 @@ class Worker:
         self._absorbed, self._replayed = [], False
         self._begin(message)
         try:
-            self._misbehave(message)
-            if failed := self._faults.due("result_error", message.number):
+            self._mishaps.before_answer(message)
+            if failed := self._mishaps.failure(message):
                 return self._fail(message, failed)
             self._answer(message)
-        except _InterruptedTurn as reason:
+        except Interrupted as reason:
             return self._stop(str(reason))
         for absorbed in self._absorbed:
             self._output.lifecycle(absorbed.id, "completed")
-        self._crash_if("crash_before_result", message)
+        self._mishaps.crash("crash_before_result", message)
         self._result(
             {
                 "subtype": "success",
@@ -111,14 +107,14 @@ class Worker:
         return "completed"
 
     def _begin(self, message: Message) -> None:
-        self._crash_if("crash_before_transcript", message)
+        self._mishaps.crash("crash_before_transcript", message)
         self._init()
         if self._fresh and message.id != self._transcript.unanswered_id():
             self._transcript.close_open_end()
         self._fresh = False
         self._transcript.user(message.id, message.content)
         self._plan.add(message.text)
-        self._crash_if("crash_after_started", message)
+        self._mishaps.crash("crash_after_started", message)
 
     def _init(self) -> None:
         self._output.event(
@@ -138,12 +134,12 @@ class Worker:
     def _answer(self, message: Message) -> None:
         """Answers until an answer comes without a tool; what came meanwhile is taken into the turn."""
         while True:
-            self._think(self._pace)
+            self._inbox.pause(self._pace)
             tool = self._speak(message, self._plan.next_answer())
             if not tool:
                 self._plan.steps.clear()
                 return
-            self._use(tool)
+            self._uses.use(*tool)
             for absorbed in self._inbox.absorb():
                 self._absorb(absorbed)
 
@@ -153,7 +149,7 @@ class Worker:
         blocks = []
         for step in steps:
             if isinstance(step, Sleep):
-                self._think(step.seconds)
+                self._inbox.pause(step.seconds)
             elif not isinstance(step, Fault):
                 first = not self._replayed
                 self._replay(message)
@@ -198,61 +194,6 @@ class Worker:
         for block in blocks:
             self._transcript.assistant(self._message(answer_id, block) | {"usage": usage})
 
-    # Tools.
-
-    def _use(self, use: tuple[str, Tool]) -> None:
-        use_id, tool = use
-        result = self._permitted(use_id, tool)
-        self._tool_result(use_id, result)
-        if self._inbox.interrupted.is_set():
-            raise _InterruptedTurn("aborted_tools")
-
-    def _permitted(self, use_id: str, tool: Tool) -> Result:
-        reason = self._tools.needs_permission(tool)
-        if reason and self._options.asks_host:
-            tool, reason = self._ask(use_id, tool)
-        if reason:
-            return self._deny(use_id, tool, reason)
-        result = self._tools.run(tool)
-        return Result(_STOPPED, is_error=True) if self._inbox.interrupted.is_set() else result
-
-    def _ask(self, use_id: str, tool: Tool) -> tuple[Tool, str]:
-        """Asks the host: the tool as it may run, and why it may not."""
-        request_id = str(uuid.uuid4())
-        request = {
-            "subtype": "can_use_tool",
-            "tool_name": tool.name,
-            "input": tool.input,
-            "tool_use_id": use_id,
-        }
-        self._output.ask(request_id, request)
-        answer = self._inbox.answer(request_id) or {"behavior": "deny", "message": _STOPPED}
-        if answer.get("behavior") == "allow":
-            return Tool(tool.name, dict(answer.get("updatedInput") or tool.input)), ""
-        return tool, str(answer.get("message") or "denied")
-
-    def _deny(self, use_id: str, tool: Tool, reason: str) -> Result:
-        if not self._options.asks_host:
-            self._output.event(
-                "system", subtype="permission_denied", tool_name=tool.name, tool_use_id=use_id, message=reason
-            )
-        self._account.denials.append(
-            {"tool_name": tool.name, "tool_use_id": use_id, "tool_input": tool.input}
-        )
-        return Result(reason, is_error=True)
-
-    def _tool_result(self, use_id: str, result: Result) -> None:
-        content = [
-            {
-                "type": "tool_result",
-                "tool_use_id": use_id,
-                "content": result.content,
-                "is_error": result.is_error,
-            }
-        ]
-        self._transcript.user("", content)
-        self._output.event("user", message={"role": "user", "content": content}, parent_tool_use_id=None)
-
     def _absorb(self, message: Message) -> None:
         self._transcript.absorbed(message.id, message.content)
         self._output.replay(message.id, message.message)
@@ -263,49 +204,15 @@ class Worker:
 
     # How else a turn goes.
 
-    def _think(self, seconds: float) -> None:
-        if self._inbox.interrupted.wait(seconds):
-            raise _InterruptedTurn("aborted_streaming")
-
     def _replay(self, message: Message) -> None:
         if not self._replayed:
             self._output.replay(message.id, message.message)
             self._replayed = True
 
-    def _misbehave(self, message: Message) -> None:
-        if noise := self._faults.get("stderr_noise"):
-            sys.stderr.write(f"{noise}\n")
-            sys.stderr.flush()
-        if self._faults.due("hang_in_turn", message.number):
-            self._inbox.interrupted.wait()
-        if self._faults.due("garbage_line", message.number):
-            self._output.raw("this is no JSON \x1b[31m\n")
-        if self._faults.due("half_line_then_exit", message.number):
-            self._output.raw('{"type":"assistant","message":{"content":[{"type":"te')
-            os._exit(1)
-        if retry := self._faults.due("api_retry", message.number):
-            self._retry(retry)
-
-    def _retry(self, fault: Mapping[str, Any]) -> None:
-        attempts, delay = int(fault.get("attempts", 1)), int(fault.get("retry_delay_ms", 100))
-        status = int(fault.get("error_status", 529))
-        for attempt in range(1, attempts + 1):
-            self._output.event(
-                "system",
-                subtype="api_retry",
-                attempt=attempt,
-                max_retries=attempts,
-                retry_delay_ms=delay,
-                error_status=status,
-                error={429: "rate_limit", 529: "overloaded", 401: "authentication_failed"}.get(
-                    status, "server_error"
-                ),
-            )
-            self._think(delay / 1000)
-
     def _fail(self, message: Message, fault: Mapping[str, Any]) -> str:
         """An error of the API: the message stays in the history, unanswered."""
-        status, text = int(fault.get("status", 500)), str(fault.get("text", "API Error: 500 (scripted)"))
+        status, text = fault.get("status", 500), str(fault.get("text", "API Error: 500 (scripted)"))
+        name = fault.get("error") or error_name(status, "server_error")
         self._replay(message)
         said = self._synthetic(text) | {"stop_reason": "stop_sequence"}
         self._output.event(
@@ -313,9 +220,9 @@ class Worker:
             message=said,
             parent_tool_use_id=None,
             is_api_error_message=True,
-            error="server_error",
+            error=name,
         )
-        self._transcript.assistant(said, isApiErrorMessage=True, error="server_error")
+        self._transcript.assistant(said, isApiErrorMessage=True, error=name)
         self._account.said = text
         error = {"terminal_reason": "api_error", "api_error_status": status, "stop_reason": "stop_sequence"}
         self._result({"subtype": "success", "is_error": True, **error})
@@ -352,8 +259,3 @@ class Worker:
 
     def _result(self, outcome: dict[str, Any]) -> None:
         self._output.event("result", **self._account.result(outcome | {"result": self._account.said}))
-
-    def _crash_if(self, fault: str, message: Message) -> None:
-        if self._faults.due(fault, message.number):
-            time.sleep(0.01)  # what was written before lies in the terminal's buffer by then
-            self._faults.die()

@@ -29,6 +29,7 @@ from actors.messages import (
     Publish,
     ReplayChanged,
     Resume,
+    Revive,
 )
 from supervisors import Context, System
 from tests.actors.connection.peer import Listener, Peer, frame
@@ -134,6 +135,24 @@ def test_a_backend_without_a_welcome_is_noticed_by_its_first_message(listener: L
             *first,
             *second,
         ]
+
+
+def test_a_welcome_that_is_late_counts_all_the_same(listener: Listener) -> None:
+    # Given a backend that was taken for one that doesn't introduce itself
+    record = Record()
+    with _connected(listener.url, record, _resume(5), welcome_seconds=0.02), listener.open() as peer:
+        assert peer.receive_json()["type"] == "subscribe"
+        # When it does (and over a bad network, twice)
+        peer.send(WELCOME)
+        peer.send(WELCOME)
+        # Then the router begins anew with what it now knows, once
+        assert peer.receive_json()["type"] == "subscribe"
+        peer.send(EVENT)
+        record.wait_for(EventReceived)
+    assert [(opened.instance, opened.acks) for opened in record.all(BackendOpened)] == [
+        (None, False),
+        ("db-1", True),
+    ]
 
 
 def test_each_connection_is_resumed_from_where_the_router_is_by_then(listener: Listener) -> None:
@@ -283,13 +302,22 @@ def test_a_refusal_is_told_as_what_it_is(listener: Listener) -> None:
     assert "t0ken" not in repr(record.all(object))
 
 
-def test_giving_up_is_told() -> None:
+def test_giving_up_is_told_and_it_tries_again_where_a_person_asks_for_it() -> None:
     with Listener() as free:
         url, port = free.url, free.port
     record = Record()
-    with _connected(url, record, max_reconnect_attempts=2):
+    with _connected(url, record, max_reconnect_attempts=2) as system:
         given_up = record.wait_for(BackendChanged, lambda change: change.state == "given_up")
-    assert given_up.detail == f"nothing listens at 127.0.0.1:{port}"
+        assert given_up.detail == (
+            f"nothing listens at 127.0.0.1:{port}; no further attempt until one is asked for (retry backend)"
+        )
+        # When it is there again, and a person says so
+        with Listener(port) as late:
+            system.handle(CONNECTION).tell(Revive())
+            with late.open() as peer:
+                # Then all goes on
+                peer.send(WELCOME)
+                record.wait_for(BackendOpened)
 
 
 def test_a_new_router_is_told_how_things_stand(listener: Listener) -> None:

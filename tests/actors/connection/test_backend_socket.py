@@ -95,8 +95,28 @@ def test_it_gives_up_where_that_was_asked_for(make: Make) -> None:
     made, record = make(url, max_reconnect_attempts=3)
     last = record.wait_for(Closed, lambda closed: closed.retry_in is None)
     assert last.epoch.number == 3
-    made._thread.join(DEADLINE)
-    assert not made._thread.is_alive()
+    # And tries as often again where somebody asks for it
+    made.try_now()
+    last = record.wait_for(Closed, lambda closed: closed.retry_in is None, nth=2)
+    assert last.epoch.number == 6
+
+
+def test_a_pause_is_cut_short_where_somebody_asks_for_it(make: Make, listener: Listener) -> None:
+    made, record = make(listener.url)
+    with listener.accept() as peer:
+        peer.answer("403 Forbidden")
+        assert record.wait_for(Closed).retry_in == 30.0
+    made.try_now()
+    with listener.open():
+        record.wait_for(Opened)
+
+
+def test_close_is_prompt_when_it_has_given_up(make: Make) -> None:
+    with Listener() as free:
+        url = free.url
+    made, record = make(url, max_reconnect_attempts=1)
+    record.wait_for(Closed, lambda closed: closed.retry_in is None)
+    assert made.close(timeout=DEADLINE / 2)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +252,15 @@ def test_garbage_instead_of_frames_ends_the_connection(
         assert peer.at_end()
     with listener.open():
         record.wait_for(Opened, nth=2)
+
+
+def test_what_came_whole_with_the_garbage_is_handed_over(make: Make, listener: Listener) -> None:
+    _, record = make(listener.url)
+    with listener.open() as peer:
+        peer.socket.sendall(frame(b"one") + frame(b"two") + b"\xff" * 10)
+        closed = record.wait_for(Closed)
+    assert [received.data for received in record.all(Received)] == [b"one", b"two"]
+    assert closed.reason == "a frame that the protocol does not allow"
 
 
 def test_a_server_that_dies_within_a_frame(make: Make, listener: Listener) -> None:

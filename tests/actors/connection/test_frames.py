@@ -65,7 +65,7 @@ def test_any_sequence_cut_anywhere_gives_the_same(
     assert _decode(b"".join(part[0] for part in parts), cuts) == [item for part in parts for item in part[1]]
 
 
-@pytest.mark.parametrize(
+FORBIDDEN = pytest.mark.parametrize(
     "stream",
     [
         pytest.param(b"\xc1\x00", id="compressed, which was not agreed on"),
@@ -80,9 +80,21 @@ def test_any_sequence_cut_anywhere_gives_the_same(
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="not a frame at all"),
     ],
 )
+
+
+@FORBIDDEN
 def test_what_the_protocol_forbids_is_refused(stream: bytes) -> None:
     with pytest.raises(ProtocolError):
         _decode(stream)
+
+
+@FORBIDDEN
+def test_what_was_whole_before_the_fault_is_given_first(stream: bytes) -> None:
+    given: list[Item] = []
+    with pytest.raises(ProtocolError):
+        given += FrameDecoder(LIMIT).feed(b"".join(whole for whole, _ in STREAM) + stream)
+    expected = [item for _, items in STREAM for item in items]
+    assert given[: len(expected)] == expected
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
@@ -97,10 +109,10 @@ def test_any_bytes_give_items_or_a_protocol_error(stream: bytes, cuts: list[int]
 def test_a_message_that_is_too_long_is_never_held() -> None:
     # Given a frame that announces 2^40 bytes
     decoder = FrameDecoder(LIMIT)
-    decoder.feed(b"\x82\x7f" + (1 << 40).to_bytes(8))
+    assert list(decoder.feed(b"\x82\x7f" + (1 << 40).to_bytes(8))) == []
     # When many of them come in
     for _ in range(100):
-        assert decoder.feed(b"x" * 65_536) == []
+        assert list(decoder.feed(b"x" * 65_536)) == []
     # Then only the beginning was kept
     assert len(decoder._buffer) == 0
     assert decoder._parts is not None
@@ -109,7 +121,7 @@ def test_a_message_that_is_too_long_is_never_held() -> None:
 
 def test_of_a_message_in_parts_that_becomes_too_long_only_the_beginning_stays() -> None:
     decoder = FrameDecoder(10_000)
-    decoder.feed(frame(b"x" * 9_000, final=False))
-    decoder.feed(frame(b"y" * 9_000, CONTINUATION, final=False))
+    for part in (frame(b"x" * 9_000, final=False), frame(b"y" * 9_000, CONTINUATION, final=False)):
+        assert list(decoder.feed(part)) == []
     assert decoder._parts == b"x" * 4096
-    assert decoder.feed(frame(b"z", CONTINUATION)) == [Oversized(b"x" * 4096, 18_001)]
+    assert list(decoder.feed(frame(b"z", CONTINUATION))) == [Oversized(b"x" * 4096, 18_001)]

@@ -16,7 +16,7 @@ def test_the_bound_doubles_from_one_second_to_thirty(monkeypatch: pytest.MonkeyP
         bounds.append(attempts.delay())
     assert bounds == [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (0, 30), (0, 30)]
 
-    attempts.succeeded()
+    attempts.reset()
     assert attempts.delay() == (0, 1)
 
 
@@ -31,7 +31,7 @@ def test_it_never_gives_up_unless_told_to() -> None:
 def test_it_gives_up_after_so_many_failures_in_a_row() -> None:
     attempts = Retry(limit=2)
     attempts.failed()
-    attempts.succeeded()
+    attempts.reset()
     attempts.failed()
     assert not attempts.exhausted
     attempts.failed()

@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from actors.coordinator import free_port, root_cause
+from actors.coordinator import free_port
 from actors.embedded import BackendActor
 from actors.embedded import actor as module
 from actors.embedded.actor import BackendFailedError, Ended
-from actors.errors import ConfigurationError
+from actors.errors import ConfigurationError, root_cause
 from actors.messages import BACKEND
 from supervisors import Backoff, ChildSpec, ExitReport, StartFailed, System
 from tests.actors.session.stage import wait_for
@@ -38,9 +38,9 @@ def port() -> int:
 
 
 @contextmanager
-def backend(work_dir: Path, port: int, exits: Record | None = None) -> Iterator[System]:
+def backend(work_dir: Path, port: int, exits: Record | None = None, **options: str) -> Iterator[System]:
     """A supervised backend."""
-    start = partial(BackendActor, port=port, work_dir=work_dir, root=ROOT)
+    start = partial(BackendActor, port=port, work_dir=work_dir, root=ROOT, **options)
     spec = ChildSpec(name=BACKEND, start=start, start_timeout=40, backoff=Backoff(initial=0, maximum=0))
     with running(spec, on_exit=exits.add if exits else lambda _: None) as system:
         yield system
@@ -66,9 +66,9 @@ def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(BackendActor, "_command", lambda _: [sys.executable, "-c", text])
 
 
-def failure(work_dir: Path, port: int) -> BaseException:
+def failure(work_dir: Path, port: int, **options: str) -> BaseException:
     """Why it can't be started."""
-    with pytest.raises(StartFailed) as caught, backend(work_dir, port):
+    with pytest.raises(StartFailed) as caught, backend(work_dir, port, **options):
         pass
     return root_cause(caught.value)
 
@@ -147,10 +147,20 @@ def test_a_directory_that_another_backend_holds_is_named(tmp_path: Path, port: i
 def test_one_that_fails_at_its_start_says_why(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program(monkeypatch, "import sys; print('no disk', file=sys.stderr); sys.exit(2)")
+    program(monkeypatch, "import sys; print('no disk', file=sys.stderr); sys.exit(1)")
     reason = failure(tmp_path, port)
     assert isinstance(reason, BackendFailedError)
-    assert str(reason) == "the embedded backend ended with exit code 2:\nno disk"
+    assert str(reason) == "the embedded backend ended with exit code 1:\nno disk"
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_a_database_that_cannot_be_used_is_the_users_to_change(tmp_path: Path, port: int) -> None:
+    reason = failure(tmp_path / "work", port, database_url=f"sqlite:///{tmp_path}")
+    assert isinstance(reason, ConfigurationError)
+    assert str(reason) == (
+        f"the embedded backend can't start (the database sqlite:///{tmp_path} can't be used: Is a directory);"
+        " look at WORK_DIR and EMBEDDED_DATABASE_URL"
+    )
 
 
 @pytest.mark.expected_errors("child_exited")

@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from actors.gateway.address import url_of
 from actors.gateway.errors import ServerDiedError
 from actors.gateway.http_thread import HttpThread
-from actors.messages import GATEWAY, Answer
+from actors.messages import GATEWAY, Answer, WritingPaused, WritingResumed
 from tests.actors.gateway.conftest import SECONDS, Gateway
 
 StartGateway = Callable[..., Gateway]
@@ -56,7 +56,21 @@ def app_with(routes: APIRouter) -> FastAPI:
 
 def test_it_answers_once_it_has_started(gateway: Gateway) -> None:
     with gateway.http() as http:
-        assert http.get("/healthz").json() == {"status": "ok", "product": "agent-coordinator"}
+        assert http.get("/healthz").json() == {"status": "ok", "product": "agent-coordinator", "paused": None}
+
+
+def test_whoever_asks_is_told_that_the_journal_cannot_be_written(start_gateway: StartGateway) -> None:
+    gateway = start_gateway()
+    handle = gateway.system.handle(GATEWAY)
+    with gateway.http() as http:
+        handle.ask(WritingPaused(reason="database or disk is full", since=1_780_000_000.5), timeout=SECONDS)
+        assert http.get("/healthz").json() == {
+            "status": "paused",
+            "product": "agent-coordinator",
+            "paused": {"reason": "database or disk is full", "since": 1_780_000_000.5},
+        }
+        handle.ask(WritingResumed(), timeout=SECONDS)
+        assert http.get("/healthz").json()["paused"] is None
 
 
 @pytest.mark.expected_errors("child_exited")

@@ -16,7 +16,7 @@ MIB = 1024 * 1024
 def test_health_needs_no_token(gateway: Gateway) -> None:
     with gateway.http() as http:
         answer = http.get("/healthz")
-    assert answer.json() == {"status": "ok", "product": "agent-coordinator"}
+    assert answer.json() == {"status": "ok", "product": "agent-coordinator", "paused": None}
     assert "server" not in answer.headers
 
 

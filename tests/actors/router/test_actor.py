@@ -1,15 +1,19 @@
 """The router's actor: one commit for many, nothing said before it, and what happens when the disk is full."""
 
 import sqlite3
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
 from actors.delivery import DeliveryState, DeliveryStep
 from actors.events import NodeCompleted, NodeCreated
 from actors.messages import (
     CONNECTION,
+    GATEWAY,
     ROUTER,
     SESSIONS,
     WORKDIR,
@@ -22,12 +26,17 @@ from actors.messages import (
     Reply,
     ReportCompletion,
     SessionReady,
+    WritingPaused,
+    WritingResumed,
     session_name,
 )
 from actors.model import Model
 from actors.router import ContextBuilder, RouterActor, RouterSettings
 from actors.router import actor as actor_module
-from supervisors import Actor, ChildSpec, System
+from actors.router.actor import MirrorDue
+from actors.router.history import PAGE_BYTES
+from actors.router.journal import PAGE
+from supervisors import Actor, ChildSpec, Context, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
 
@@ -70,14 +79,20 @@ def created(node_id: str, agent: str = "coder", details: str = "", *upstreams: s
     )
 
 
+Reaction = Callable[[Context, Any], object]
+
+
 class Stage:
     """A router with everybody else played by recorders."""
 
-    def __init__(self, directory: Path, router: type[RouterActor] = RouterActor) -> None:
-        self.session, self.workdir, self.other = Record(), Record(), Record()
+    def __init__(
+        self, directory: Path, router: type[RouterActor] = RouterActor, answer: Reaction | None = None
+    ) -> None:
+        self.session, self.workdir, self.gateway, self.other = Record(), Record(), Record(), Record()
         self.children = (
-            recorder(WORKDIR, self.workdir),
+            recorder(WORKDIR, self.workdir, answer),
             recorder(CONNECTION, self.other),
+            recorder(GATEWAY, self.gateway),
             recorder(SESSIONS, self.other),
             recorder(session_name("coder"), self.session),
             child(ROUTER, partial(router, settings=settings(directory))),
@@ -172,6 +187,11 @@ def test_a_full_disk_stops_new_work_and_loses_nothing(
         # Then it goes on by itself, with all of it
         again = stage.session.wait_for(Deliver, lambda each: each.delivery.subtask_id == "B").delivery
         assert len(again.text) > 20_000
+        # And people could see that it waited, and that it waits no more
+        paused = stage.gateway.wait_for(WritingPaused)
+        assert paused.reason == "database or disk is full"
+        stage.gateway.wait_for(WritingResumed, nth=2)  # the first was said at the start
+        assert [type(each) for each in stage.gateway.all(Model)][-1] is WritingResumed
     assert logged_errors
 
 
@@ -185,15 +205,52 @@ def test_a_stop_is_heard_while_the_disk_is_full(tmp_path: Path, monkeypatch: pyt
         router.tell(created("B", "coder", "x" * 500_000))
 
 
-def test_the_history_file_is_filled_before_new_lines_are_sent(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
+def numbers(mirrors: list[Mirror]) -> list[int]:
+    """The numbers of the lines, in the order in which they were sent."""
+    return [orjson.loads(line)["number"] for mirror in mirrors for line in mirror.history]
+
+
+def answer_when_written(context: Context, message: object) -> None:
+    """Play a work directory on a quick disk."""
+    if isinstance(message, Mirror) and message.history:
+        context.system.handle(ROUTER).tell(MirrorAt(number=numbers([message])[-1]))
+
+
+def test_the_history_file_is_filled_page_by_page_without_a_gap(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, answer=answer_when_written)
     with running(*stage.children) as system:
         router = system.handle(ROUTER)
         for number in range(2500):
             router.tell(created(f"S{number}", "nobody"))
         router.tell(MirrorAt(number=0))
         stage.workdir.wait_for(Mirror, lambda each: any(b'"id":"S2499"' in line for line in each.history))
-        lines = [line for mirror in stage.workdir.all(Mirror) for line in mirror.history]
-        numbers = [int(line.split(b",")[0].partition(b":")[2]) for line in lines]
-    assert numbers == sorted(set(numbers))
-    assert len([line for line in lines if b'"event_type":"subtask.created"' in line]) == 2500
+        mirrors = stage.workdir.all(Mirror)
+    assert numbers(mirrors) == list(range(1, 2501))
+    assert max(len(each.history) for each in mirrors) <= PAGE
+
+
+def test_while_nothing_is_asked_for_nothing_is_sent_whatever_happens(tmp_path: Path) -> None:
+    # Given a work directory that was sent something, and hasn't written it yet
+    stage = Stage(tmp_path)
+    with running(*stage.children) as system:
+        router = system.handle(ROUTER)
+        router.tell(created("A", "nobody"))
+        router.tell(MirrorAt(number=0))
+        first = stage.workdir.wait_for(Mirror)
+        assert numbers([first]) == [1]
+        # When much more happens, and time passes
+        for number in range(20):
+            router.tell(created(f"S{number}", "nobody", "x" * 200_000))
+            router.tell(MirrorDue())
+        assert not ask(system, "nobody", "all of this was handled")
+        assert stage.workdir.all(Mirror) == [first]
+        # Then it gets all of it when it asks, in pieces that are small enough
+        for _ in range(10):
+            seen = len(stage.workdir.all(Mirror))
+            router.tell(MirrorAt(number=numbers(stage.workdir.all(Mirror))[-1]))
+            page = stage.workdir.wait_for(Mirror, nth=seen + 1)
+            assert sum(map(len, page.history)) <= PAGE_BYTES + 201_000
+            if b'"id":"S19"' in page.history[-1]:
+                break
+        assert numbers(stage.workdir.all(Mirror)) == list(range(1, 22))
+        assert seen >= 3

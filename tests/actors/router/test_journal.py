@@ -1,13 +1,15 @@
 """The journal: durable, ours alone, and mended where it is damaged."""
 
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
 
+import orjson
 import pytest
 
-from actors.router.journal import VERSION, Journal, JournalError
+from actors.router.journal import PAGE, VERSION, Journal, JournalError
 from tests.actors.router.office import Office
 
 
@@ -60,7 +62,9 @@ def filled(tmp_path: Path, size: int = 300) -> Path:
 
 @pytest.mark.expected_errors("journal_damaged")
 @pytest.mark.parametrize("damage", ["header", "middle", "cut", "garbage"])
-def test_a_damaged_one_is_set_aside_and_what_can_be_read_is_kept(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_one_is_set_aside_and_what_can_be_read_is_kept(
+    tmp_path: Path, damage: str, logged_errors: list[object]
+) -> None:
     path = filled(tmp_path)
     size = path.stat().st_size
     with path.open("r+b") as file:
@@ -73,13 +77,19 @@ def test_a_damaged_one_is_set_aside_and_what_can_be_read_is_kept(tmp_path: Path,
             file.write(b"\xff" * 40_000)
     size_left = path.stat().st_size
     office = Office(tmp_path, on_disk=True)
-    salvaged = office.parts.journal.salvaged
-    assert salvaged is not None
-    assert salvaged.aside.stat().st_size == size_left
+    (aside,) = (each for each in tmp_path.glob("journal.damaged-*.db"))
+    assert aside.stat().st_size == size_left
     assert office.history()["journal.damaged"] == 1
+    detail = notes(office, "journal.damaged")[0][1]
+    assert f"set aside as {aside.name}" in detail
+    # What people are told in the log is the same
+    (told,) = (record.fields["detail"] for record in logged_errors)  # type: ignore[attr-defined]
+    assert told.startswith(detail)
     if damage == "middle":
-        assert salvaged.kept["nodes"] > 0
-        assert salvaged.kept["events"] > 50
+        kept = re.search(r"kept (\d+) events, (\d+) tasks and subtasks", detail)
+        assert kept is not None
+        assert int(kept[1]) > 50
+        assert int(kept[2]) > 0
     # It works again, and asks the backend for everything
     assert office.parts.journal.get("cursor") is None
     office.up("coder")
@@ -91,11 +101,143 @@ def test_a_damaged_one_is_set_aside_and_what_can_be_read_is_kept(tmp_path: Path,
 def test_a_sound_one_is_not_touched_however_it_was_left(tmp_path: Path) -> None:
     filled(tmp_path)
     office = Office(tmp_path, on_disk=True)
-    assert office.parts.journal.salvaged is None
+    assert office.parts.journal.loss is None
     assert len(office.parts.graph.open) == 300
     office.parts.journal.close(in_order=True)
     again = Office(tmp_path, on_disk=True)
-    assert again.parts.journal.salvaged is None
+    assert again.parts.journal.loss is None
+    again.close()
+
+
+def notes(office: Office, kind: str) -> list[tuple[int, str]]:
+    """Number and detail of each event of this kind."""
+    rows = office.parts.journal.events.after(0, 100_000)
+    return [(row[0], orjson.loads(row[6])["detail"]) for row in rows if row[3] == kind]
+
+
+def numbers(office: Office) -> list[int]:
+    return [row[0] for row in office.parts.journal.events.after(0, 100_000)]
+
+
+@pytest.mark.expected_errors("journal_damaged")
+@pytest.mark.parametrize("damage", ["all", "the last events"])
+def test_no_number_that_was_shown_is_given_to_another_event(tmp_path: Path, damage: str) -> None:
+    # Given a history file that shows more than can be read of the journal
+    path = filled(tmp_path)
+    shown = 300
+    if damage == "all":
+        path.write_bytes(b"x" * path.stat().st_size)
+        kept = 0
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("DELETE FROM events WHERE number > 290")
+        database.close()
+        spoil(path)
+        kept = 290
+    # When another journal is begun
+    office = Office(tmp_path, on_disk=True, shown=lambda: shown)
+    office.create("after", "coder")
+    office.close()
+    # Then what is new comes behind all that was shown, and behind what may be on its way to be shown
+    office = Office(tmp_path, on_disk=True, shown=lambda: shown)
+    found = numbers(office)
+    assert found[:kept] == list(range(1, kept + 1))
+    assert found[kept] == shown + PAGE + 1
+    assert [number for number, _ in notes(office, "journal.damaged")] == [found[kept]]
+    assert found[kept:] == list(range(found[kept], found[kept] + len(found) - kept))
+    office.close()
+
+
+def spoil(path: Path) -> None:
+    """Damage a journal where it holds nothing."""
+    with sqlite3.connect(path) as database:
+        ((page, size),) = database.execute(
+            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'knowledge'"
+        )
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
+@pytest.mark.expected_errors("journal_damaged")
+def test_what_was_lost_is_told_even_if_whoever_found_out_is_killed_before_it_told(tmp_path: Path) -> None:
+    path = filled(tmp_path, 3)
+    spoil(path)
+    Journal(path).close()  # salvaged, and never committed
+    office = Office(tmp_path, on_disk=True)
+    ((_, detail),) = notes(office, "journal.damaged")
+    assert "kept 3 events, 3 tasks and subtasks, 3 deliveries, 1 agents" in detail
+    office.restart()
+    assert len(notes(office, "journal.damaged")) == 1
+    office.close()
+
+
+@pytest.mark.expected_errors("journal_damaged")
+def test_what_can_be_read_is_not_given_up_because_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = filled(tmp_path, 30)
+    spoil(path)
+    begin = Journal._open
+
+    def begin_on_a_full_disk(path: Path) -> sqlite3.Connection:
+        database = begin(path)
+        database.execute("PRAGMA max_page_count=30")
+        return database
+
+    # When there is no room for all that can be read
+    with monkeypatch.context() as full:
+        full.setattr(Journal, "_open", staticmethod(begin_on_a_full_disk))
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            Journal(path)
+    # Then nothing is lost by that
+    office = Office(tmp_path, on_disk=True)
+    ((_, detail),) = notes(office, "journal.damaged")
+    assert "kept 30 events, 30 tasks and subtasks" in detail
+    office.close()
+
+
+@pytest.mark.parametrize("how", ["removed", "emptied", "older"])
+def test_one_that_ends_before_what_was_shown_goes_on_behind_that(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a work directory whose history file is longer than its journal
+    path = filled(tmp_path, 3)
+    kept = 3 if how == "older" else 0
+    if how == "removed":
+        path.unlink()
+    elif how == "emptied":
+        path.write_bytes(b"")
+    # When it is used again
+    office = Office(tmp_path, on_disk=True, shown=lambda: 500)
+    office.create("after", "coder")
+    # Then people are told, and nothing new has an old number
+    ((number, detail),) = notes(office, "journal.lost")
+    assert number == numbers(office)[kept] == 500 + PAGE + 1
+    assert f"it ends with event {kept}, but event 500 was shown already" in detail
+    assert "journal_lost" in caplog.text
+    assert office.parts.journal.get("cursor") is None
+    # And they are told once
+    office.restart()
+    assert len(notes(office, "journal.lost")) == 1
+    office.close()
+
+
+@pytest.mark.expected_errors("journal_damaged")
+def test_an_emptied_one_with_changes_beside_it_is_set_aside_with_them(tmp_path: Path) -> None:
+    office = Office(tmp_path, on_disk=True)
+    office.create("S", "coder")
+    changes = (tmp_path / "journal.db-wal").read_bytes()
+    office.close()
+    (tmp_path / "journal.db").write_bytes(b"")
+    (tmp_path / "journal.db-wal").write_bytes(changes)
+    again = Office(tmp_path, on_disk=True)
+    ((_, detail),) = notes(again, "journal.damaged")
+    assert "kept nothing" in detail
+    (kept,) = tmp_path.glob("journal.damaged-*.db-wal")
+    assert kept.read_bytes() == changes
     again.close()
 
 

@@ -19,6 +19,7 @@ from actors.messages import (
     StartSession,
 )
 from actors.router.markers import find_marker
+from actors.router.mirrors import KNOWLEDGE_SIZE
 from tests.actors.router.office import Office
 
 
@@ -211,6 +212,12 @@ def test_shared_knowledge_is_journaled_and_mirrored(office: Office) -> None:
     assert office.parts.mirrors.gather().knowledge == [
         {"at": office.now, "agent": "a", "topic": "style", "text": "tabs"}
     ]
+    # Where it is too much for one file, the newest is there
+    for number in range(20):
+        office.ask(ShareKnowledge, agent="a", topic=f"t{number}", text="x" * (KNOWLEDGE_SIZE // 5))
+    shown = office.parts.mirrors.gather().knowledge
+    assert shown is not None
+    assert [each["topic"] for each in shown] == ["t14", "t15", "t16", "t17", "t18", "t19"]
 
 
 def test_late_and_repeated_receipts_change_nothing(office: Office) -> None:

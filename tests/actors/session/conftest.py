@@ -10,7 +10,7 @@ import pytest
 
 from actors.session.scripted.launch import command
 from tests.actors.session.stage import Stage
-from tests.claude import real_claude, real_environment, scripted_environment
+from tests.claude import BOTH, real_claude, real_environment, scripted_environment
 from tests.doubles.model_api import ModelApi
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # no test asserts on the clock
@@ -42,16 +42,8 @@ def real(tmp_path: Path) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture(params=["scripted", pytest.param("real", marks=pytest.mark.real)])
+@pytest.fixture(params=BOTH)
 def stage(request: pytest.FixtureRequest) -> Stage:
     """A session with each of the two in turn."""
     chosen: Stage = request.getfixturevalue(request.param)
     return chosen
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Path]:
-    """A file that a waiting tool waits for; made at the end at the latest, so no tool outlives its test."""
-    path = tmp_path / "gate"
-    yield path
-    path.touch()

@@ -28,7 +28,7 @@ from actors.messages import (
 )
 from actors.session import SessionActor, SessionSettings
 from actors.session.news import ReceiptDue
-from actors.session.process import MARK
+from actors.session.orphans import MARK
 from actors.session.prompt import AgentPrompt, find_prompt
 from actors.session.transcript import find_transcript
 from supervisors import Context, StopChild, System
@@ -166,12 +166,22 @@ class Stage:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def crash(self, nth: int = 1) -> None:
+        """End claude as a crash does, and wait until that was noticed: the nth crash so far."""
+        self.kill()
+        self.wait_state(SessionState.CRASHED, nth)
+
     def expire(self) -> None:
         """Have every receipt that is owed be overdue now."""
+        self.actor._talk._receipts._seconds = 0.0
+        self.tell(ReceiptDue())
+
+    @property
+    def actor(self) -> SessionActor:
+        """The actor itself, for what can't be seen from outside."""
         session = self.system._lives[NAME].actor
         assert isinstance(session, SessionActor)
-        session._talk._receipts._seconds = 0.0
-        self.tell(ReceiptDue())
+        return session
 
     @property
     def pid(self) -> int:
@@ -211,6 +221,10 @@ class Stage:
     def wait_state(self, state: SessionState, nth: int = 1) -> SessionChanged:
         """The nth change into this state."""
         return self.record.wait_for(SessionChanged, lambda change: change.state is state, nth)
+
+    def of_state(self, state: SessionState) -> list[SessionChanged]:
+        """The changes into this state so far."""
+        return [change for change in self.record.all(SessionChanged) if change.state is state]
 
     @property
     def changes(self) -> list[str]:

@@ -15,13 +15,13 @@ from actors.messages import (
     Deliver,
     Progressed,
     Revive,
-    SessionChanged,
     SessionReady,
     SessionState,
     TurnEnded,
 )
-from actors.session import actor, claude
+from actors.session import claude
 from actors.session.lock import SessionLock
+from actors.session.reports import Reports
 from supervisors.mailbox import Mailbox
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.actors.support import DEADLINE
@@ -214,24 +214,6 @@ def test_what_waited_for_an_earlier_incarnation_does_not_overtake_what_that_one_
 # ---------------------------------------------------------------- how turns go
 
 
-def test_while_the_api_limits_the_rate_it_says_so_and_when_it_answers_again_too(scripted: Stage) -> None:
-    retry = {"nth": 1, "attempts": 1, "error_status": 429, "retry_delay_ms": 20}
-    scripted.start(faults={"api_retry": retry})
-    scripted.deliver(message(say("at last")))
-    scripted.wait_turn()
-    assert scripted.changes == ["starting", "working", "rate_limited", "working", "ready"]
-    assert scripted.wait_state(SessionState.RATE_LIMITED).detail == "the API answered 429; attempt 1 in 0 s"
-
-
-def test_other_troubles_of_the_api_are_told_as_a_detail(scripted: Stage) -> None:
-    scripted.start(faults={"api_retry": {"attempts": 1, "error_status": 529, "retry_delay_ms": 20}})
-    scripted.deliver(message(say("at last")))
-    scripted.wait_turn()
-    details = [change.detail for change in scripted.record.all(SessionChanged)]
-    assert "the API answered 529; attempt 1 in 0 s" in details
-    assert "rate_limited" not in scripted.changes
-
-
 def test_a_tool_that_was_denied_is_named_at_the_turns_end(stage: Stage, tmp_path: Path) -> None:
     stage.start()
     stage.deliver(message({"bash": f"curl file://{tmp_path}"}, say("I could not.")))
@@ -298,18 +280,18 @@ def flood(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch, let_go: threading.Event
 ) -> Callable[[str], Mailbox]:
     """Has claude say much while its actor is busy until ``let_go`` is set; returns the actor's mailbox."""
-    announce, is_busy = actor.SessionActor._announce, threading.Event()
+    announce, is_busy = Reports.announce, threading.Event()
 
-    def slow(session: actor.SessionActor) -> None:
-        announce(session)
-        if not session._talk.is_idle:
+    def slow(reports: Reports) -> None:
+        announce(reports)
+        if not reports._talk.is_idle:
             is_busy.set()
             assert let_go.wait(30)
 
     def begin(program: str) -> Mailbox:
         monkeypatch.setattr(claude, "ROOM", 5)
         monkeypatch.setattr(claude, "ROOM_SECONDS", 0.02)
-        monkeypatch.setattr(actor.SessionActor, "_announce", slow)
+        monkeypatch.setattr(Reports, "announce", slow)
         scripted.start(command=(sys.executable, "-c", program))
         scripted.wait_step(scripted.deliver("talk"), DeliveryState.WRITTEN)
         scripted.tell(Announce())

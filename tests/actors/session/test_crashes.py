@@ -1,8 +1,11 @@
 """Crashes: of claude, of its actor, of the whole coordinator. Each context is done once, none is forgotten."""
 
+import os
 import random
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -11,21 +14,14 @@ import pytest
 from actors.delivery import DeliveryState
 from actors.messages import Announce, Progressed, Revive, SessionReady, SessionState, TurnEnded
 from actors.session import claude, policy
-from actors.session.lock import SessionLock, SessionTakenError
 from actors.session.news import EPOCHS, Exited, ReceiptDue
-from actors.session.process import MARK, _lives
+from actors.session.orphans import MARK, _lives
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
 CONTINUED = "Your process was interrupted"
 ALL = ["written", "accepted", "started", "completed"]
-
-
-def crash(stage: Stage, nth: int = 1) -> None:
-    """Kill claude, and wait until that was noticed."""
-    stage.kill()
-    stage.wait_state(SessionState.CRASHED, nth)
 
 
 # ---------------------------------------------------------------- claude dies
@@ -53,7 +49,7 @@ def test_what_waited_behind_a_turn_is_written_again_after_the_crash(stage: Stage
     stage.wait_step(waiting, DeliveryState.ACCEPTED)
     # When: claude dies.
     gate.touch()
-    crash(stage)
+    stage.crash()
     # Then: both are done, in the same conversation, told once each.
     stage.wait_turn()
     stage.wait_completed(working, waiting)
@@ -75,7 +71,7 @@ def test_a_turn_that_was_cut_off_is_continued_and_its_context_not_sent_again(
     stage.wait_tool()
     # When: claude dies.
     gate.touch()
-    crash(stage)
+    stage.crash()
     # Then: it is told to go on, does the rest, and that completes the context.
     turn = stage.wait_turn()
     assert turn.text == "the rest"
@@ -92,7 +88,7 @@ def test_in_the_window_before_the_first_answer_nothing_runs_twice(stage: Stage) 
     text = message({"sleep": 0.5}, say("thought about it"))
     delivery = stage.deliver(text)
     stage.wait_transcript(lambda line: line.get("uuid") == delivery)
-    crash(stage)
+    stage.crash()
     stage.wait_turn()
     assert stage.states(delivery) == ALL
     assert stage.receipts(delivery)[-1] == "transcript"
@@ -115,7 +111,7 @@ def test_one_that_had_joined_a_turn_is_not_sent_again_either(
     stage.wait_step(deliveries[1], DeliveryState.STARTED)
     stage.wait_transcript(lambda line: deliveries[1] in str(line.get("attachment")))
     other.touch()
-    crash(stage)
+    stage.crash()
     stage.wait_turn()
     stage.wait_completed(*deliveries)
     assert [stage.told(text) for text in texts] == [1, 1]
@@ -142,6 +138,40 @@ def test_killed_after_the_last_word_the_turn_is_over_and_nothing_is_asked(script
     assert scripted.wait_turn(2).text == "next"
 
 
+@pytest.mark.parametrize(
+    ("end", "number", "words"),
+    [
+        (os.kill, signal.SIGTERM, "exit code 143"),
+        (os.kill, signal.SIGABRT, "signal 6"),
+        (os.killpg, signal.SIGKILL, "signal 9"),
+    ],
+)
+def test_however_it_is_ended_it_goes_on_in_the_same_conversation(
+    stage: Stage, gate: Path, end: Callable[[int, int], None], number: signal.Signals, words: str
+) -> None:
+    stage.start()
+    delivery = stage.deliver(message(wait_for_gate(gate), say("the rest")))
+    stage.wait_tool()
+    wait_for(lambda: len(stage.marked()) > 1, "the tool")
+    tools = [each for each in stage.marked() if each.pid != stage.pid]
+    end(stage.pid, number)
+    assert words in stage.wait_state(SessionState.CRASHED).detail
+    wait_for(lambda: not any(map(_lives, tools)), "the end of the tool")
+    gate.touch()
+    assert stage.wait_turn().text == "the rest"
+    stage.wait_completed(delivery)
+    assert stage.told("the rest") == stage.told(CONTINUED) == 1
+
+
+def test_one_that_closes_its_terminal_is_ended_and_resumed(scripted: Stage) -> None:
+    scripted.start(faults={"close_terminal": 1})
+    delivery = scripted.deliver(message(say("after all")))
+    assert "signal 9" in scripted.wait_state(SessionState.CRASHED).detail
+    assert scripted.wait_turn().text == "after all"
+    scripted.wait_completed(delivery)
+    assert scripted.told("after all") == scripted.told(CONTINUED) == 1
+
+
 def test_half_a_line_and_an_exit_code(scripted: Stage) -> None:
     scripted.start(faults={"half_line_then_exit": 1})
     delivery = scripted.deliver(message(say("whole")))
@@ -155,7 +185,7 @@ def test_an_idle_claude_that_dies_is_there_again_for_the_next_context(scripted: 
     scripted.start()
     first = scripted.deliver(message(say("one")))
     scripted.wait_turn()
-    crash(scripted)
+    scripted.crash()
     scripted.wait_state(SessionState.RESUMING)
     second = scripted.deliver(message(say("two")))
     assert scripted.wait_turn(2).text == "two"
@@ -170,34 +200,38 @@ def test_a_context_that_comes_while_it_is_down_waits_for_it(
     scripted.start()
     scripted.deliver(message(say("one")))
     scripted.wait_turn()
-    crash(scripted)
+    scripted.crash()
     delivery = scripted.deliver(message(say("two")))
     scripted.wait_completed(delivery)
     assert scripted.states(delivery) == ALL
 
 
+@pytest.mark.parametrize("code", [0, 3, 255])
 def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person_says_so(
-    scripted: Stage,
+    scripted: Stage, code: int
 ) -> None:
     # Given: a claude that ends at once, whenever it is started.
-    scripted.start(faults={"exit_on_start": 3}, receipt_seconds=0.01, max_attempts=1000)
+    scripted.start(faults={"exit_on_start": code}, receipt_seconds=0.01, max_attempts=1000)
     delivery = scripted.deliver(message(say("at last")))
     # Then: it is started some times, no more, and its agent is blocked.
     blocked = scripted.wait_state(SessionState.BLOCKED)
-    assert "exit code 3" in blocked.detail
+    assert f"exit code {code}" in blocked.detail
     assert "crashed 6 times" in blocked.detail
     assert scripted.changes.count("crashed") == 5
     assert delivery in scripted.outstanding
     # And: it is not busy with a receipt that nobody owes.
     scripted.tell(ReceiptDue())
+    # And: what comes now doesn't start it either.
+    more = scripted.deliver(message(say("more")))
     scripted.tell(Announce())
     scripted.record.wait_for(SessionReady, nth=2)
     assert [each[2] for each in scripted.system.timers._heap if each[2].call is not None] == []
+    assert scripted.changes[-1] == "blocked"
     # When: the reason is gone, and a person says so, then all of it is done.
     scripted.environment["SCRIPTED_CLAUDE_FAULTS"] = "{}"
     scripted.tell(Revive())
-    scripted.wait_completed(delivery)
-    assert scripted.wait_turn().text == "at last"
+    scripted.wait_completed(delivery, more)
+    assert [scripted.told(f'"{text}"') for text in ("at last", "more")] == [1, 1]
 
 
 def test_a_turn_that_ends_well_forgets_the_crashes_before_it(scripted: Stage) -> None:
@@ -205,7 +239,7 @@ def test_a_turn_that_ends_well_forgets_the_crashes_before_it(scripted: Stage) ->
     for number in range(1, policy.CRASHES + 3):
         scripted.deliver(message(say(f"turn {number}")))
         scripted.wait_turn(number)
-        crash(scripted, number)
+        scripted.crash(number)
     assert "blocked" not in scripted.changes
 
 
@@ -215,7 +249,7 @@ def test_tools_of_a_claude_that_was_killed_do_not_outlive_it(stage: Stage, gate:
     stage.wait_tool()
     wait_for(lambda: len(stage.marked()) > 1, "the tool")
     tools = [each for each in stage.marked() if each.pid != stage.pid]
-    crash(stage)
+    stage.crash()
     wait_for(lambda: not any(map(_lives, tools)), "the end of the tool")
     gate.touch()
     stage.wait_turn()
@@ -326,55 +360,3 @@ def test_an_orphaned_claude_of_the_conversation_is_ended_first(
     # Then: the orphan is gone by then.
     assert not _lives(orphan)
     scripted.wait_turn()
-
-
-# ---------------------------------------------------------------- stopping
-
-
-@pytest.mark.parametrize("at_work", [False, True])
-def test_a_stop_leaves_nothing(stage: Stage, gate: Path, *, at_work: bool) -> None:
-    stage.start()
-    stage.deliver(message(wait_for_gate(gate)) if at_work else message(say("idle")))
-    if at_work:
-        stage.wait_tool()
-        wait_for(lambda: len(stage.marked()) > 1, "the tool")
-    else:
-        stage.wait_turn()
-    left = stage.marked()
-    stage.stop()
-    assert not any(map(_lives, left))
-    assert stage.wait_state(SessionState.STOPPED).pid is None
-
-
-def test_a_stop_ends_one_that_ignores_sigterm(scripted: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claude, "STOP_SECONDS", 0.1)
-    scripted.start(faults={"ignore_sigterm": True})
-    scripted.deliver(message(say("idle")))
-    scripted.wait_turn()
-    scripted.stop()
-    assert scripted.marked() == []
-    scripted.wait_state(SessionState.STOPPED)
-
-
-def test_a_stop_while_it_is_down_leaves_no_tool(
-    scripted: Stage, gate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 3600.0)
-    scripted.start()
-    scripted.deliver(message(wait_for_gate(gate)))
-    scripted.wait_tool()
-    wait_for(lambda: len(scripted.marked()) > 1, "the tool")
-    crash(scripted)
-    scripted.stop()
-    assert scripted.marked() == []
-
-
-def test_after_a_stop_somebody_else_may_lead_the_conversation(scripted: Stage) -> None:
-    scripted.start()
-    scripted.deliver(message(say("idle")))
-    scripted.wait_turn()
-    path = scripted.files / f"{scripted.session_id}.lock"
-    with pytest.raises(SessionTakenError):
-        SessionLock(path)
-    scripted.stop()
-    SessionLock(path).release()

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from actors.delivery import DeliveryState
 from actors.session.facts import (
+    LONGEST_DELAY,
     PARSERS,
     Answering,
+    ApiFailed,
     Fact,
+    Limited,
     MessageMoved,
     Noise,
     Retrying,
@@ -30,7 +33,7 @@ JSON = st.recursive(
 FIELDS = (
     *("uuid", "command_uuid", "state", "isReplay", "subtype", "mcp_servers", "error_status", "attempt"),
     *("retry_delay_ms", "error", "result", "is_error", "errors", "permission_denials", "total_cost_usd"),
-    *("message", "is_api_error_message", "terminal_reason"),
+    *("message", "is_api_error_message", "terminal_reason", "rate_limit_info"),
 )
 KNOWN = {
     "state": st.sampled_from(["queued", "started", "completed", "cancelled"]),
@@ -79,7 +82,22 @@ def test_a_turn_begins_and_names_the_servers_that_are_missing() -> None:
 def test_the_model_answers_and_an_error_put_into_its_mouth_is_no_answer() -> None:
     message = {"role": "assistant", "content": [{"type": "text", "text": "hi"}]}
     assert parse(type="assistant", message=message) == Answering()
-    assert parse(type="assistant", message=message, is_api_error_message=True) is None
+    error = {"is_api_error_message": True, "error": "billing_error"}
+    assert parse(type="assistant", message=message, **error) == ApiFailed(kind="billing_error")
+
+
+@pytest.mark.parametrize(
+    ("info", "until"),
+    [
+        ({"status": "rejected", "resetsAt": 1_800_000_000, "rateLimitType": "five_hour"}, 1_800_000_000.0),
+        ({"status": "allowed_warning", "resetsAt": 1_800_000_000}, None),
+        ({"status": "rejected"}, None),
+        ({"status": "rejected", "resetsAt": "3pm"}, None),
+    ],
+)
+def test_the_accounts_limit_and_when_it_ends(info: dict[str, Any], until: float | None) -> None:
+    assert parse(type="rate_limit_event", rate_limit_info=info) == Limited(until=until)
+    assert parse(type="rate_limit_event", rate_limit_info="?") is None
 
 
 def test_a_retry() -> None:
@@ -89,6 +107,17 @@ def test_a_retry() -> None:
     )
     dropped = parse(type="system", subtype="api_retry", attempt=1, error_status=None, error="unknown")
     assert dropped == Retrying(status=None, attempt=1, seconds=0.0, error="unknown")
+
+
+def test_a_retry_in_words_and_no_wait_of_a_lifetime() -> None:
+    limited = Retrying(status=429, attempt=2, seconds=1.5, error="rate_limit")
+    assert limited.words == "the API answered 429 (rate_limit); attempt 2"
+    dropped = Retrying(status=None, attempt=1, seconds=0.0, error="unknown")
+    assert dropped.words == "the API can't be reached (unknown); attempt 1"
+    for delay, seconds in ((1e300, LONGEST_DELAY), (-5000, 0.0)):
+        fact = parse(type="system", subtype="api_retry", retry_delay_ms=delay)
+        assert isinstance(fact, Retrying)
+        assert fact.seconds == seconds
 
 
 def test_a_turn_is_over() -> None:
@@ -149,6 +178,7 @@ def test_no_bytes_make_it_raise(line: bytes) -> None:
 )
 @example("system", {"subtype": "api_retry", "attempt": "many", "error_status": "?", "retry_delay_ms": "soon"})
 @example("system", {"subtype": "init", "mcp_servers": 5})
+@example("rate_limit_event", {"rate_limit_info": {"status": "rejected", "resetsAt": "soon"}})
 @example("result", {"permission_denials": 5, "total_cost_usd": "much"})
 @example("command_lifecycle", {"state": ["queued"], "command_uuid": None})
 def test_no_type_in_any_field_makes_it_raise(kind: str, fields: dict[str, Any]) -> None:

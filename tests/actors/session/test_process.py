@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from actors.session import process as module
-from actors.session.process import MARK, ClaudeProcess, reap
+from actors.session.orphans import MARK, _lives, reap
+from actors.session.process import ClaudeProcess
 from tests.actors.session.stage import wait_for
 from tests.actors.support import DEADLINE
 
@@ -256,7 +257,7 @@ def test_its_children_end_with_it_though_they_lead_sessions_of_their_own(run: Ru
     (child,) = psutil.Process(running.process.pid).children()
     running.process.stop(DEADLINE)
     running.wait_end()
-    wait_for(lambda: not module._lives(child), "the child's end")
+    wait_for(lambda: not _lives(child), "the child's end")
 
 
 def test_stopping_one_that_has_ended_does_nothing(run: Run) -> None:
@@ -288,8 +289,8 @@ def test_orphans_of_a_session_are_found_by_their_mark_and_ended_others_are_not()
     session_id = str(uuid4())
     ours, theirs = orphan(ALIVE, session_id), orphan(ALIVE, session_id + "x")
     assert reap(session_id, DEADLINE) == 1
-    assert not module._lives(ours)
-    assert module._lives(theirs)
+    assert not _lives(ours)
+    assert _lives(theirs)
     assert reap(session_id + "x", DEADLINE) == 1
     assert reap(session_id, DEADLINE) == 0
 
@@ -299,7 +300,7 @@ def test_an_orphan_that_ignores_sigterm_is_killed(seconds: float) -> None:
     session_id = str(uuid4())
     stubborn = orphan(STUBBORN, session_id)
     assert reap(session_id, seconds) == 1
-    assert not module._lives(stubborn)
+    assert not _lives(stubborn)
 
 
 def test_an_orphan_that_nobody_collects_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:

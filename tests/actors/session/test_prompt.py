@@ -1,11 +1,15 @@
 """Prompts: where they are found, what their files may say, and the ones that ship with the product."""
 
+import errno
 import os
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from actors.session.prompt import MAX_BYTES, AgentPrompt, BadPrompt, NoPrompt, find_prompt
+from actors.session import prompt as module
+from actors.session.prompt import MAX_BYTES, AgentPrompt, BadPrompt, NoPrompt, bad_prompts, find_prompt
+from actors.settings import PermissionMode
 
 PRODUCT = Path(__file__).parents[3] / "prompts"
 SHIPPED = sorted(path.stem for path in PRODUCT.glob("*.md"))
@@ -143,7 +147,9 @@ def test_a_rule_further_down_belongs_to_the_prompt(mine: Path) -> None:
         ("---\nname: [a]\n---\ntext", 2, "name must be text"),
         ("---\ndescription: {a: b}\n---\ntext", 2, "description must be text"),
         ("---\nname: coder\nmodel: --resume\n---\ntext", 3, "model must be one word"),
-        ("---\npermissionMode: two words\n---\ntext", 2, "permissionMode must be one word"),
+        ("---\npermissionMode: two words\n---\ntext", 2, "permissionMode must be one of acceptEdits, auto"),
+        ("---\nname: coder\npermissionMode: yolo\n---\ntext", 3, "permissionMode must be one of"),
+        ("---\npermissionMode: [plan]\n---\ntext", 2, "permissionMode must be text"),
         ("---\ntools: Read,, Edit\n---\ntext", 2, "tools must be names of tools"),
         ("---\ntools: [Read, [Edit]]\n---\ntext", 2, "tools must be names of tools"),
         ("---\ntools: --dangerous\n---\ntext", 2, "tools must be names of tools"),
@@ -208,6 +214,35 @@ def test_what_is_no_regular_file_is_refused(mine: Path) -> None:
     place.symlink_to("coder.md")
     with pytest.raises(BadPrompt, match="can't be read"):
         find_prompt("coder", mine, mine)
+
+
+@pytest.mark.parametrize("mode", get_args(PermissionMode))
+def test_each_permission_mode_that_claude_knows(mode: str, mine: Path) -> None:
+    assert load(mine, f"---\npermissionMode: {mode}\n---\ntext").permission_mode == mode
+
+
+def test_the_bad_ones_are_found_before_anybody_needs_them(mine: Path, theirs: Path) -> None:
+    assert bad_prompts(mine / "nowhere", theirs) == []
+    (mine / "coder.md").write_text("---\npermissionMode: yolo\n---\ntext")
+    (mine / "tester.md").write_text("fine")
+    (mine / "reviewer.txt").write_text("")
+    (mine / "notes.bak").write_text("---\n")
+    (mine / ".hidden.md").write_text("---\n")
+    (theirs / "coder.md").write_text("fine")
+    (theirs / "other.txt").write_text("no prompt of the product's")
+    assert [error.path.name for error in bad_prompts(mine, theirs)] == ["coder.md", "reviewer.txt"]
+
+
+def test_one_that_cannot_be_read_just_now_is_not_called_bad(
+    mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_descriptor_left(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(module, "_read_regular", no_descriptor_left)
+    with pytest.raises(OSError, match="too many open files") as caught:
+        load(mine, "text")
+    assert not isinstance(caught.value, BadPrompt)
 
 
 # ---------------------------------------------------------------- the ones that ship

@@ -1,9 +1,7 @@
 """What is said in a session: what is to be written, what is reported, and when it is idle. No clock, no process."""
 
 import json
-import random
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -222,62 +220,51 @@ def test_a_turn_that_failed_goes_on_later_and_until_then_it_is_not_idle() -> Non
     talk = talk_with("a")
     write(talk)
     move(talk, "a", COMPLETED)
-    retry = talk.turn_failed(TurnOver(by_api=True, status=529))
-    assert retry is not None
+    assert not talk.holds_turn
+    held = talk.hold_turn()
+    assert talk.holds_turn
     assert not talk.is_idle
     assert not talk.awaits_claude, "it waits for the clock"
     assert texts(talk) == []
-    talk.retry(retry.message_id)
+    talk.retry(held)
     assert talk.awaits_claude
-    talk.retry(retry.message_id)
+    talk.retry(held)
     assert texts(talk) == [GO_ON]
     talk.turn_over(TurnOver(text="at last"))
     assert talk.take_turn() is None
-    move(talk, retry.message_id, COMPLETED)
+    move(talk, held, COMPLETED)
     assert talk.take_turn() == TurnOver(text="at last")
 
 
 def test_while_it_waits_for_the_api_claude_may_be_silent_though_something_of_ours_is_on_its_way() -> None:
     talk = talk_with(history=left_open())
     assert talk.awaits_claude
-    assert talk.turn_failed(TurnOver(by_api=True, status=529))
+    talk.hold_turn()
     assert not talk.awaits_claude
 
 
 def test_a_turn_that_goes_well_meanwhile_takes_the_failed_one_along() -> None:
     talk = talk_with()
-    retry = talk.turn_failed(TurnOver(by_api=True, status=500))
+    held = talk.hold_turn()
     talk.turn_over(TurnOver(text="both"))
     assert talk.take_turn() == TurnOver(text="both")
-    assert retry is not None
-    talk.retry(retry.message_id)
+    talk.retry(held)
     assert texts(talk) == []
 
 
 def test_the_wait_of_an_earlier_failure_does_not_shorten_that_of_a_later_one() -> None:
     talk = talk_with()
-    first, second = (talk.turn_failed(TurnOver(by_api=True, status=429)) for _ in range(2))
-    assert first is not None
-    assert second is not None
-    talk.retry(first.message_id)
+    first, second = (talk.hold_turn() for _ in range(2))
+    talk.retry(first)
     assert texts(talk) == []
-    talk.retry(second.message_id)
+    talk.retry(second)
     assert texts(talk) == [GO_ON]
-
-
-def test_the_waits_grow_until_a_turn_goes_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
-    talk, failure = talk_with(), TurnOver(by_api=True, status=500)
-    waits = [retry.seconds for _ in range(3) if (retry := talk.turn_failed(failure))]
-    talk.turn_over(TurnOver())
-    again = talk.turn_failed(failure)
-    assert again is not None
-    assert waits == [again.seconds, 2 * again.seconds, 4 * again.seconds]
 
 
 def test_what_a_wait_will_not_mend_goes_on_when_somebody_says_so() -> None:
     talk = talk_with()
-    assert talk.turn_failed(TurnOver(by_api=True, status=401)) is None
+    talk.hold_turn()
+    talk.drop_turn()
     assert talk.is_idle
     assert talk.take_turn() is None
     talk.go_on()
@@ -285,12 +272,19 @@ def test_what_a_wait_will_not_mend_goes_on_when_somebody_says_so() -> None:
     assert not talk.is_idle
 
 
+def test_somebody_may_have_it_go_on_before_its_time_and_then_it_is_told_so_once() -> None:
+    talk = talk_with()
+    held = talk.hold_turn()
+    talk.go_on()
+    talk.retry(held)
+    assert texts(talk) == [GO_ON]
+
+
 def test_a_crash_forgets_the_wait_for_the_api() -> None:
     talk = talk_with()
-    retry = talk.turn_failed(TurnOver(by_api=True, status=500))
+    held = talk.hold_turn()
     talk.end()
-    assert retry is not None
-    talk.retry(retry.message_id)
+    talk.retry(held)
     talk.begin(EMPTY)
     assert texts(talk) == []
     assert talk.is_idle

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from actors.messages import (
     ROUTER,
     WORKDIR,
+    Announce,
     Completion,
     InputRejected,
     Mirror,
@@ -149,6 +151,36 @@ def test_what_is_no_result_is_rejected_at_once(
         assert _completed(record).subtask_id == "B"
 
 
+def test_a_result_under_a_wrong_name_is_rejected_once_and_says_what_it_must_be(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record, settle_seconds=0.01):
+        (workdir.path / "task_result_A.txt").write_bytes(b"{}")
+        (workdir.path / "task_result_B.json.tmp.17").write_bytes(b"{}")
+        rejected = record.wait_for(InputRejected)
+        assert rejected.origin == "file"
+        assert rejected.reason.startswith(
+            "task_result_A.txt: its name must be task_result_<id>.json, with the id of the subtask"
+        )
+        assert rejected.size == 2
+        (workdir.path / "task_result_A.txt").chmod(0o640)  # a change that is none
+        workdir.result_file("C").write_bytes(b"{}")
+        assert _completed(record).subtask_id == "C"
+    assert record.all(InputRejected) == [rejected]
+
+
+def test_a_result_that_is_moved_to_its_name_is_not_rejected(workdir: WorkDir) -> None:
+    record = Record()
+    with _watched(workdir, record, settle_seconds=0.2) as system:
+        odd = workdir.path / "task_result_A.draft"
+        odd.write_bytes(b'{"summary": "s"}')
+        system.handle(WORKDIR).ask(ResultsChanged(frozenset({odd.name})), timeout=DEADLINE)  # it is seen
+        odd.rename(workdir.result_file("A"))
+        _completed(record)
+        (workdir.path / "task_result_B.txt").write_bytes(b"{}")
+        record.wait_for(InputRejected)  # by now it had its time, too
+    assert len(record.all(InputRejected)) == 1
+
+
 def test_a_result_with_fields_of_wrong_types_is_used_and_reported(workdir: WorkDir) -> None:
     record = Record()
     with _watched(workdir, record):
@@ -168,8 +200,46 @@ def test_mirrors_are_written_and_the_router_knows_where_the_history_ends(workdir
         range(1, 501)
     )
     assert json.loads(workdir.queue_file("coder").read_text()) == [{"n": 500}]
-    with _watched(workdir, record):
-        assert record.wait_for(MirrorAt, nth=2).number == 500
+    again = Record()
+    with _watched(workdir, again):
+        assert again.wait_for(MirrorAt).number == 500
+
+
+def test_more_is_asked_for_when_what_came_is_written_and_not_before(
+    workdir: WorkDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, room, writing = Record(), threading.Event(), threading.Event()
+    write_all = history_module.write_all
+
+    def _write_slowly(fd: int, data: bytes) -> None:
+        writing.set()
+        assert room.wait(DEADLINE)
+        write_all(fd, data)
+
+    monkeypatch.setattr(history_module, "write_all", _write_slowly)
+    with _watched(workdir, record) as system:
+        record.wait_for(MirrorAt)
+        system.handle(WORKDIR).tell(Mirror(history=(_line(1), _line(2))))
+        assert writing.wait(DEADLINE)
+        assert len(record.all(MirrorAt)) == 1
+        room.set()
+        assert record.wait_for(MirrorAt, nth=2).number == 2
+
+
+def test_while_the_disk_is_full_nothing_is_asked_for(
+    workdir: WorkDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Record()
+
+    def _fill(_fd: int, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(history_module, "write_all", _fill)
+    with _watched(workdir, record, retry_seconds=LONG) as system:
+        record.wait_for(MirrorAt)
+        for message in (Mirror(history=(_line(1),)), Announce(), Mirror(history=(_line(2),))):
+            system.handle(WORKDIR).ask(message, timeout=DEADLINE)
+        assert len(record.all(MirrorAt)) == 1
 
 
 def test_mirrors_that_cannot_be_written_are_caught_up_with(
@@ -208,7 +278,7 @@ def test_after_a_crash_it_watches_again_and_says_where_the_history_ends(workdir:
         workdir.result_file("A").write_bytes(b"{}")
         _completed(record)
         system.crash(WORKDIR, RuntimeError("drill"))
-        assert record.wait_for(MirrorAt, nth=2).number == 1
+        assert record.wait_for(MirrorAt, nth=3).number == 1
         workdir.result_file("B").write_bytes(b"{}")
         record.wait_for(ReportCompletion, lambda report: report.subtask_id == "B")
 

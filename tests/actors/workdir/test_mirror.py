@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import Mirror
-from actors.workdir import WorkDir
+from actors.workdir import WorkDir, shown
 from actors.workdir.history import History
 from actors.workdir.mirror import Mirrors
 
@@ -72,6 +72,31 @@ def test_a_torn_end_is_cut_off(workdir: WorkDir, torn: bytes) -> None:
     assert workdir.history.read_bytes() == whole
     _show(mirrors, history=_lines(3))
     assert _numbers(workdir.history) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        (b"", 0),
+        (b'{"number": 7}\n', 7),
+        (b'{"number": 7}\n{"number": 8', 7),
+        (b'{"number": 7}\n{"number": 9007199254740993}\ngarbage\n', 7),
+        (b"garbage", 0),
+    ],
+)
+def test_what_was_shown_is_seen_without_touching_the_file(
+    workdir: WorkDir, content: bytes, number: int
+) -> None:
+    workdir.history.write_bytes(content)
+    assert shown(workdir.history) == number
+    assert workdir.history.read_bytes() == content
+
+
+def test_a_file_that_cannot_be_read_has_shown_nothing(workdir: WorkDir) -> None:
+    assert shown(workdir.history) == 0
+    workdir.history.symlink_to("/etc/passwd")
+    assert shown(workdir.history) == 0
+    assert shown(workdir.path) == 0
 
 
 def test_a_history_of_which_nothing_is_whole_begins_anew(workdir: WorkDir) -> None:

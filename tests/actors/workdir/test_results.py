@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from actors.messages import Completion
 from actors.workdir import WorkDir
-from actors.workdir.results import MAX_RESULT, ResultFile, ResultProblem, _breaks_off, read_result
+from actors.workdir.results import (
+    MAX_RESULT,
+    WRONG_NAME,
+    ResultFile,
+    ResultProblem,
+    _breaks_off,
+    is_meant,
+    read_result,
+)
 
 
 def _read(workdir: WorkDir, content: object, name: str = "task_result_A.json") -> ResultFile | ResultProblem:
@@ -140,7 +148,36 @@ def test_the_longest_and_what_is_longer(workdir: WorkDir) -> None:
 
 @pytest.mark.parametrize("subtask", ["", "a b", ".x", "ä", "x" * 201, "a\n"])
 def test_a_name_without_a_valid_id(workdir: WorkDir, subtask: str) -> None:
-    assert _problem(workdir, {}, f"task_result_{subtask}.json").reason == "its name holds no valid id"
+    assert _problem(workdir, {}, f"task_result_{subtask}.json").reason == WRONG_NAME
+
+
+def test_a_name_with_another_ending(workdir: WorkDir) -> None:
+    for name in (
+        "task_result_A",
+        "task_result_A.txt",
+        "task_result_A.JSON",
+        "task_result_.json",
+        "task_result_",
+    ):
+        problem = _problem(workdir, {}, name)
+        assert problem.reason == WRONG_NAME
+        assert problem.unfinished  # it may be moved to where it belongs in a moment
+    (workdir.path / "task_result_old").mkdir()
+    assert read_result(workdir.path / "task_result_old") is None
+
+
+def test_a_name_that_something_is_being_written_under_is_not_meant() -> None:
+    assert is_meant("task_result_A.json")
+    assert is_meant("task_result_A.txt")
+    assert is_meant("task_result_A.tmp.json")  # that is an id
+    for name in (
+        ".task_result_A.json.tmp",
+        "task_result_A.json.tmp",
+        "task_result_A.json.tmp.4711.1780000000",
+        "task_result_A.json~",
+        "other.json",
+    ):
+        assert not is_meant(name)
 
 
 def test_what_is_no_file(workdir: WorkDir, tmp_path: Path) -> None:

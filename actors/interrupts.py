@@ -1,0 +1,49 @@
+"""What a process is told from outside: to stop, to stop at once, and to show what it is doing."""
+
+import faulthandler
+import os
+import signal
+import socket
+from contextlib import suppress
+
+import psutil
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""From a person, from whatever runs us, and from a terminal that was closed."""
+INTERRUPTED = 130
+_END = 0
+"""No signal has this number."""
+
+
+class Interrupts:
+    """The first signal asks for an orderly stop, another one ends the process and its children at once.
+
+    Made and waited for in the main thread, which alone may handle signals. Any thread may be the one that a signal
+    comes to, though; so the main thread waits for the byte that each of them leaves in a socket: its number.
+    """
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._ear, self._mouth = socket.socketpair()
+        self._mouth.setblocking(False)  # noqa: FBT003 - the standard library's own
+        signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+        for number in STOPS:
+            signal.signal(number, self._on_signal)
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+    def wait(self) -> None:
+        """Return when a stop was asked for, by a signal or by ``end``."""
+        while not self._is_over and self._ear.recv(1)[0] not in (*STOPS, _END):
+            pass
+
+    def end(self) -> None:
+        """Have ``wait`` return; from any thread."""
+        with suppress(BlockingIOError):  # so full of bytes that nobody waits
+            self._mouth.send(bytes([_END]))
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        if self._is_over:
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
+            os._exit(INTERRUPTED)
+        self._is_over = True

@@ -1,0 +1,90 @@
+"""What goes wrong in a turn on request: the faults that the thread that works commits."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .faults import Faults
+from .inbox import Inbox, Message
+from .output import Output
+
+_ERRORS = {
+    400: "invalid_request",
+    401: "authentication_failed",
+    404: "model_not_found",
+    429: "rate_limit",
+    529: "overloaded",
+}
+
+
+def error_name(status: int | None, unanswered: str) -> str:
+    """What claude calls an error of the API with this HTTP status; None: it gave no answer."""
+    return unanswered if status is None else _ERRORS.get(status, "server_error")
+
+
+class Mishaps:
+    """Commits the faults of a turn that are due.
+
+    Args:
+        faults: what to do wrong.
+        inbox: knows whether the turn was interrupted.
+        output: where events go.
+    """
+
+    def __init__(self, faults: Faults, inbox: Inbox, output: Output) -> None:
+        self._faults = faults
+        self._inbox = inbox
+        self._output = output
+
+    def crash(self, fault: str, message: Message) -> None:
+        """Dies, if this is the time of that fault."""
+        if self._faults.due(fault, message.number):
+            time.sleep(0.01)  # what was written before lies in the terminal's buffer by then
+            self._faults.die()
+
+    def before_answer(self, message: Message) -> None:
+        """Whatever is due between a turn's beginning and its answer."""
+        if noise := self._faults.get("stderr_noise"):
+            sys.stderr.write(f"{noise}\n")
+            sys.stderr.flush()
+        if self._faults.due("hang_in_turn", message.number):
+            self._inbox.interrupted.wait()
+        if self._faults.due("close_terminal", message.number):
+            os.close(sys.stdout.fileno())
+            self._inbox.interrupted.wait()
+        if self._faults.due("garbage_line", message.number):
+            self._output.raw("this is no JSON \x1b[31m\n")
+        if self._faults.due("half_line_then_exit", message.number):
+            self._output.raw('{"type":"assistant","message":{"content":[{"type":"te')
+            os._exit(1)
+        if retry := self._faults.due("api_retry", message.number):
+            self._retry(retry)
+
+    def failure(self, message: Message) -> dict[str, Any] | None:
+        """The error of the API that ends this turn, if one does."""
+        fault = self._faults.due("result_error", message.number)
+        if fault and (seconds := fault.get("limit_seconds")):
+            info = {
+                "status": "rejected",
+                "resetsAt": int(time.time() + seconds),
+                "rateLimitType": "five_hour",
+            }
+            self._output.event("rate_limit_event", rate_limit_info=info)
+        return fault
+
+    def _retry(self, fault: Mapping[str, Any]) -> None:
+        attempts, delay = int(fault.get("attempts", 1)), int(fault.get("retry_delay_ms", 100))
+        status = fault.get("error_status", 529)
+        for attempt in range(1, attempts + 1):
+            self._output.event(
+                "system",
+                subtype="api_retry",
+                attempt=attempt,
+                max_retries=attempts,
+                retry_delay_ms=delay,
+                error_status=status,
+                error=error_name(status, "unknown"),
+            )
+            self._inbox.pause(delay / 1000)

@@ -1,0 +1,206 @@
+"""Where claude can't be started for want of room, descriptors or processes: it is waited for, and is no crash."""
+
+import errno
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from actors.messages import Announce, Revive, SessionReady, SessionState
+from actors.session import claude, lock, pipe, process
+from actors.session.news import Respawn
+from actors.session.orphans import reap
+from actors.session.policy import CRASHES
+from tests.actors.session.stage import NAME, Stage, wait_for
+from tests.contract.messages import message, say
+
+AGAIN = r"tried again at \d\d:\d\d:\d\d: can't start claude: "
+
+
+def failing(number: int) -> Callable[..., Any]:
+    """Something that fails with this error, whatever it is given."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def exhausted(*_: object) -> None:
+    """How a thread fails to start where the system has none left."""
+    raise RuntimeError("can't start new thread")
+
+
+FAILURES = {
+    "the lock": (lock.os, "open", errno.ENOSPC),
+    "the look for orphans": (claude, "reap", errno.EMFILE),
+    "the transcript": (claude, "find_transcript", errno.EIO),
+    "the prompt and the tools": (claude, "write_atomically", errno.EDQUOT),
+    "the pipe": (pipe.os, "mkfifo", errno.EROFS),
+    "the pipe's wake": (pipe.os, "pipe", errno.ENFILE),
+    "the terminal": (process.os, "openpty", errno.EMFILE),
+    "the process": (process.subprocess, "Popen", errno.EAGAIN),
+    "memory": (process.subprocess, "Popen", errno.ENOMEM),
+    "a claude that is being updated": (process.subprocess, "Popen", errno.ETXTBSY),
+    "the watch over it": (process.os, "pidfd_open", errno.EMFILE),
+}
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_what_may_pass_is_waited_for_however_often(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    module, name, number = FAILURES[what]
+    scripted.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, failing(number))
+        # Given: something without which claude can't be started, more often than it may crash.
+        delivery = scripted.deliver(message(say("at last")))
+        scripted.wait_state(SessionState.CRASHED, CRASHES + 3)
+    # Then: the agent isn't blocked, says what it waits for, and goes on once that is there.
+    scripted.wait_completed(delivery)
+    assert scripted.wait_turn().text == "at last"
+    details = {change.detail for change in scripted.of_state(SessionState.CRASHED)}
+    assert all(re.fullmatch(AGAIN + os.strerror(number), detail) for detail in details)
+    assert set(scripted.changes) == {"crashed", "starting", "working", "ready"}
+    assert scripted.told("at last") == 1
+    assert scripted.actor._starts.failures == 0, "the next wait is a short one again"
+
+
+def test_without_a_thread_to_listen_to_it_claude_is_not_left_alone(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted.start()
+    start = threading.Thread.start
+    only_readers = lambda thread: exhausted() if thread.name.startswith("session-") else start(thread)  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", only_readers)
+        delivery = scripted.deliver(message(say("at last")))
+        waiting = scripted.wait_state(SessionState.CRASHED, CRASHES + 3)
+        assert re.fullmatch(AGAIN + os.strerror(errno.EAGAIN), waiting.detail)
+    scripted.wait_completed(delivery)
+    assert len(scripted.marked()) == 1
+
+
+def test_what_waiting_does_not_mend_is_for_a_person_at_once(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted.start()
+    monkeypatch.setattr(process.subprocess, "Popen", failing(errno.EACCES))
+    scripted.deliver("hello")
+    assert os.strerror(errno.EACCES) in scripted.wait_state(SessionState.BLOCKED).detail
+    assert scripted.changes == ["blocked"]
+
+
+def test_a_wait_for_room_does_not_use_up_the_crashes(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a claude that ends at once, whenever it is started, and once can't be started for a while.
+    scripted.start(faults={"exit_on_start": 3})
+    with monkeypatch.context() as patch:
+        patch.setattr(process.subprocess, "Popen", failing(errno.EAGAIN))
+        scripted.deliver("hello")
+        scripted.wait_state(SessionState.CRASHED, CRASHES + 3)
+    # Then: it may crash as often as any other.
+    scripted.wait_state(SessionState.BLOCKED)
+    crashes = [each for each in scripted.of_state(SessionState.CRASHED) if "exit code 3" in each.detail]
+    assert len(crashes) == CRASHES
+
+
+def test_a_person_need_not_wait_and_then_nothing_is_tried_twice(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, high: 3600.0 * high)
+    with monkeypatch.context() as patch:
+        patch.setattr(process.subprocess, "Popen", failing(errno.ENOSPC))
+        scripted.start()
+        delivery = scripted.deliver(message(say("at last")))
+        scripted.wait_state(SessionState.CRASHED)
+        # While it waits, more work doesn't make it try.
+        more = scripted.deliver(message(say("more")))
+        scripted.tell(Announce())
+        scripted.record.wait_for(SessionReady, nth=2)
+        assert scripted.changes == ["crashed"]
+    scripted.tell(Revive())
+    scripted.wait_completed(delivery, more)
+    assert Respawn not in scripted.actor._timers
+
+
+@pytest.mark.expected_errors("child_exited", "exit_hook_failed")
+def test_where_orphans_cannot_be_looked_for_the_next_incarnation_still_gets_the_conversation(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted.start()
+    first = scripted.deliver(message(say("one")))
+    scripted.wait_turn()
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil, "process_iter", failing(errno.EMFILE))
+        scripted.system.crash(NAME, RuntimeError("drill"))
+        scripted.record.wait_for(SessionReady, nth=2)
+    second = scripted.deliver(message(say("two")))
+    scripted.wait_completed(first, second)
+    assert "blocked" not in scripted.changes
+
+
+def test_a_process_that_cannot_be_looked_at_now_is_not_taken_for_a_strangers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(psutil.Process, "environ", failing(errno.EMFILE))
+    with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        reap("nobody", 0.0)
+
+
+# ---------------------------------------------------------------- a real disk that is full
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB; skips the test where we may not have one."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", path],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"no small file system can be mounted: {mounted.stderr.decode().strip()}")
+    yield path
+    subprocess.run(["/bin/umount", path], check=True)
+
+
+def fill(directory: Path) -> Path:
+    """Leave no room."""
+    filler = directory / "filler"
+    filler.write_bytes(b"x" * shutil.disk_usage(directory).free)
+    return filler
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_on_a_full_disk_it_waits_for_room(small_disk: Path, stage: Stage, *, is_resumed: bool) -> None:
+    # Given: an agent whose own files lie on a disk that is full, perhaps since claude was started.
+    stage.start(files=small_disk)
+    if is_resumed:
+        stage.deliver(message(say("before")))
+        stage.wait_turn()
+    filler = fill(small_disk)
+    if is_resumed:
+        stage.kill()
+    # When: claude has to be started, then it waits for room, and says so.
+    delivery = stage.deliver(message(say("at last")))
+    full = lambda: [each for each in stage.of_state(SessionState.CRASHED) if "No space" in each.detail]  # noqa: E731
+    wait_for(lambda: len(full()) > CRASHES, "the wait for room")
+    assert "blocked" not in stage.changes
+    assert delivery in stage.outstanding
+    # When: there is some again, then all goes on where it was.
+    filler.unlink()
+    stage.wait_completed(delivery)
+    assert stage.wait_turn(2 if is_resumed else 1).text == "at last"
+    assert stage.told("at last") == 1

@@ -1,0 +1,56 @@
+"""What the log says of an actor that died."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from actors.errors import ConfigurationError
+from actors.logs import set_up_logging
+
+PORT_IN_USE = "the port is in use"
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Put back the logging of the tests."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def logged(level: str, error: Exception, *, incarnation: int) -> str:
+    """What is written when an actor dies of this at its start."""
+    stream = io.StringIO()
+    set_up_logging(level, stream)
+    failure = RuntimeError("a child could not be started")
+    failure.__cause__ = error
+    structlog.get_logger("supervisors").error(
+        "child_exited", stage="start", incarnation=incarnation, exc_info=failure
+    )
+    return stream.getvalue()
+
+
+def test_what_a_person_has_to_mend_before_anything_runs_is_left_to_the_command_line() -> None:
+    assert logged("info", ConfigurationError(PORT_IN_USE), incarnation=1) == ""
+
+
+def test_later_on_it_is_a_line_without_a_traceback() -> None:
+    text = logged("info", ConfigurationError(PORT_IN_USE), incarnation=2)
+    assert f"reason='{PORT_IN_USE}'" in text
+    assert text.count("\n") == 1
+
+
+def test_who_looks_for_a_fault_of_ours_sees_it_all() -> None:
+    assert "RuntimeError: a child could not be started" in logged(
+        "debug", ConfigurationError(PORT_IN_USE), incarnation=1
+    )
+
+
+def test_what_is_a_fault_of_ours_has_its_traceback() -> None:
+    assert "RuntimeError: a child could not be started" in logged("info", ValueError("oops"), incarnation=1)
