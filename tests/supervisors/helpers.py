@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 from supervisors import (
     Actor,
     Backoff,
+    ChildInfo,
     ChildSpec,
+    ChildStatus,
     Context,
     DeadLetter,
     ExitReport,
     Strategy,
     Supervisor,
     System,
+    WhichChildren,
 )
 
 if TYPE_CHECKING:
@@ -129,6 +132,19 @@ class World:
     def start(self, *children: ChildSpec, **policy: Any) -> None:
         """Start the system with a supervisor named root."""
         self.system.start(self.boss("root", *children, **policy))
+
+    def started(self) -> list[tuple[str, int]]:
+        """Which incarnation of which worker was started, in order."""
+        return [note[1:] for note in self.probe.notes if note[0] == "start"]
+
+    def ended(self) -> list[str]:
+        """Which workers came to their exit, in order."""
+        return [note[1] for note in self.probe.notes if note[0] == "exit"]
+
+    def status(self) -> dict[str, ChildStatus]:
+        """The root's children."""
+        children: list[ChildInfo] = self.ask("root", WhichChildren())
+        return {child.name: child.status for child in children}
 
     def tell(self, name: str, message: object) -> None:
         """Tell somebody something."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 from typing import Any
 
 import pytest
 
 from supervisors import (
-    AlreadyRunning,
-    AutoShutdown,
     Backoff,
     ChildCount,
     ChildInfo,
@@ -20,17 +17,14 @@ from supervisors import (
     CountChildren,
     DeleteChild,
     Intensity,
-    NoSuchChild,
     NotRunning,
     Restart,
     RestartChild,
     RestartIntensityExceeded,
     StartChild,
     StartFailed,
-    StartTimeout,
     StopChild,
     Strategy,
-    SupervisionError,
     WhichChildren,
 )
 from supervisors.children import RestartDue
@@ -40,19 +34,6 @@ pytestmark = pytest.mark.expected_errors("child_exited", "message_dead")
 
 NAMES = "abcd"
 SLOW = Backoff(initial=3600, maximum=3600)
-
-
-def starts(world: World) -> list[tuple[str, int]]:
-    return [note[1:] for note in world.probe.notes if note[0] == "start"]
-
-
-def exits(world: World) -> list[str]:
-    return [note[1] for note in world.probe.notes if note[0] == "exit"]
-
-
-def status(world: World) -> dict[str, ChildStatus]:
-    children: list[ChildInfo] = world.ask("root", WhichChildren())
-    return {child.name: child.status for child in children}
 
 
 @pytest.mark.parametrize(
@@ -69,9 +50,9 @@ def test_who_is_restarted_together_and_in_which_order(
     world.start(*[world.worker(name) for name in NAMES], strategy=strategy)
     world.system.crash("b", ValueError("drill"))
     world.probe.wait_for(lambda notes: sum(note[0] == "start" for note in notes) == 4 + len(restarted))
-    assert [name for name, _ in starts(world)[4:]] == list(restarted)
-    assert exits(world) == list(stopped)
-    assert set(status(world).values()) == {ChildStatus.RUNNING}
+    assert [name for name, _ in world.started()[4:]] == list(restarted)
+    assert world.ended() == list(stopped)
+    assert set(world.status().values()) == {ChildStatus.RUNNING}
 
 
 @pytest.mark.parametrize("normal", [True, False])
@@ -86,9 +67,9 @@ def test_when_a_child_is_restarted(world: World, restart: Restart, normal: bool)
     if restart is Restart.PERMANENT or (restart is Restart.TRANSIENT and not normal):
         world.wait_started("a", 2)
     else:
-        until(lambda: status(world).get("a") is not ChildStatus.RUNNING)
+        until(lambda: world.status().get("a") is not ChildStatus.RUNNING)
         expected = {} if restart is Restart.TEMPORARY else {"a": ChildStatus.STOPPED}
-        assert status(world) == expected
+        assert world.status() == expected
         with pytest.raises(NotRunning):
             world.ask("a", "anyone?")
 
@@ -100,7 +81,7 @@ def test_temporary_siblings_are_not_brought_back(world: World, strategy: Strateg
     )
     world.system.crash("a", ValueError("drill"))
     world.wait_started("c", 2)
-    assert list(status(world)) == ["a", "c"]
+    assert list(world.status()) == ["a", "c"]
 
 
 def test_siblings_stopped_on_purpose_stay_stopped(world: World) -> None:
@@ -108,14 +89,14 @@ def test_siblings_stopped_on_purpose_stay_stopped(world: World) -> None:
     world.ask("root", StopChild("b"))
     world.system.crash("a", ValueError("drill"))
     world.wait_started("c", 2)
-    assert status(world)["b"] is ChildStatus.STOPPED
+    assert world.status()["b"] is ChildStatus.STOPPED
 
 
 def test_children_start_in_order_and_stop_in_reverse(world: World) -> None:
     world.start(*[world.worker(name) for name in NAMES])
     assert world.system.stop() == []
-    assert [name for name, _ in starts(world)] == list("abcd")
-    assert exits(world) == list("dcba")
+    assert [name for name, _ in world.started()] == list("abcd")
+    assert world.ended() == list("dcba")
     assert [report.name for report in world.exits] == [*"dcba", "root"]
     assert all(report.normal for report in world.exits)
 
@@ -174,7 +155,7 @@ def test_more_restarts_than_allowed_escalate(world: World) -> None:
     reason = report.reason
     assert isinstance(reason, RestartIntensityExceeded)
     assert (reason.name, reason.child, reason.restarts, reason.period) == ("root", "b", 2, 3600)
-    assert exits(world)[-2:] == ["c", "a"]
+    assert world.ended()[-2:] == ["c", "a"]
     with pytest.raises(NotRunning):
         world.ask("a", "anyone?")
 
@@ -239,9 +220,9 @@ def test_a_failing_start_in_a_group_is_taken_again(world: World, strategy: Strat
     world.start(world.worker("a"), shaky, world.worker("c"), strategy=strategy, intensity=Intensity(10))
     world.system.crash("b", ValueError("drill"))
     world.wait_started("b", 3)
-    until(lambda: set(status(world).values()) == {ChildStatus.RUNNING})
+    until(lambda: set(world.status().values()) == {ChildStatus.RUNNING})
     again = {Strategy.ONE_FOR_ONE: "b", Strategy.REST_FOR_ONE: "bc", Strategy.ONE_FOR_ALL: "aabc"}[strategy]
-    until(lambda: "".join(name for name, _ in starts(world)[3:]) == again)
+    until(lambda: "".join(name for name, _ in world.started()[3:]) == again)
 
 
 def test_a_boot_that_fails_stops_what_was_started(world: World) -> None:
@@ -255,15 +236,15 @@ def test_a_boot_that_fails_stops_what_was_started(world: World) -> None:
     assert isinstance(cause, StartFailed)
     assert (caught.value.name, cause.name) == ("root", "c")
     assert isinstance(cause.__cause__, ValueError)
-    assert [name for name, _ in starts(world)] == ["a", "b"]
-    assert exits(world) == ["b", "a"]
+    assert [name for name, _ in world.started()] == ["a", "b"]
+    assert world.ended() == ["b", "a"]
 
 
 def test_a_supervisor_answers_while_a_child_backs_off(world: World) -> None:
     world.start(world.worker("a", backoff=SLOW), world.worker("b"))
     world.system.crash("a", ValueError("drill"))
     world.wait_exit("a", 1)
-    until(lambda: status(world)["a"] is ChildStatus.BACKING_OFF)
+    until(lambda: world.status()["a"] is ChildStatus.BACKING_OFF)
     (a, b) = world.ask("root", WhichChildren())
     assert a == ChildInfo(
         name="a",
@@ -285,9 +266,9 @@ def test_a_supervisor_answers_while_a_child_backs_off(world: World) -> None:
 def test_a_restart_that_waits_is_given_up_by_a_stop(world: World) -> None:
     world.start(world.worker("a", backoff=SLOW))
     world.system.crash("a", ValueError("drill"))
-    until(lambda: status(world)["a"] is ChildStatus.BACKING_OFF)
+    until(lambda: world.status()["a"] is ChildStatus.BACKING_OFF)
     world.ask("root", StopChild("a"))
-    assert status(world)["a"] is ChildStatus.STOPPED
+    assert world.status()["a"] is ChildStatus.STOPPED
     assert world.system.timers._heap[0][2].call is None
 
 
@@ -295,7 +276,7 @@ def test_a_restart_that_is_outdated_changes_nothing(world: World) -> None:
     # Given a notice of a restart that was given up when the notice was already on its way
     world.start(world.worker("a", backoff=SLOW))
     world.system.crash("a", ValueError("drill"))
-    until(lambda: status(world)["a"] is ChildStatus.BACKING_OFF)
+    until(lambda: world.status()["a"] is ChildStatus.BACKING_OFF)
     child = _supervisor_of(world)._children["a"]
     outdated = RestartDue(child, child.ticket)
     world.ask("root", StopChild("a"))
@@ -303,7 +284,7 @@ def test_a_restart_that_is_outdated_changes_nothing(world: World) -> None:
     # When it arrives
     world.ask("root", outdated)
     # Then it is ignored
-    assert starts(world) == [("a", 1)]
+    assert world.started() == [("a", 1)]
 
 
 @pytest.mark.parametrize("command", [StopChild, DeleteChild, RestartChild])
@@ -315,7 +296,7 @@ def test_who_waits_for_a_restart_is_not_forgotten_with_the_one_that_caused_it(
     slow = world.worker("b", backoff=SLOW)
     world.start(world.worker("a"), slow, world.worker("c"), world.worker("d"), strategy=strategy)
     world.system.crash("b", ValueError("drill"))
-    until(lambda: status(world)["d"] is ChildStatus.BACKING_OFF)
+    until(lambda: world.status()["d"] is ChildStatus.BACKING_OFF)
     children = _supervisor_of(world)._children
     due = children["b"].timer.due
     # When a person sees to that one
@@ -325,10 +306,10 @@ def test_who_waits_for_a_restart_is_not_forgotten_with_the_one_that_caused_it(
     assert heir.timer.due == pytest.approx(due, abs=1.0)
     # And come back then
     world.ask("root", RestartDue(heir, heir.ticket))
-    assert set(status(world).values()) <= {ChildStatus.RUNNING, ChildStatus.STOPPED}
+    assert set(world.status().values()) <= {ChildStatus.RUNNING, ChildStatus.STOPPED}
     restarted = "acd" if strategy is Strategy.ONE_FOR_ALL else "cd"
-    assert [name for name, number in starts(world)[4:] if name != "b"] == list(restarted)
-    assert [name for name, number in starts(world)[4:] if name == "b"] == ["b"] * (command is RestartChild)
+    assert [name for name, number in world.started()[4:] if name != "b"] == list(restarted)
+    assert [name for name, number in world.started()[4:] if name == "b"] == ["b"] * (command is RestartChild)
 
 
 def test_a_temporary_child_whose_restart_fails_takes_nobody_with_it(world: World) -> None:
@@ -341,8 +322,8 @@ def test_a_temporary_child_whose_restart_fails_takes_nobody_with_it(world: World
     world.start(world.worker("a"), broken, strategy=Strategy.ONE_FOR_ALL, intensity=Intensity(0))
     with pytest.raises(StartFailed):
         world.ask("root", RestartChild("t"))
-    assert status(world) == {"a": ChildStatus.RUNNING}
-    assert starts(world) == [("a", 1)]
+    assert world.status() == {"a": ChildStatus.RUNNING}
+    assert world.started() == [("a", 1)]
 
 
 def test_an_earlier_sibling_takes_over_the_restart_of_the_rest(world: World) -> None:
@@ -350,12 +331,12 @@ def test_an_earlier_sibling_takes_over_the_restart_of_the_rest(world: World) -> 
     slow = world.worker("b", backoff=SLOW)
     world.start(world.worker("a"), slow, world.worker("c"), strategy=Strategy.REST_FOR_ONE)
     world.system.crash("b", ValueError("drill"))
-    until(lambda: status(world)["c"] is ChildStatus.BACKING_OFF)
+    until(lambda: world.status()["c"] is ChildStatus.BACKING_OFF)
     # When one that was started before it dies
     world.system.crash("a", ValueError("drill"))
     # Then they are all restarted with that one, in order
     world.wait_started("c", 2)
-    assert starts(world)[3:] == [("a", 2), ("b", 2), ("c", 2)]
+    assert world.started()[3:] == [("a", 2), ("b", 2), ("c", 2)]
 
 
 def test_the_backoff_starts_anew_after_a_long_life(world: World) -> None:
@@ -372,185 +353,3 @@ def _supervisor_of(world: World) -> Any:
     life = world.system._root
     assert life is not None
     return life.actor
-
-
-def test_dynamic_children_come_and_go(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.start()
-    spec = world.worker("a")
-
-    world.tell("root", StartChild(spec))
-    world.wait_started("a", 1)
-    with caplog.at_level(logging.INFO):
-        world.tell("root", StartChild(spec))  # ignored: it runs
-        assert len(status(world)) == 1
-    assert caplog.records == []  # and that is no fault
-    with pytest.raises(AlreadyRunning):
-        world.ask("root", StartChild(spec))
-    assert status(world) == {"a": ChildStatus.RUNNING}
-
-    world.ask("root", StopChild("a"))
-    assert status(world) == {"a": ChildStatus.STOPPED}
-    world.ask("root", StopChild("a"))  # stopped is stopped
-    world.ask("root", RestartChild("a"))
-    world.ask("root", RestartChild("a"))
-    assert world.ask("a", lambda actor: actor.context.incarnation) == 3
-
-    world.ask("root", StopChild("a"))
-    world.ask("root", StartChild(spec))
-    world.ask("root", DeleteChild("a"))
-    assert status(world) == {}
-    assert world.exits[-1].normal
-
-
-def test_commands_that_make_no_sense(world: World) -> None:
-    world.start(world.boss("other", world.worker("taken")))
-    for command in (StopChild("x"), RestartChild("x"), DeleteChild("x")):
-        world.tell("root", command)  # logged, and survived
-        with pytest.raises(NoSuchChild):
-            world.ask("root", command)
-    with pytest.raises(SupervisionError, match="does not understand"):
-        world.ask("root", "nonsense")
-    with pytest.raises(StartFailed) as caught:
-        world.ask("root", StartChild(world.worker("taken")))
-    assert isinstance(caught.value.__cause__, AlreadyRunning)
-    significant = StartChild(world.worker("s", restart=Restart.TEMPORARY, significant=True))
-    world.tell("root", significant)
-    with pytest.raises(ValueError, match="significant"):
-        world.ask("root", significant)
-    assert world.ask("taken", "unharmed") == "unharmed"
-    assert world.exits == []
-
-
-def test_a_dynamic_child_whose_start_fails_is_forgotten(world: World) -> None:
-    class Broken(Worker):
-        def on_start(self) -> None:
-            raise ValueError("broken")
-
-    world.start()
-    world.tell("root", StartChild(ChildSpec("a", Broken)))
-    world.wait_exit("a", 1)
-    assert status(world) == {}
-    with pytest.raises(NotRunning):
-        world.ask("a", "anyone?")
-
-
-def test_a_restart_on_demand_that_fails_is_taken_again(world: World) -> None:
-    class Shaky(Worker):
-        def on_start(self) -> None:
-            if self.context.incarnation == 2:
-                raise ValueError("not this time")
-
-    world.start(ChildSpec("a", Shaky, backoff=AT_ONCE))
-    with pytest.raises(StartFailed):
-        world.ask("root", RestartChild("a"))
-    assert world.ask("a", lambda actor: actor.context.incarnation) == 3
-
-
-@pytest.mark.parametrize(
-    ("mode", "ends_after"), [(AutoShutdown.ANY_SIGNIFICANT, 1), (AutoShutdown.ALL_SIGNIFICANT, 2)]
-)
-def test_the_end_of_significant_children_ends_their_supervisor(
-    world: World, mode: AutoShutdown, ends_after: int
-) -> None:
-    significant = [world.worker(name, restart=Restart.TRANSIENT, significant=True) for name in "ab"]
-    world.start(*significant, world.worker("c", restart=Restart.TEMPORARY), auto_shutdown=mode)
-    world.tell("c", lambda actor: actor.stop())
-    world.wait_exit("c", 1)
-    for name in "ab"[:ends_after]:
-        assert world.ask("root", CountChildren()).active >= 1
-        world.tell(name, lambda actor: actor.stop())
-        world.wait_exit(name, 1)
-    report = world.system.wait(DEADLINE)
-    assert report is not None
-    assert report.normal
-
-
-def test_a_significant_child_stopped_on_purpose_ends_nothing(world: World) -> None:
-    significant = world.worker("a", restart=Restart.TRANSIENT, significant=True)
-    world.start(significant, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
-    world.ask("root", StopChild("a"))
-    assert status(world) == {"a": ChildStatus.STOPPED}
-
-
-def test_a_start_that_takes_too_long_has_failed(world: World) -> None:
-    # Given a child whose first restart hangs in on_start
-    gate = Gate()
-
-    class Slow(Worker):
-        def on_start(self) -> None:
-            if self.context.incarnation == 2:
-                gate()
-            super().on_start()
-
-    start = functools.partial(Slow, probe=world.probe)
-    world.start(ChildSpec("a", start, start_timeout=0.5, backoff=AT_ONCE))
-    world.tell("a", "first")
-    world.probe.wait_count(1, "first")
-    world.system.crash("a", ValueError("drill"))
-    gate.wait_entered()
-    world.tell("a", "second")
-
-    # When its time is over, then the start has failed and the next one works
-    report = world.wait_exit("a", 2)
-    assert isinstance(report.reason, StartTimeout)
-    assert (report.started, report.abandoned) == (False, True)
-    world.wait_started("a", 3)
-    world.probe.wait_count(1, "second")
-
-    # And the late thread takes nothing, and closes what it owns
-    gate.open()
-    world.probe.wait_for(lambda notes: any(note[:3] == ("exit", "a", 2) for note in notes))
-    for number in range(50):
-        assert world.ask("a", lambda actor: actor.context.incarnation) == 3, number
-
-
-def test_one_that_hangs_in_its_making_is_never_started(world: World) -> None:
-    gate = Gate()
-
-    class Slow(Worker):
-        def __init__(self, context: Any, **others: Any) -> None:
-            super().__init__(context, **others)
-            gate()
-
-    world.start()
-    slow = functools.partial(Slow, probe=world.probe)
-    with pytest.raises(StartFailed) as caught:
-        world.ask("root", StartChild(ChildSpec("a", slow, start_timeout=0.05)))
-    assert isinstance(caught.value.__cause__, StartTimeout)
-    gate.open()
-    world.probe.wait_for(lambda notes: any(note[:3] == ("exit", "a", 1) for note in notes))
-    assert starts(world) == []
-
-
-def test_a_stop_interrupts_the_wait_for_a_slow_start(world: World) -> None:
-    gate = Gate()
-
-    class Slow(Worker):
-        def on_start(self) -> None:
-            gate()
-
-    world.start()
-    world.tell("root", StartChild(ChildSpec("a", Slow, start_timeout=3600)))
-    gate.wait_entered()
-    stopped: list[list[str]] = []
-    stopper = threading.Thread(target=lambda: stopped.append(world.system.stop(timeout=DEADLINE)))
-    stopper.start()
-    until(lambda: _stop_seen(world))
-    gate.open()
-    stopper.join(DEADLINE)
-    assert stopped == [[]]
-    assert world.exit_of("a", 1).normal
-
-
-def _stop_seen(world: World) -> bool:
-    reader = world.system.mailbox("a").reader
-    return reader is None or reader.signal is not None
-
-
-def test_names_are_unique() -> None:
-    world = World()
-    with pytest.raises(StartFailed) as caught:
-        world.start(world.worker("a"), world.worker("a"))
-    assert isinstance(caught.value.__cause__, ValueError)
-    with pytest.raises(StartFailed):
-        World().start(world.worker("a", restart=Restart.TEMPORARY, significant=True))
