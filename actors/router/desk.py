@@ -73,6 +73,7 @@ class Desk:
         self._publisher = publisher
         self._outgoing = outgoing
         self._clock = clock
+        self._backend = ""
         self._cursor = self._saved_cursor = int(journal.get("cursor") or 0)
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             EventReceived: self._event,
@@ -154,6 +155,9 @@ class Desk:
         if message.state != "open":
             self._publisher.closed()
             self._replay_changed(ReplayChanged(running=False), now)
+        if message.state == "connecting" or (message.state == self._backend and message.state != "open"):
+            return  # one more attempt that came to nothing: for those who look now, but no event
+        self._backend = message.state
         self._history.note(now, f"backend.{message.state}", None, None, detail=message.detail)
 
     def _replay_changed(self, message: ReplayChanged, _now: float) -> None:

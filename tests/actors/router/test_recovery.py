@@ -4,6 +4,7 @@ from actors.delivery import DeliveryState
 from actors.events import NodeCompleted, NodeCreated
 from actors.messages import (
     Announce,
+    BackendChanged,
     BackendOpened,
     EventReceived,
     PublicationConfirmed,
@@ -187,3 +188,23 @@ def test_more_publications_than_fit_at_once_all_go_out_in_order(office: Office) 
         seen += [each.key for each in new]
         office.tell(*(PublicationConfirmed(key=each.key) for each in new))
     assert [each.payload["id"] for each in office.published()] == [f"S{number}" for number in range(250)]
+
+
+def test_of_a_long_outage_the_history_tells_once(office: Office) -> None:
+    states = [
+        "connecting",
+        "open",
+        "closed",
+        *["connecting", "closed"] * 3,
+        "refused",
+        "refused",
+        "closed",
+        "open",
+    ]
+    for number, state in enumerate([*states, "open"]):
+        office.tell(BackendChanged(state=state, detail=f"detail {number}"))
+    rows = office.parts.journal.execute("SELECT kind FROM events ORDER BY number").fetchall()
+    told = [kind.removeprefix("backend.") for (kind,) in rows]
+    assert told == ["open", "closed", "refused", "closed", "open", "open"]
+    # And: who looks now sees the last attempt
+    assert office.parts.journal.get("backend") == f"open detail {len(states)}"
