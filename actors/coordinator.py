@@ -11,6 +11,7 @@ from actors.environment import claude_environment
 from actors.errors import ConfigurationError, root_cause
 from actors.gateway import Tokens, bind, load_secret, url_of
 from actors.messages import ROUTER, Deliver, InputRejected, Progressed
+from actors.session.orphans import end_orphans, work_dir_mark
 from actors.session.prompt import bad_prompts
 from actors.settings import Settings
 from actors.tree import PROMPTS, build_tree
@@ -35,7 +36,8 @@ class Coordinator:
         port = settings.embedded_port or free_port()
         self.settings = settings.model_copy(update={"embedded_port": port})
         self.workdir = prepare(settings.work_dir)
-        self._environment = claude_environment() if environment is None else environment
+        given = claude_environment() if environment is None else environment
+        self._environment = {**given, **work_dir_mark(self.workdir.path)}
         self.system = System(on_dead_letter=self._dead_letter)
         self._lock: Lock | None = None
         self._listener: socket.socket | None = None
@@ -46,10 +48,12 @@ class Coordinator:
         Raises:
             ConfigurationError: Something that the user can mend.
             DiskFullError: There is no room to write anything down.
+            OSError: What an earlier coordinator has left can't be looked for now.
             StartFailed: Something else.
         """
         self.workdir.check_room()
         self._lock = lock = self.workdir.lock()
+        end_orphans(self.workdir.path)  # the journal may know nothing of them: it may be another one
         self.tokens = Tokens(load_secret(self.workdir.secret))
         self._listener = listener = bind(self.settings.gateway_port)
         try:

@@ -15,6 +15,7 @@ from actors import show
 from actors.coordinator import Coordinator
 from actors.environment import scripted_environment
 from actors.follow import follow_history
+from actors.listing import Listing
 from actors.logs import set_up_logging
 from actors.router.reader import JournalReader, Row
 from actors.settings import Settings, find_claude, load_defaults
@@ -90,8 +91,8 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
         set_up_logging(settings.log_level, log)
         simulated = scripted_environment(prepare(directory).path / "claude") | {"SCRIPTED_CLAUDE_PACE": PACE}
         coordinator = Coordinator(settings, environment=None if real else simulated)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)  # ended in order, as by Ctrl-C
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)  # each ends it in order
         progress = Progress([], problem="interrupted")
         try:
             coordinator.start()
@@ -147,7 +148,7 @@ def follow(coordinator: Coordinator, console: Console, subtasks: list[str], time
         take(progress, event)
         if progress.is_over:
             return progress
-    progress.problem = f"it took longer than {timeout:.0f} s"
+    progress.problem = f"it took longer than {timeout:g} s"
     return progress
 
 
@@ -173,7 +174,8 @@ def describe(event: dict[str, Any]) -> str:
         return ""
     style, word = STYLES[kind]
     who = event["agent"] or payload.get("by") or payload.get("completed_by")
-    said = " ".join(filter(None, [who and f"{who}:", show.gist(payload)]))
+    what = "the whole task" if kind == "task.completed" else show.gist(payload)
+    said = ": ".join(filter(None, [who, what]))
     return f"[{style}]{word:<10}[/] {show.text(said)[:110]}"
 
 
@@ -194,7 +196,7 @@ def take(progress: Progress, event: dict[str, Any]) -> None:
 def report(coordinator: Coordinator, console: Console, progress: Progress, who: str) -> int:
     """The table at the end; ``who`` gave the receipts."""
     reader = JournalReader(coordinator.workdir.journal)
-    found = show.table("subtask", "agent", "state", "seconds", "delivered", "receipt")
+    found = Listing("subtask", "agent", "state", "seconds", "delivered", "receipt")
     unfinished = []
     for subtask_id in progress.subtasks:
         node = reader.node(subtask_id) or {"state": "unknown"}
@@ -205,7 +207,7 @@ def report(coordinator: Coordinator, console: Console, progress: Progress, who: 
         ]:
             found.add_row(*_cells(node, row))
     reader.close()
-    console.print(found)
+    found.put(console)
     if unfinished or progress.problem:
         console.print(f"[red]Not finished:[/] {show.text(progress.problem or '; '.join(unfinished))}")
         console.print(f"The log is {coordinator.workdir.path / 'coordinator.log'}")
@@ -213,6 +215,7 @@ def report(coordinator: Coordinator, console: Console, progress: Progress, who: 
     console.print(
         f"[green]Everything is done: each context was delivered once, with a receipt from {who} itself.[/]"
     )
+    console.print(f"What it left is in {coordinator.workdir.path}; nothing needs it, so it may be deleted.")
     return 0
 
 

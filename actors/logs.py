@@ -21,7 +21,10 @@ def set_up_logging(level: str, stream: TextIO | None = None) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        # A terminal is read as it is written; what is kept is read another day, and elsewhere.
+        structlog.processors.TimeStamper(
+            fmt="%H:%M:%S" if target.isatty() else "iso", utc=not target.isatty()
+        ),
     ]
     structlog.configure(
         processors=[

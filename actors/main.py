@@ -1,9 +1,16 @@
 """The command line: ``python -m actors.main``."""
 
+import signal
+
+if __name__ == "__main__":
+    # While the rest is being loaded, and in whoever only looks, Ctrl-C needs no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import errno
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -16,18 +23,23 @@ from actors.logs import set_up_logging
 from actors.messages import BACKEND
 from actors.model import is_agent_name
 from actors.options import with_settings
-from actors.router.reader import JournalReader, Row
+from actors.overview import overview
+from actors.router.reader import JournalReader
 from actors.running import health, operate
 from actors.settings import Settings, find_claude
-from actors.workdir import find_holder, prepare
+from actors.workdir import find_holder, find_workdir
 from supervisors import StartFailed
 
 if TYPE_CHECKING:
     from actors.coordinator import Coordinator
 
+FAILED = 1
 USAGE_ERROR = 2
 ESCALATED = 70
 """The root supervisor gave up; whoever runs us should start us again."""
+
+UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO)
+"""What is said of an output that nobody reads any more, or that has no room."""
 
 OF_THE_APP = ("--help", "-h", "--install-completion", "--show-completion")
 """Options that don't belong to the default command."""
@@ -64,13 +76,22 @@ def run(settings: Settings) -> None:
         coordinator.stop()
         raise typer.Exit(ESCALATED) from error
     interpreter.settle()
+    try:
+        _announce(coordinator)
+        threading.Thread(target=_watch, args=(coordinator, interrupts), daemon=True).start()
+        interrupts.wait()
+    finally:  # also where nobody reads what is said
+        abandoned = coordinator.stop()
+    _report(coordinator, abandoned)
+
+
+def _announce(coordinator: "Coordinator") -> None:
+    settings = coordinator.settings
     if settings.ws_url is None:
-        url = f"http://127.0.0.1:{coordinator.settings.embedded_port}"
-        console.print(f"No WS_URL is set: the embedded backend runs on {url}")
+        console.print(
+            f"No WS_URL is set: the embedded backend runs on http://127.0.0.1:{settings.embedded_port}"
+        )
     console.print(f"The coordinator runs (pid {os.getpid()}, {settings.work_dir}). Ctrl-C stops it.")
-    threading.Thread(target=_watch, args=(coordinator, interrupts), daemon=True).start()
-    interrupts.wait()
-    _end(coordinator)
 
 
 def _watch(coordinator: "Coordinator", interrupts: Interrupts) -> None:
@@ -78,8 +99,7 @@ def _watch(coordinator: "Coordinator", interrupts: Interrupts) -> None:
     interrupts.end()
 
 
-def _end(coordinator: "Coordinator") -> None:
-    abandoned = coordinator.stop()
+def _report(coordinator: "Coordinator", abandoned: list[str]) -> None:
     report = coordinator.wait()
     if abandoned:
         log.error("stopped_with_leftovers", abandoned=abandoned)
@@ -116,18 +136,9 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the agents, the subtasks that are open, and what they wait for."""
-    workdir = prepare(settings.work_dir)
-    reader = JournalReader(workdir.journal)
+    workdir = find_workdir(settings.work_dir)
     running = find_holder(workdir.lock_file)
-    said = health(running)
-    found: dict[str, Any] = {
-        "coordinator": running._asdict() | {"answers": said is not None} if running else None,
-        "paused": (said or {}).get("paused"),
-        "backend": reader.backend(),
-        "counts": reader.counts(),
-        "agents": reader.agents(),
-        "subtasks": reader.nodes(closed=everything, limit=1000),
-    }
+    found = overview(JournalReader(workdir.journal), running, health(running), closed=everything)
     show.status(console, found, as_json=as_json)
 
 
@@ -136,15 +147,18 @@ def status(
 def history(
     settings: Settings,
     *,
-    subtask: Annotated[str | None, typer.Argument(help="Only events about this task or subtask.")] = None,
+    subtask: Annotated[
+        str | None, typer.Argument(help="Only events about this task or subtask: the beginning of its id.")
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
     ] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one event a line.")] = False,
 ) -> None:
     """Show the newest events."""
-    reader = JournalReader(prepare(settings.work_dir).journal)
-    show.events(console, reader.events(limit=limit, subject=subtask), as_json=as_json)
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    subject = None if subtask is None else reader.subject(subtask)
+    show.events(console, reader.events(limit=limit, subject=subject), as_json=as_json)
 
 
 @app.command()
@@ -163,7 +177,7 @@ def deliveries(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one delivery a line.")] = False,
 ) -> None:
     """Show the newest deliveries: what agents were told, and the evidence that it arrived."""
-    reader = JournalReader(prepare(settings.work_dir).journal)
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
     show.deliveries(console, reader.deliveries(agent=agent, state=state, limit=limit), as_json=as_json)
 
 
@@ -202,14 +216,14 @@ def dead_letters(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what could not be delivered: each with its reason, its attempts and the receipts that it had."""
-    reader = JournalReader(prepare(settings.work_dir).journal)
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
     match [word for word in words or () if word != "show"]:
         case []:
             show.dead_letters(console, reader.dead_letters(), as_json=as_json)
             if not as_json and (count := reader.counts()["rejected"]):
                 console.print(f"Rejected, and shown by the command of that name: {count}")
         case [delivery]:
-            show.whole(console, _find(reader, delivery), body="text", as_json=as_json)
+            show.whole(console, reader.delivery(delivery), body="text", as_json=as_json)
         case more:
             raise ConfigurationError(f"One id at a time: {' '.join(more)}")
 
@@ -226,7 +240,7 @@ def rejected(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one a line.")] = False,
 ) -> None:
     """Show input that could not be used, and messages that made an actor fail twice: each with the reason."""
-    reader = JournalReader(prepare(settings.work_dir).journal)
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
     if number is None:
         show.rejected(console, reader.rejected(limit=limit), as_json=as_json)
         return
@@ -241,17 +255,22 @@ def rejected(
 def retry(
     settings: Settings,
     what: Annotated[
-        str, typer.Argument(help="A dead letter (the beginning of its id), a blocked agent, or: backend.")
+        str,
+        typer.Argument(
+            help="A blocked agent or subtask, a dead letter (the beginning of its id), or: backend."
+        ),
     ],
 ) -> None:
-    """Try a dead letter once more, have a blocked agent go on, or connect to the backend now."""
-    reader = JournalReader(prepare(settings.work_dir).journal)
+    """Have a blocked agent or subtask go on, try a dead letter once more, or connect to the backend now."""
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
     if any(row["agent"] == what for row in reader.agents()):
         _operate(settings, f"/api/agents/{what}/start", {})
     elif what == BACKEND:
         _operate(settings, "/api/backend/retry", {})
+    elif reader.node(what) is not None:
+        _operate(settings, f"/api/subtasks/{what}/retry", {})
     else:
-        _operate(settings, f"/api/deliveries/{_find(reader, what)['id']}/retry", {})
+        _operate(settings, f"/api/deliveries/{reader.delivery(what)['id']}/retry", {})
 
 
 @app.command()
@@ -261,8 +280,8 @@ def drop(
     delivery: Annotated[str, typer.Argument(help="A dead letter: the beginning of its id.")],
 ) -> None:
     """Forget a dead letter; the journal keeps it."""
-    reader = JournalReader(prepare(settings.work_dir).journal)
-    _operate(settings, f"/api/deliveries/{_find(reader, delivery)['id']}/drop", {})
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    _operate(settings, f"/api/deliveries/{reader.delivery(delivery)['id']}/drop", {})
 
 
 def _check_agent(name: str) -> None:
@@ -271,21 +290,7 @@ def _check_agent(name: str) -> None:
 
 
 def _operate(settings: Settings, path: str, body: dict[str, str]) -> None:
-    console.print(operate(prepare(settings.work_dir), path, body))
-
-
-def _find(reader: JournalReader, beginning: str) -> Row:
-    """The delivery whose id begins so.
-
-    Raises:
-        ConfigurationError: There is none, or more than one.
-    """
-    found = reader.delivery(beginning)
-    if found is None:
-        raise ConfigurationError(
-            f"There is no delivery (or more than one) whose id begins with {beginning!r}."
-        )
-    return found
+    console.print(operate(find_workdir(settings.work_dir), path, body))
 
 
 def main() -> None:
@@ -294,13 +299,28 @@ def main() -> None:
     if not words or (words[0].startswith("-") and words[0] not in OF_THE_APP):
         words = ["run", *words]
     try:
-        app(args=words, prog_name="python -m actors.main")
+        _call(words)
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 - this is the command line
         sys.exit(USAGE_ERROR)
     except CoordinatorError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the same
-        sys.exit(1)
+        sys.exit(FAILED)
+
+
+def _call(words: list[str]) -> None:
+    try:
+        try:
+            app(args=words, prog_name="./scripts/run")
+        finally:
+            sys.stdout.flush()  # here, where it can still be said that it failed
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
+        if error.errno != errno.EPIPE:
+            print(f"The output can't be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - the same
+        sys.exit(FAILED)
 
 
 if __name__ == "__main__":

@@ -310,6 +310,12 @@ class RetryDelivery(Report):
     delivery_id: str
 
 
+class RetrySubtask(Report):
+    """What held this subtask was taken care of: it is to go on."""
+
+    subtask_id: NodeId
+
+
 class DropDelivery(Report):
     """A dead letter was looked at, and is to be forgotten."""
 
@@ -356,6 +362,10 @@ class Mirror(Model):
     queues: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
     current: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     knowledge: list[dict[str, Any]] | None = None
+
+
+class JournalRemoved(Model):
+    """The journal's file isn't where it belongs, perhaps: look, and put it back."""
 
 
 class MirrorAt(Model):

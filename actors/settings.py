@@ -1,5 +1,6 @@
 """Settings: from options, the environment and ``.env``, in that order of precedence."""
 
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -7,9 +8,13 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from actors.errors import ConfigurationError
+
+ENV_FILE = Path(".env")
+"""In the folder that the program is started in."""
 
 PermissionMode = Literal["acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual", "plan"]
 
@@ -18,7 +23,7 @@ class Settings(BaseSettings):
     """Everything that can be set; each field is an environment variable and an option of the same name."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
+        env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
     )
 
     ws_url: str | None = Field(
@@ -79,6 +84,11 @@ class Settings(BaseSettings):
         "info", description="What is logged to stderr."
     )
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("claude_command", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -117,16 +127,25 @@ def load(**options: object) -> Settings:
     """Read the settings; options that are None were not given.
 
     Raises:
-        ConfigurationError: A value is wrong; the message names each one, without secrets.
+        ConfigurationError: A value is wrong, or ``.env`` can't be read; the message names each one, without secrets.
     """
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]  # values are validated
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(map(str, found['loc'])).upper()}: {found['msg'].removeprefix('Value error, ')}"
-            for found in error.errors(include_input=False)
-        ]
+        given = {name.upper() for name, value in options.items() if value is not None}
+        lines = [_complaint(found, given) for found in error.errors(include_input=False)]
         raise ConfigurationError("These settings can't be used:\n" + "\n".join(lines)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{ENV_FILE.absolute()} can't be read: {error}") from None
+
+
+def _complaint(found: ErrorDetails, options: set[str]) -> str:
+    """What is wrong with a value, and where it came from if that is easily forgotten."""
+    name = ".".join(map(str, found["loc"])).upper()
+    nearer = options | {each.upper() for each, value in os.environ.items() if value}
+    is_in_file = name not in nearer and name.lower() in DotEnvSettingsSource(Settings).env_vars
+    source = f" (in {ENV_FILE.absolute()})" if is_in_file else ""
+    return f"  {name}: {found['msg'].removeprefix('Value error, ')}{source}"
 
 
 def load_defaults(**values: object) -> Settings:

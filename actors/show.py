@@ -2,19 +2,20 @@
 
 import json
 import os
+import re
 import sys
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
+from actors.listing import UNWRAPPED, Listing
 from actors.router.context import clean
 from actors.router.reader import Row
 
-UNWRAPPED = 10_000
-"""The width in columns where no terminal has one: a line a row, for other programs to read."""
+_UUID = re.compile(r"\b([0-9a-f]{8})-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
 
 COLOURS = {
     "completed": "green",
@@ -41,6 +42,11 @@ def text(value: object) -> str:
     return escape(clean(str(value)).replace("\n", " ⏎ "))
 
 
+def short(value: object) -> str:
+    """A cell in which uuids have their first eight characters; where an id is asked for, they are enough."""
+    return _UUID.sub(r"\1", text(value))
+
+
 def state(value: str) -> str:
     """A state in its colour."""
     colour = COLOURS.get(value)
@@ -48,8 +54,12 @@ def state(value: str) -> str:
 
 
 def clock(at: float | None) -> str:
-    """A time of day, local."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S") if at else ""
+    """A local time; with its date, unless that is today's."""
+    if not at:
+        return ""
+    when = datetime.fromtimestamp(at).astimezone()
+    is_today = when.date() == datetime.now().astimezone().date()
+    return when.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")
 
 
 def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
@@ -69,33 +79,22 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
         )
         console.print("             it goes on by itself when there is room")
     console.print(f"Backend:     {text(found['backend'])}")
-    console.print("             " + ", ".join(f"{name}: {count}" for name, count in found["counts"].items()))
-    agents = table("agent", "state", "in hand", "waiting", "since", "detail")
+    counts = ", ".join(f"{name}: {count}" for name, count in found["counts"].items())
+    console.print(Padding(counts, (0, 0, 0, 13), expand=False))
+    agents = Listing("agent", "state", "in hand", "waiting", "since", "detail")
     for row in found["agents"]:
-        now = state(row["state"] if running else "stopped")
         agents.add_row(
-            text(row["agent"]), now, text(row["in_hand"]), str(row["waiting"]), clock(row["since"]),
-            text(row["detail"])[:120],
+            text(row["agent"]), state(row["state"]), short(row["in_hand"]), str(row["waiting"]), clock(row["since"]),
+            text(row["detail"]),
         )  # fmt: skip
-    console.print(agents)
-    subtasks = table("subtask", "title", "agent", "state", "why")
+    agents.put(console)
+    subtasks = Listing("subtask", "title", "agent", "state", "why")
     for node in found["subtasks"]:
         subtasks.add_row(
-            text(node["id"]), text(node.get("title"))[:60], text(", ".join(node.get("assignees") or ())),
-            state(node["state"]), text(why(node))[:200],
+            short(node["id"]), text(node.get("title"))[:60], text(", ".join(node.get("assignees") or ())),
+            state(node["state"]), short(node["why"]),
         )  # fmt: skip
-    console.print(subtasks)
-
-
-def why(node: Row) -> str:
-    """Why nobody works on this subtask now."""
-    if node.get("reason"):
-        return str(node["reason"])
-    if node["waits_for"]:
-        return "waits for " + ", ".join(node["waits_for"])
-    if node["state"] == "ready" and not node.get("assignees"):
-        return "waits for its subtasks" if node.get("entity") == "task" else "nobody is assigned"
-    return ""
+    subtasks.put(console)
 
 
 def events(console: Console, rows: list[Row], *, as_json: bool) -> None:
@@ -104,13 +103,13 @@ def events(console: Console, rows: list[Row], *, as_json: bool) -> None:
         for row in rows:
             print_json(row, indent=None)
         return
-    found = table("#", "at", "from", "event", "subject", "agent", "what")
+    found = Listing("#", "at", "from", "event", "subject", "agent", "what")
     for row in rows:
         found.add_row(
-            str(row["number"]), clock(row["at"]), row["source"], text(row["kind"]), text(row["subject"]),
+            str(row["number"]), clock(row["at"]), row["source"], text(row["kind"]), short(row["subject"]),
             text(row["agent"]), text(gist(row["document"]))[:100],
         )  # fmt: skip
-    console.print(found)
+    found.put(console)
 
 
 def deliveries(console: Console, rows: list[Row], *, as_json: bool) -> None:
@@ -119,14 +118,14 @@ def deliveries(console: Console, rows: list[Row], *, as_json: bool) -> None:
         for row in rows:
             print_json(row, indent=None)
         return
-    found = table("delivery", "agent", "what", "subtask", "state", "receipt", "tries", "queued", "took")
+    found = Listing("delivery", "agent", "what", "subtask", "state", "receipt", "tries", "queued", "took")
     for row in rows:
         took = f"{row['started_at'] - row['queued_at']:.2f} s" if row["started_at"] else ""
         found.add_row(
-            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), text(row["subtask_id"]), state(row["state"]),
+            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), short(row["subtask_id"]), state(row["state"]),
             text(row["receipt"] or row["reason"])[:60], str(row["attempts"]), clock(row["queued_at"]), took,
         )  # fmt: skip
-    console.print(found)
+    found.put(console)
 
 
 def dead_letters(console: Console, rows: list[Row], *, as_json: bool) -> None:
@@ -134,14 +133,14 @@ def dead_letters(console: Console, rows: list[Row], *, as_json: bool) -> None:
     if as_json:
         deliveries(console, rows, as_json=True)
         return
-    found = table("delivery", "agent", "what", "subtask", "tries", "receipts", "reason")
+    found = Listing("delivery", "agent", "what", "subtask", "tries", "receipts", "reason")
     for row in rows:
         receipts = ", ".join(step for step in ("written", "accepted", "started") if row[f"{step}_at"])
         found.add_row(
-            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), text(row["subtask_id"]),
+            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), short(row["subtask_id"]),
             str(row["attempts"]), receipts or "none", text(row["reason"])[:200],
         )  # fmt: skip
-    console.print(found)
+    found.put(console)
 
 
 def rejected(console: Console, rows: list[Row], *, as_json: bool) -> None:
@@ -150,12 +149,12 @@ def rejected(console: Console, rows: list[Row], *, as_json: bool) -> None:
         for row in rows:
             print_json(row, indent=None)
         return
-    found = table("#", "at", "from", "bytes", "reason")
+    found = Listing("number", "at", "from", "bytes", "reason")
     for row in rows:
         found.add_row(
             str(row["number"]), clock(row["at"]), text(row["origin"]), str(row["size"]), text(row["reason"])[:200]
         )  # fmt: skip
-    console.print(found)
+    found.put(console)
 
 
 def whole(console: Console, row: Row, *, body: str, as_json: bool) -> None:
@@ -179,14 +178,6 @@ def gist(document: dict[str, Any]) -> str:
         if document.get(name):
             return str(document[name])
     return ""
-
-
-def table(*columns: str) -> Table:
-    """A table with these columns."""
-    found = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        found.add_column(column, overflow="fold", no_wrap=column in ("agent", "state"))
-    return found
 
 
 def print_json(value: object, indent: int | None = 2) -> None:

@@ -25,7 +25,7 @@ from actors.messages import (
 )
 from actors.router import ContextBuilder, RouterActor, RouterSettings
 from actors.session import SessionActor, SessionSettings
-from actors.session.prompt import find_prompt
+from actors.session.prompt import agents_with_prompts, find_prompt
 from actors.session.scripted.launch import command as scripted_command
 from actors.settings import Settings
 from actors.workdir import WorkDir, WorkdirActor, shown, write_atomically
@@ -36,6 +36,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PROMPTS = ROOT / "prompts"
 RESTARTS, RESTART_PERIOD = 20, 120.0
 """More than so many restarts within so many seconds end the process: what runs it starts it again."""
+START_SECONDS = 20.0
+"""How long an actor may take to start."""
+SALVAGE_RATE = 5_000_000
+"""Bytes of a journal a second that even a slow disk allows to be looked over, and salvaged."""
 LONGEST_BACKOFF = 5.0
 """Seconds; short enough that an actor which always fails gets there."""
 
@@ -61,9 +65,10 @@ def build_tree(
         _session_spec, _session_settings(settings, workdir, url_of(listener), tokens, environment)
     )
     router = partial(RouterActor, settings=_router_settings(settings, workdir, session))
+    router_seconds = START_SECONDS + _size(workdir.journal) / SALVAGE_RATE
     children = [  # they stop in reverse: what one has to say at its end goes to those before it
         _spec(WORKDIR, partial(WorkdirActor, workdir=workdir), stopping.WORKDIR),
-        _spec(ROUTER, router, stopping.ROUTER),
+        _spec(ROUTER, router, stopping.ROUTER, start_timeout=router_seconds),
         _spec(GATEWAY, partial(GatewayActor, listener=listener, tokens=tokens), stopping.GATEWAY),
         _spec(SESSIONS, _sessions, stopping.SESSIONS),
         _spec(CONNECTION, partial(_connection, settings, workdir), stopping.CONNECTION),
@@ -87,7 +92,7 @@ def build_tree(
         ),
         restart=Restart.TEMPORARY,
         shutdown=stopping.ALL,
-        start_timeout=120.0,
+        start_timeout=120.0 + router_seconds,
     )
 
 
@@ -95,7 +100,7 @@ SCRIPTED = tuple(scripted_command())
 
 
 def _spec(
-    name: str, start: Callable[[Context], Actor], shutdown: float, *, start_timeout: float = 20.0
+    name: str, start: Callable[[Context], Actor], shutdown: float, *, start_timeout: float = START_SECONDS
 ) -> ChildSpec:
     return ChildSpec(
         name=name,
@@ -108,6 +113,13 @@ def _spec(
 
 def _secret(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value is not None else None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _sessions(context: Context) -> Supervisor:
@@ -160,7 +172,15 @@ def _router_settings(settings: Settings, workdir: WorkDir, session: "partial[Chi
         shown=partial(shown, workdir.history),
         auto_start=settings.auto_start_sessions,
         queue_size=settings.max_queue_size,
+        agents=partial(_agents, workdir.prompts),
     )
+
+
+def _agents(prompts: Path) -> set[str] | None:
+    try:
+        return agents_with_prompts(prompts, PROMPTS)
+    except OSError:
+        return None  # its session will tell what can't be read
 
 
 def _read_report(path: Path) -> ReportCompletion | ReportBlocked | None:

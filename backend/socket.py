@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import orjson
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import DataError, IntegrityError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from backend.errors import BackendError, InvalidError
@@ -25,6 +26,11 @@ QUEUE_LIMIT = 32_000_000
 
 CLOSE_DEADLINE = 30.0
 """Seconds for a subscriber that did not keep up to take the close frame."""
+
+FAULTS_OF_THE_EVENT = (
+    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, DataError, IntegrityError,
+)  # fmt: skip
+"""By these it would fail as often as it is tried; whatever else fails may succeed later."""
 
 Channel = Literal["tasks", "subtasks", "agents"]
 
@@ -172,9 +178,10 @@ class Connection:
             await self._refuse(key, InvalidError.code, _explain(error).message)
         except BackendError as error:
             await self._refuse(key, error.code, error.message)
-        except Exception:
+        except Exception as error:
             log.exception("backend.publish.failed", key=key)
-            await self._refuse(key, "unavailable", "the backend failed; its log says why")
+            code = "failed" if isinstance(error, FAULTS_OF_THE_EVENT) else "unavailable"
+            await self._refuse(key, code, "the backend failed; its log says why")
         else:
             await self._tell(type="ack", id=key, seq=seq)
 

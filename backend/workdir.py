@@ -4,6 +4,7 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ TOKEN_FILE = "backend.token"  # noqa: S105 (a file's name)
 URL_FILE = "backend.url"
 SIZE = 4_096
 """More bytes than any of its files has."""
+LOOKS, LOOK_SECONDS = 20, 0.01
+"""Whoever looks whether a backend runs holds the lock for a moment: so often, and so far apart, it is tried."""
 
 
 class WorkDir:
@@ -48,12 +51,24 @@ class WorkDir:
         """
         path = self.path / TOKEN_FILE
         try:
-            self._token_fd = _open_token(path)
-            _require_private(path, os.fstat(self._token_fd), stat.S_ISREG, "a file")
-            fcntl.flock(self._token_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return _read_token(path, self._token_fd)
-        except BlockingIOError:
-            raise AlreadyRunningError(f"another backend is running in {self.path}") from None
+            fd = _open_token(path)
+        except OSError as error:
+            raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
+        try:
+            token = self._hold(path, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._token_fd = fd
+        return token
+
+    def _hold(self, path: Path, fd: int) -> str:
+        try:
+            _require_private(path, os.fstat(fd), stat.S_ISREG, "a file")
+            if not _take(fd):
+                raise AlreadyRunningError(f"another backend is running in {self.path}")
+            (self.path / URL_FILE).unlink(missing_ok=True)  # of one that was killed
+            return _read_token(path, fd)
         except OSError as error:
             raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
 
@@ -88,11 +103,13 @@ def read_token(work_dir: Path) -> str:
 def read_url(work_dir: Path) -> str | None:
     """Reads the address of the backend that runs in a work directory; None where none does.
 
+    One that was killed leaves its address behind, and its port may be anybody's by now.
+
     Raises:
-        WorkDirError: its file is not ours alone.
+        WorkDirError: its files are not ours alone.
     """
     try:
-        return _read_private(work_dir / URL_FILE)
+        return (_read_private(work_dir / URL_FILE) or None) if _is_held(work_dir / TOKEN_FILE) else None
     except OSError:
         return None
 
@@ -113,6 +130,31 @@ def _open_token(path: Path) -> int:
 def _open_existing(path: str | Path, flags: int) -> int:
     # Neither a link to elsewhere nor a pipe that blocks: what it is gets checked once it is open.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _take(fd: int) -> bool:
+    """Locks it, unless somebody holds it for longer than a look takes."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+        else:
+            return True
+    return False
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a backend holds the directory of this token now."""
+    fd = _open_existing(path, os.O_RDONLY)
+    try:
+        _require_private(path, os.fstat(fd), stat.S_ISREG, "a file")
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _read_token(path: Path, fd: int) -> str:

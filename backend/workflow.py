@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,8 +26,18 @@ from backend.workdir import DEFAULT_WORK_DIR, read_token, read_url
 FAILED = 1
 INVALID = 2
 DEFAULT_URL = "http://127.0.0.1:8000"
+UNWRAPPED = 10_000
+"""The width in columns where no terminal has one."""
 TIMEOUT = 30.0
 """Seconds that the backend has to answer."""
+
+
+class Nearby(BaseSettings):
+    """What the coordinator goes by as well: the environment, and ``.env`` in the folder that it is started in."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    work_dir: Path = DEFAULT_WORK_DIR
 
 
 class Refusal(BaseModel):
@@ -57,17 +68,17 @@ def main(
         str | None,
         typer.Option(
             envvar="BACKEND_URL",
-            help=f"Where the backend is; else the one in --work-dir, else {DEFAULT_URL}.",
+            help=f"Where the backend is; else the one in --work-dir; else, with BACKEND_TOKEN, {DEFAULT_URL}.",
         ),
     ] = None,
     work_dir: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            envvar="WORK_DIR",
-            help="The coordinator's: the backend there left its address and its token in it."
+            help="The coordinator's: the backend there left its address and its token in it. Else WORK_DIR in the"
+            f" environment or in .env, else {DEFAULT_WORK_DIR}."
             " A token of another backend: BACKEND_TOKEN in the environment.",
         ),
-    ] = DEFAULT_WORK_DIR,
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the steps and create nothing.")] = False,
 ) -> None:
     """Creates a workflow: a task, and a subtask for each step, with who does it and what it waits for.
@@ -90,12 +101,13 @@ def main(
         _show(new.title, steps)
         return
     try:
-        url = url or read_url(work_dir) or DEFAULT_URL
+        work_dir = (work_dir or _nearby()).expanduser()
+        url = url or read_url(work_dir) or _default_url(work_dir)
         created = _create(url, _token(work_dir), new)
     except BackendError as error:
         _fail(error.message, code=FAILED)
     _show(f"{created.title} ({created.id})", steps, [each.id for each in created.subtasks])
-    print(f"watch: {url}/api/tasks/{created.id} (events: {url.replace('http', 'ws', 1)}/ws)")  # noqa: T201
+    print(f"created on {url}; to watch it: ./scripts/run status")  # noqa: T201 (the command's own output)
 
 
 def _plan(path: Path | None, description: str) -> Plan:
@@ -131,8 +143,25 @@ def _request(project: str, branch: str, description: str, plan: Plan) -> NewTask
         raise InvalidError.of(error.errors(include_url=False, include_input=False)) from None
 
 
+def _nearby() -> Path:
+    """The work directory that the coordinator here would have."""
+    try:
+        return Nearby().work_dir
+    except (OSError, ValueError) as error:
+        raise InvalidError(f"{Path('.env').absolute()} can't be read: {error}") from None
+
+
 def _token(work_dir: Path) -> str:
     return os.environ.get("BACKEND_TOKEN") or read_token(work_dir)
+
+
+def _default_url(work_dir: Path) -> str:
+    """Where backends are by default; not for the token of a work directory, whose own backend may not run."""
+    if "BACKEND_TOKEN" in os.environ:
+        return DEFAULT_URL
+    raise BackendUnavailableError(
+        f"no backend runs in {work_dir}; start one with ./scripts/run, or give --url"
+    )
 
 
 def _create(url: str, token: str, new: NewTask) -> TaskTree:
@@ -165,10 +194,15 @@ def _post(url: str, token: str, body: str) -> tuple[int, bytes]:
 
 def _show(title: str, plan: Plan, ids: Sequence[str] = ()) -> None:
     table = Table(*["#", "step", "agent", "after", "id"][: 5 if ids else 4], title=_plain(title))
+    for column in table.columns:
+        column.overflow = "fold"
     for place, (step, others) in enumerate(zip(plan.steps, plan.waits_for(), strict=True)):
         cells = [str(place + 1), step.title, step.agent, ", ".join(str(other + 1) for other in others)]
         table.add_row(*map(_plain, cells + list(ids[place : place + 1])))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = UNWRAPPED  # whoever reads it needs the ids whole
+    console.print(table)
 
 
 def _plain(text: str) -> Text:

@@ -39,6 +39,7 @@ class Life:
         reader: How it takes messages.
         timers: Its pending timers.
         actor: The actor, once it is made and until it ended.
+        is_supervisor: Whether the actor is a supervisor, once it is made.
         started: Whether `on_start` has returned.
         ending: Whether its end is being reported, or has been.
         report: How it ended; None as long as it has not.
@@ -62,12 +63,14 @@ class Life:
         self.reader = Reader(mailbox, self.number)
         self.timers: set[Timer] = set()
         self.actor: Actor | None = None
+        self.is_supervisor = False
         self.started = False
         self.ending = False
         self.report: ExitReport | None = None
         self.thread = threading.Thread(target=self._run, name=f"actor:{spec.name}#{self.number}", daemon=True)
         self._system = system
         self._mailbox = mailbox
+        self._drains = False
         self._on_change = on_change
         self._stage = Stage.INIT
         self._began = system.clock()
@@ -103,11 +106,6 @@ class Life:
             life = life.parent
         return False
 
-    @property
-    def is_supervisor(self) -> bool:
-        """Whether the actor is a supervisor."""
-        return self.actor is not None and self.actor.supervises
-
     def join(self, deadline: float | None) -> None:
         """Wait until the thread is gone too, a moment after the end; never for an abandoned one."""
         if self.thread.ident is not None and self.report is not None and not self.report.abandoned:
@@ -123,7 +121,7 @@ class Life:
     def stop(self, deadline: float | None) -> None:
         """Ask for an orderly end, by `deadline` on the monotonic clock."""
         stop = Stop(deadline)
-        if self.started and self.actor is not None and self.actor.drains:
+        if self.started and self._drains:
             self._mailbox.put(envelope(Last(self.number, stop)))
         else:
             self.reader.send(stop)
@@ -147,6 +145,7 @@ class Life:
 
     def _live(self) -> None:
         self.actor = actor = self.spec.start(self.context)
+        self.is_supervisor, self._drains = actor.supervises, actor.drains
         with self._ending:
             self._check()
             actor._enter()  # noqa: SLF001  # the seam to pykka
@@ -206,12 +205,13 @@ class Life:
             if self.ending:
                 return
             self.ending = True
+            actor = self.actor  # its own thread, which comes here too, forgets it after that
             self._mailbox.alive = False
         lifetime = self._system.clock() - self._began
         report = ExitReport(self.name, self.number, reason, self._stage, self.started, abandoned, lifetime)
         self._system.timers.cancel_group(self.timers)
-        if self.actor is not None:
-            self.actor._leave()  # noqa: SLF001  # the seam to pykka
+        if actor is not None:
+            actor._leave()  # noqa: SLF001  # the seam to pykka
         self._system.ended(self, report)
         self.report = report  # last of all: from now on the name may be taken again
         self._finished.set()

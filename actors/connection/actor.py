@@ -20,6 +20,7 @@ from actors.connection.backend_socket import (
 )
 from actors.connection.dial import Address
 from actors.connection.dialects import parse
+from actors.connection.gate import Gate
 from actors.connection.line import MAX_MESSAGE
 from actors.connection.parsed import Ack, AnyControl, Live, Nack, Subscribed, Welcome
 from actors.connection.room import Room
@@ -49,6 +50,8 @@ _UNKNOWN = Welcome(type="welcome")
 """What is known of a backend that doesn't introduce itself."""
 _KEPT = 4096
 """Bytes of a rejected message that are kept."""
+_PASSING = {"unavailable", "busy", "overloaded", "rate_limited"}
+"""Codes by which a backend says that it can't take a publication now; by any other it never will."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -66,6 +69,10 @@ class _WelcomeOverdue(NamedTuple):
     """A backend that has said nothing by now has no welcome."""
 
     epoch: Epoch
+
+
+class _TrialDue(NamedTuple):
+    """The pause is over after which a backend that could take nothing is tried again."""
 
 
 class ConnectionActor(Actor):
@@ -102,6 +109,7 @@ class ConnectionActor(Actor):
         self._epoch: Epoch | None = None
         self._phase = _Phase.CLOSED
         self._welcome = _UNKNOWN
+        self._gate = Gate()
         self._state = BackendChanged(state="closed")
         self._room = Room(_MESSAGES, _BYTES)  # the socket's thread's own
         self._socket = BackendSocket(
@@ -139,6 +147,8 @@ class ConnectionActor(Actor):
                 self._socket.try_now()
             case _WelcomeOverdue():
                 self._greet_anyway(message.epoch)
+            case _TrialDue():
+                self._try_again()
             case Skipped():
                 self._reject(f"longer than {MAX_MESSAGE} bytes", message.head, message.size)
             case Connecting() | Opened() | Closed() | Failed():
@@ -194,14 +204,34 @@ class ConnectionActor(Actor):
             case Welcome():
                 self._greet(control)
             case Ack():
-                self._router.tell(PublicationConfirmed(key=control.id))
+                self._settle(PublicationConfirmed(key=control.id))
+            case Nack(code=code) if code in _PASSING and self._welcome.acks:
+                self._hold_back(control)
             case Nack():
                 reason = f"{control.code}: {control.error}"
-                self._router.tell(PublicationRefused(key=control.id, reason=reason))
+                self._settle(PublicationRefused(key=control.id, reason=reason))
             case Subscribed(live=False):
                 self._router.tell(ReplayChanged(running=True))
             case Live():
                 self._router.tell(ReplayChanged(running=False))
+
+    def _settle(self, answer: PublicationConfirmed | PublicationRefused) -> None:
+        self._router.tell(answer)
+        if self._gate.open():
+            _log.info("publishing_again")
+            self._publish_waiting()
+
+    def _hold_back(self, refusal: Nack) -> None:
+        """The publication stays where it waits, in the journal; with all others it comes again after a pause."""
+        seconds = self._gate.shut()
+        if seconds is not None:
+            _log.warning("publishing_paused", code=refusal.code, reason=refusal.error, retry_in=seconds)
+            self.tell_later(seconds, _TrialDue())
+
+    def _try_again(self) -> None:
+        if self._gate.pauses and self._phase is _Phase.READY:
+            self._gate.admit_one()
+            self._publish_waiting()
 
     def _greet_anyway(self, epoch: Epoch) -> None:
         if epoch == self._epoch and self._phase is _Phase.GREETING:
@@ -219,8 +249,18 @@ class ConnectionActor(Actor):
             self._tell_opened()
 
     def _tell_opened(self) -> None:
+        self._gate.admit_one()
         instance, acks = self._welcome.instance, self._welcome.acks
         self._router.tell(BackendOpened(instance=instance, acks=acks, connection=self._epoch))
+
+    def _publish_waiting(self) -> None:
+        """Have the router publish what waits, oldest first.
+
+        It will ask for events too; as that names no connection that there was, they are not sent twice.
+        """
+        instance, acks = self._welcome.instance, self._welcome.acks
+        nowhere = (self.context.incarnation, 0)
+        self._router.tell(BackendOpened(instance=instance, acks=acks, connection=nowhere))
 
     def _subscribe(self, resume: Resume) -> None:
         if self._phase is not _Phase.READY or resume.connection not in (None, self._epoch):
@@ -236,6 +276,8 @@ class ConnectionActor(Actor):
             message = _written(publication)
         except ValueError as error:
             self._router.tell(PublicationRefused(key=publication.key, reason=str(error)))
+            return
+        if self._welcome.acks and not self._gate.passes():
             return
         failpoint("connection.publish.before")
         sent = self._socket.send(message)

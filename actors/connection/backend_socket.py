@@ -1,6 +1,7 @@
 """Keeps a WebSocket to the backend open, in a thread that only tells."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from actors.connection.dial import Address, Dial, DialError, check_token
 from actors.connection.frames import Close, Item, Message, Oversized, Ping, ProtocolError
 from actors.connection.line import Line
 from actors.connection.retry import LONGEST, Retry
+from actors.stopping import SOCKET as STOP_SECONDS
 
 _UNANSWERED_AT_MOST = 2
 _POLICY_VIOLATION, _RESTARTS, _TRY_LATER = 1008, 1012, 1013
@@ -149,18 +151,19 @@ class BackendSocket:
         if self._line is None:
             self._asked.set()
 
-    def close(self, timeout: float = 3.0) -> bool:
+    def close(self, timeout: float = STOP_SECONDS) -> bool:
         """End it: the socket first, then the thread; whether the thread ended within ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
         with self._lock:
             self._closed.set()
             self._asked.set()
             line, dial = self._line, self._dial
         if line is not None:
-            line.say_goodbye(answer=False)
+            line.say_goodbye(answer=False, seconds=timeout / 4)  # at most twice that
         if dial is not None:
             dial.cut()
         if self._thread.ident is not None:
-            self._thread.join(timeout)
+            self._thread.join(max(0.0, deadline - time.monotonic()))
         return not self._thread.is_alive()
 
     def _run(self) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from actors.errors import ConfigurationError, CoordinatorError
 from actors.model import Model
+from actors.session.orphans import work_dir_mark
 from actors.stopping import BACKEND_PROCESS as STOP_SECONDS
 from supervisors import Actor, Context
 
@@ -55,7 +56,9 @@ class BackendActor(Actor):
         super().__init__(context)
         # A DATABASE_URL of the user's own is some other program's: only the one that was meant for us counts.
         others = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-        self._environment = others | ({"DATABASE_URL": database_url} if database_url else {})
+        own = {"DATABASE_URL": database_url} if database_url else {}
+        # By the mark the next coordinator finds, and ends, one that doesn't fall with us.
+        self._environment = others | own | work_dir_mark(work_dir)
         self._port = port
         self._work_dir = work_dir
         self._root = root

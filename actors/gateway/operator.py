@@ -17,10 +17,11 @@ from actors.messages import (
     Report,
     RetryBackend,
     RetryDelivery,
+    RetrySubtask,
     SendMessage,
     StartSession,
 )
-from actors.model import AGENT_PATTERN
+from actors.model import AGENT_PATTERN, NODE_PATTERN
 
 PERSON = "person"
 """The sender's name of what a person writes."""
@@ -57,6 +58,10 @@ def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
     @routes.post("/deliveries/{delivery_id}/retry")
     async def retry_delivery(delivery_id: DeliveryId) -> JSONResponse:
         return await _ask(router, lambda reply: RetryDelivery(delivery_id=delivery_id, reply=reply))
+
+    @routes.post("/subtasks/{subtask_id}/retry")
+    async def retry_subtask(subtask_id: Annotated[str, Path(pattern=NODE_PATTERN)]) -> JSONResponse:
+        return await _ask(router, lambda reply: RetrySubtask(subtask_id=subtask_id, reply=reply))
 
     @routes.post("/deliveries/{delivery_id}/drop")
     async def drop_delivery(delivery_id: DeliveryId) -> JSONResponse:

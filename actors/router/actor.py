@@ -7,13 +7,13 @@ the supervisor hands the same messages to the next incarnation.
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from actors.messages import GATEWAY, WORKDIR, MirrorAt, WritingPaused, WritingResumed
+from actors.messages import GATEWAY, WORKDIR, JournalRemoved, MirrorAt, WritingPaused, WritingResumed
 from actors.model import Model
 from actors.router.context import ContextBuilder
 from actors.router.desk import Desk
@@ -24,6 +24,7 @@ from actors.router.journal import Journal, may_pass
 from actors.router.mirrors import Mirrors
 from actors.router.outgoing import Outgoing
 from actors.router.publisher import Publisher
+from actors.router.recovery import make_whole
 from actors.router.reports import Reports
 from actors.router.turns import ReadResult, Turns
 from actors.router.workflow import Workflow
@@ -53,6 +54,7 @@ class RouterSettings:
         shown: The number that the history file ends with.
         auto_start: Start sessions as they are needed.
         queue_size: How many deliveries of one agent are held in memory.
+        agents: The agents that have a prompt; None: any may have one.
     """
 
     journal: Path | str
@@ -62,19 +64,21 @@ class RouterSettings:
     shown: Callable[[], int] = lambda: 0
     auto_start: bool = True
     queue_size: int = 100
+    agents: Callable[[], Collection[str] | None] = lambda: None
 
 
 class RouterParts:
     """The plain classes behind the router, put together; usable without any actor."""
 
-    def __init__(self, settings: RouterSettings, clock: Callable[[], float] = time.time) -> None:
-        self.journal = journal = Journal(settings.journal, settings.shown)
+    def __init__(
+        self, settings: RouterSettings, clock: Callable[[], float] = time.time, *, look: bool = True
+    ) -> None:
+        self.journal = journal = Journal(settings.journal, settings.shown, look=look)
         self.outgoing = outgoing = Outgoing()
         self.graph = graph = Graph(journal.nodes.find, journal.nodes.load_open())
         self.history = history = History(journal)
         if journal.loss is not None:
-            kind, detail = journal.loss
-            history.note(clock(), kind, None, None, detail=detail)
+            history.note(clock(), journal.loss.kind, None, None, detail=journal.loss.detail)
         self.publisher = publisher = Publisher(journal, outgoing)
         self.dispatch = dispatch = Dispatch(
             journal,
@@ -86,7 +90,11 @@ class RouterParts:
             queue_size=settings.queue_size,
         )
         self.workflow = workflow = Workflow(graph, dispatch, settings.context, history, publisher)
-        self.reports = reports = Reports(journal, graph, dispatch, workflow, history, outgoing)
+        if journal.loss is not None and journal.loss.is_partial:
+            make_whole(journal, graph, dispatch, workflow, clock())
+        self.reports = reports = Reports(
+            journal, graph, dispatch, workflow, history, outgoing, settings.agents
+        )
         turns = Turns(
             journal, graph, dispatch, workflow, reports, settings.context, history, settings.read_result
         )
@@ -107,6 +115,7 @@ class RouterActor(Actor):
         self._parts: RouterParts | None = None
         self._mirror_is_due = False
         self._batch: list[object] = []
+        self._wait = FIRST_WAIT
 
     @property
     def parts(self) -> RouterParts:
@@ -132,10 +141,13 @@ class RouterActor(Actor):
 
     def on_batch(self) -> None:
         """Commit, and only then say what follows."""
-        try:
-            self.parts.desk.commit()
-        except sqlite3.OperationalError as error:
-            self._wait_for_room(error)
+        while True:
+            try:
+                self.parts.desk.commit()
+                break
+            except sqlite3.OperationalError as error:
+                self._wait_for_room(error)
+        self._wait = FIRST_WAIT
         self._batch.clear()
         self.parts.outgoing.flush(self.context.system)
         if self.parts.mirrors.are_wanted and not self._mirror_is_due:
@@ -150,6 +162,10 @@ class RouterActor(Actor):
             case MirrorAt(number=number):
                 if self.parts.mirrors.ask(number):  # it is catching up: no need to gather changes
                     self._mirror()
+            case JournalRemoved():
+                self.parts.journal.put(
+                    "written", str(time.time())
+                )  # a commit looks whether it is in its place
             case _:
                 self.parts.desk.handle(message)
 
@@ -162,16 +178,16 @@ class RouterActor(Actor):
         Raises:
             sqlite3.OperationalError: It is to stop before that, or no waiting would help.
         """
-        wait, since = FIRST_WAIT, time.time()
+        since = time.time()
         while True:
             if not may_pass(error):
                 raise error
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
-            log.error("journal_not_written", reason=reason, retry_in=wait)
+            log.error("journal_not_written", reason=reason, retry_in=self._wait)
             self._tell_gateway(WritingPaused(reason=reason, since=since))
-            if self.wait_for_stop(wait):
+            if self.wait_for_stop(self._wait):
                 raise error
-            wait = min(wait * 2, LONGEST_WAIT)
+            self._wait = min(self._wait * 2, LONGEST_WAIT)
             try:
                 self._do_again()
             except (sqlite3.OperationalError, OSError) as again:
@@ -182,13 +198,14 @@ class RouterActor(Actor):
                 return
 
     def _do_again(self) -> None:
-        """Forget the batch, and do it again on a journal that was opened anew."""
+        """Forget the batch, and do it again on a journal that was opened anew, and can be written."""
         self.parts.journal.close()
-        self._parts = RouterParts(self._settings)
+        self._parts = RouterParts(self._settings, look=False)
+        self.parts.journal.put("written", str(time.time()))
+        self.parts.journal.commit()
         self.parts.desk.start()
         for message in self._batch:
             self._take(message)
-        self.parts.desk.commit()
 
     def _tell_gateway(self, message: WritingPaused | WritingResumed) -> None:
         """Say at once what people must know although nothing can be written down."""
@@ -198,10 +215,12 @@ class RouterActor(Actor):
         """Close the journal; what wasn't committed is forgotten, and will be handled again."""
         if self._parts is None:
             return
-        if reason is None and self._parts.mirrors.are_behind:
-            self._parts.outgoing.tell(WORKDIR, self._parts.mirrors.gather())
-            self._parts.outgoing.flush(self.context.system)
-        self._parts.journal.close(in_order=reason is None)
+        try:
+            if reason is None and self._parts.mirrors.are_behind:
+                self._parts.outgoing.tell(WORKDIR, self._parts.mirrors.gather())
+                self._parts.outgoing.flush(self.context.system)
+        finally:
+            self._parts.journal.close(in_order=reason is None)
 
     def _mirror(self) -> None:
         if self.parts.mirrors.are_wanted:

@@ -26,6 +26,7 @@ from actors.messages import (
     Resume,
     RetryBackend,
     RetryDelivery,
+    RetrySubtask,
     SendMessage,
     SessionChanged,
     SessionReady,
@@ -96,6 +97,7 @@ class Desk:
             DescribeSubtask: reports.describe,
             StartSession: reports.start_session,
             RetryDelivery: reports.retry,
+            RetrySubtask: reports.retry_subtask,
             DropDelivery: reports.drop,
             RetryBackend: reports.retry_backend,
         }
@@ -157,6 +159,8 @@ class Desk:
             self._replay_changed(ReplayChanged(running=False), now)
         if message.state == "connecting" or (message.state == self._backend and message.state != "open"):
             return  # one more attempt that came to nothing: for those who look now, but no event
+        if (message.state, message.detail, self._backend) == ("closed", "", ""):
+            return  # nothing was tried yet
         self._backend = message.state
         self._history.note(now, f"backend.{message.state}", None, None, detail=message.detail)
 

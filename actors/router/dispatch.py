@@ -11,7 +11,7 @@ from actors.router.context import ContextBuilder
 from actors.router.graph import Graph
 from actors.router.journal import Journal
 from actors.router.lanes import Lane, Window
-from actors.router.node import Hold, Node
+from actors.router.node import Node
 from actors.router.outgoing import Outgoing
 from supervisors import ChildSpec, StartChild
 
@@ -55,7 +55,21 @@ class Dispatch:
         for agent, session_id, state, in_hand, reminders in self._journal.agents.load():
             lane = self._new_lane(agent, session_id)
             lane.state, lane.in_hand, lane.reminders = SessionState(state), in_hand, reminders
-            lane.outstanding = {each.id: each for _, each in self._journal.deliveries.handed(agent)}
+            lane.outstanding = self._handed(agent)
+
+    def _handed(self, agent: str) -> dict[str, Delivery]:
+        return {each.id: each for _, each in self._journal.deliveries.handed(agent)}
+
+    def find_agents(self, now: float) -> None:
+        """Take up the agents that something is on its way to, though nothing else is known of them."""
+        for agent in self._journal.deliveries.agents():
+            if agent in self.lanes:
+                continue
+            lane = self.lane(agent, now)
+            lane.outstanding = self._handed(agent)
+            for delivery in lane.outstanding.values():
+                if delivery.kind.assigns:
+                    self._take_in_hand(lane, delivery.subtask_id)
 
     def resume(self) -> None:
         """After a start: hear from the sessions that live, and start those that have something to go on with."""
@@ -93,12 +107,21 @@ class Dispatch:
         lane = self.lane(delivery.agent, now)
         number, again = self._journal.deliveries.requeue(delivery.id)
         (lane.assignments if again.kind.assigns else lane.words).offer(number, again)
-        node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
-        if node is not None:
-            self._graph.resume(node)
         if lane.in_hand == delivery.subtask_id and delivery.kind.assigns:
             self._take_in_hand(lane, None)
         self.unsettle(lane)
+
+    def go_on(self, node: Node, now: float) -> None:
+        """What held the node is over: those who have it in hand go on, and the others are given it again."""
+        for agent in (node.assignees or ()) if node.released else ():
+            lane = self.lane(agent, now)
+            if lane.in_hand == node.id:
+                self._take_in_hand(lane, node.id)
+                if self._auto_start:
+                    self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
+                self._outgoing.tell(session_name(agent), Revive())
+            elif not self.has_waiting_assignment(node.id, agent):
+                self.assign(agent, node, now)
 
     def withdraw(self, subtask_id: str, agent: str, reason: str, now: float) -> bool:
         """Take back what waits for the agent about the subtask; whether the agent has it already."""
@@ -121,6 +144,14 @@ class Dispatch:
         """Whether the subtask still waits to be handed to the agent."""
         waiting = self._journal.deliveries.of_subtask(subtask_id, agent)
         return any(delivery.kind.assigns for _, delivery in waiting)
+
+    def is_given(self, subtask_id: str, agent: str) -> bool:
+        """Whether the agent has the subtask in hand, or it is on its way there."""
+        lane = self.lanes.get(agent)
+        if lane is None:
+            return False
+        on_its_way = (each.subtask_id for each in lane.outstanding.values() if each.kind.assigns)
+        return subtask_id in (lane.in_hand, *on_its_way) or self.has_waiting_assignment(subtask_id, agent)
 
     def settle(self, now: float) -> None:
         """Hand over whatever can be handed over now."""
@@ -190,6 +221,10 @@ class Dispatch:
         node = self._graph.get(lane.in_hand) if lane.in_hand else None
         return None if node is None or node.is_closed or node.hold is not None else node
 
+    def let_go(self, lane: Lane) -> None:
+        """What the agent has in hand never got there."""
+        self._take_in_hand(lane, None)
+
     def remind(self, lane: Lane, now: float, text: Callable[[str], str]) -> None:
         """Tell the agent how to report."""
         lane.reminders += 1
@@ -206,10 +241,7 @@ class Dispatch:
 
     def start_session(self, agent: str, now: float) -> None:
         """Start it because somebody wants it, or have it try again if it is blocked."""
-        lane = self.lane(agent, now)
-        held = self._graph.get(lane.in_hand) if lane.in_hand else None
-        if held is not None:
-            self._graph.resume(held)
+        self.lane(agent, now)
         self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
         self._outgoing.tell(session_name(agent), Revive())
 
@@ -247,21 +279,23 @@ class Dispatch:
     def _send_words(self, lane: Lane, now: float) -> None:
         while len(lane.outstanding) < self._queue_size and (delivery := lane.words.head()):
             lane.words.pop()
-            self._pick_up(lane, delivery)
+            self._pick_up(lane, delivery, now)
             self._send(lane, delivery, now)
 
     def _send_assignment(self, lane: Lane, now: float) -> None:
         if self.is_replaying or lane.outstanding or self.in_hand(lane) is not None:
             return
-        delivery = lane.assignments.head()
-        if delivery is None or delivery.subtask_id is None:
-            return
-        node = self._graph.get(delivery.subtask_id)
-        lane.assignments.pop()
-        if node is None:
-            return
-        self._take_in_hand(lane, node.id)
-        self._send(lane, self._write(delivery, node), now)
+        while (delivery := lane.assignments.head()) is not None:
+            lane.assignments.pop()
+            node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
+            if node is not None:
+                self._take_in_hand(lane, node.id)
+                self._send(lane, self._write(delivery, node), now)
+                return
+            lost = DeliveryStep(
+                delivery_id=delivery.id, state=DeliveryState.DEAD, reason="its subtask is unknown"
+            )
+            self._journal.deliveries.step(lost, now)
 
     def _write(self, delivery: Delivery, node: Node) -> Delivery:
         """An assignment with its text: all that its upstreams have come to by now."""
@@ -277,17 +311,25 @@ class Dispatch:
         self._journal.deliveries.hand_over(delivery, now)
         self._outgoing.tell(session_name(lane.agent), Deliver(delivery=delivery))
 
-    def _pick_up(self, lane: Lane, delivery: Delivery) -> None:
-        """Words about a subtask that is held put it back into the agent's hand, if that is free."""
+    def _pick_up(self, lane: Lane, delivery: Delivery, now: float) -> None:
+        """Words about a subtask put it back into the agent's hand, if that is free, and what held it is over."""
         if self.in_hand(lane) is not None or delivery.kind is DeliveryKind.SUBTASK_CLOSED:
             return
-        subtask_id = delivery.subtask_id or lane.in_hand
-        node = self._graph.get(subtask_id) if subtask_id else None
+        node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else self.held_alone(lane)
         if node is None or node.is_closed or not node.released or lane.agent not in (node.assignees or ()):
             return
-        if node.id == lane.in_hand or node.hold in (Hold.BLOCKED, Hold.UNFINISHED):
-            self._graph.resume(node)
+        self._graph.resume(node)
+        if self.has_waiting_assignment(node.id, lane.agent):
+            return
+        if node.started or lane.in_hand == node.id:
             self._take_in_hand(lane, node.id)
+        else:
+            self.assign(lane.agent, node, now)
+
+    def held_alone(self, lane: Lane) -> Node | None:
+        """The held subtask that words without a subject are about: the one in hand, or the only one."""
+        held = self._graph.held(lane.agent)
+        return next((node for node in held if node.id == lane.in_hand or len(held) == 1), None)
 
     def _take_in_hand(self, lane: Lane, subtask_id: str | None) -> None:
         lane.in_hand, lane.reminders = subtask_id, 0

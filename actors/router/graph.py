@@ -6,61 +6,11 @@ The order in which events arrive doesn't matter, nor does their repetition.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from actors.events import NodeCompleted, NodeCreated, NodeDeleted, NodeDescribed, NodeEvent, NodeUpdated
+from actors.router.changes import Amended, Change, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
 from actors.router.cycles import knot, shortest_cycle, waits_for
-from actors.router.node import BY_GRAPH, FINALITY, Hold, Node, Status
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """These agents are to be given the node."""
-
-    node: Node
-    agents: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """These agents are no longer to work on the node; it goes on without them."""
-
-    node: Node
-    agents: tuple[str, ...]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Amended:
-    """The node was changed while agents have it; ``fields`` says what."""
-
-    node: Node
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamDone:
-    """An upstream of a node that an agent already has is done."""
-
-    node: Node
-    upstream: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Nothing more is to be done for the node."""
-
-    node: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The node doesn't go on by itself; its ``hold`` and ``reason`` say why."""
-
-    node: Node
-
-
-Change = Released | Withdrawn | Amended | UpstreamDone | Closed | Held
+from actors.router.node import BY_GRAPH, FINALITY, FOR_A_PERSON, Hold, Node, Status
 
 DESCRIBED = {
     "parent": "parent",
@@ -76,6 +26,10 @@ GOING_ON = ("todo", "in_progress", "open", "pending")
 """A backend's words for what is over, and for what is to be done or being done."""
 TOLD = ("title", "details", "dependencies")
 """Changes that an agent at work is told of."""
+ANSWERS = ("assignees", *TOLD)
+"""Changes that take care of what held a node."""
+BLOCKED = "blocked"
+"""A backend's word for what can't go on."""
 
 
 class Graph:
@@ -92,6 +46,8 @@ class Graph:
         self._lookup = lookup
         self.open: dict[str, Node] = {node.id: node for node in nodes}
         self._cyclic = {node.id for node in self.open.values() if node.hold is Hold.CYCLE}
+        self._held = {node.id for node in self.open.values() if node.hold in FOR_A_PERSON}
+        """All that are held for a person, and perhaps some that no longer are."""
         self._cycles_changed = False
         self.touched: dict[str, Node] = {}
         self.edges: list[tuple[str, str, bool]] = []
@@ -130,16 +86,26 @@ class Graph:
             return []
         return self._set_hold(node, hold, reason)
 
-    def resume(self, node: Node) -> None:
+    def resume(self, node: Node) -> list[Change]:
         """Somebody took care of what held it."""
-        if node.hold in (Hold.BLOCKED, Hold.UNFINISHED):
-            node.hold, node.reason = None, ""
-            self._touch(node)
+        if node.hold not in FOR_A_PERSON:
+            return []
+        node.hold, node.reason = None, ""
+        self._touch(node)
+        return [Resumed(node)]
+
+    def held(self, agent: str) -> list[Node]:
+        """The agent's nodes that are blocked or unfinished, by id."""
+        self._held = {
+            each for each in self._held if each in self.open and self.open[each].hold in FOR_A_PERSON
+        }
+        nodes = (self.open[node_id] for node_id in sorted(self._held))
+        return [node for node in nodes if agent in (node.assignees or ())]
 
     # ------------------------------------------------------------ what an event does
 
     def _describe(self, node: Node, event: NodeDescribed, now: float) -> list[Change]:
-        before, linked = node.assignees or (), node.upstreams or ()
+        before, linked, told = node.assignees or (), node.upstreams or (), node.told
         if node.status is Status.UNKNOWN:
             node.status = Status.OPEN
             node.times["created"] = now
@@ -156,22 +122,22 @@ class Graph:
             self._relink(node)
         if "status" in changed and event.status in CLOSING:
             return self._close(node, CLOSING[event.status], now)
-        return self._change(node, event, changed, before) + self._evaluate(node, now)
+        resumed = self.resume(node) if _is_answer(node, event, changed, told) else []
+        return self._change(node, changed, before, resumed) + self._evaluate(node, now)
 
     def _change(
-        self, node: Node, event: NodeDescribed, changed: list[str], before: tuple[str, ...]
+        self, node: Node, changed: list[str], before: tuple[str, ...], resumed: list[Change]
     ) -> list[Change]:
         """What a change of an open node means to those who have it; ``before`` were its assignees."""
         changes: list[Change] = []
-        if node.released and not {"assignees", *TOLD}.isdisjoint(changed):
-            self.resume(node)
-        if "status" in changed and event.status == "blocked" and node.hold is None:
-            changes += self.hold(node, Hold.BLOCKED, "the backend says that it is blocked")
+        if "status" in changed and _is_blocked(node) and node.hold is None:
+            changes, resumed = self.hold(node, Hold.BLOCKED, "the backend says that it is blocked"), []
         if node.released and "assignees" in changed:
             changes += self._reassign(node, before)
-        told = tuple(field for field in changed if field in TOLD)
-        if node.released and told:
-            changes.append(Amended(node, told))
+        changes += resumed  # behind the new assignees, who are given it anyway
+        amended = tuple(field for field in changed if field in TOLD)
+        if node.released and amended:
+            changes.append(Amended(node, amended))
         return changes
 
     def _merge(self, node: Node, event: NodeDescribed) -> list[str]:
@@ -277,7 +243,8 @@ class Graph:
         hold = self._hold_by_graph(node)
         if hold is not None and hold != (node.hold, node.reason):
             changes += self._set_hold(node, *hold)
-        elif hold is None and node.hold in BY_GRAPH:
+        is_let_go = hold is None and node.hold in BY_GRAPH
+        if is_let_go:
             node.hold, node.reason = None, ""
             self._touch(node)
         if node.pending and node.released and not node.started:
@@ -289,6 +256,8 @@ class Graph:
             node.times["released"] = now
             self._touch(node)
             changes.append(Released(node, node.assignees or ()))
+        elif is_let_go and node.released:
+            changes.append(Resumed(node))
         return changes
 
     def _hold_by_graph(self, node: Node) -> tuple[Hold, str] | None:
@@ -301,6 +270,8 @@ class Graph:
 
     def _set_hold(self, node: Node, hold: Hold, reason: str) -> list[Change]:
         node.hold, node.reason = hold, reason
+        if hold in FOR_A_PERSON:
+            self._held.add(node.id)
         self._touch(node)
         return [Held(node)]
 
@@ -369,3 +340,21 @@ class Graph:
         nodes, edges = list(self.touched.values()), self.edges
         self.touched, self.edges = {}, []
         return nodes, edges
+
+
+def _is_answer(node: Node, event: NodeDescribed, changed: list[str], told: str | None) -> bool:
+    """Whether the event takes care of what held the node; ``told`` was its status before.
+
+    A status that goes on does so only after "blocked": else it may be the echo of an agent's having begun. A change of
+    what is to be done does so, unless it is older than the status "blocked" and only comes late.
+    """
+    if "status" in changed and told == BLOCKED and event.status in GOING_ON:
+        return True
+    is_late = node.told == BLOCKED and event.seq is not None and event.seq < node.revs.get("status", -1)
+    return not is_late and not set(ANSWERS).isdisjoint(changed)
+
+
+def _is_blocked(node: Node) -> bool:
+    """Whether the backend says so, and nothing that came late was changed there since."""
+    since = node.revs.get("status", -1)
+    return node.told == BLOCKED and all(node.revs.get(field, -1) <= since for field in ANSWERS)

@@ -4,65 +4,44 @@ Writes begin a transaction by themselves; nothing is durable, and nobody may be 
 returned. With ``synchronous=FULL`` a commit survives a power cut (0.28 ms); many events share one commit.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from actors import errors
-from actors.errors import ConfigurationError
 from actors.failpoints import failpoint
-from actors.router.salvage import (
-    Salvaged,
-    is_emptied,
-    is_sound,
-    is_under_way,
-    put_away,
-    set_aside,
-    stamped,
-    take_over,
-)
+from actors.router.opening import identity, open_or_salvage, put_back
+from actors.router.salvage import is_damage
 from actors.router.tables import Agents, Deliveries, Events, Knowledge, Nodes, Outbox
 
 log = structlog.get_logger(__name__)
 
-SCHEMA = Path(__file__).with_name("schema.sql")
-VERSION = 1
 PAGE = 1000
 """How many events are told at once to those who show them."""
-
-
-class JournalError(ConfigurationError):
-    """The journal can't be opened or written."""
-
-
-PASSING = {
-    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
-}  # fmt: skip
 
 
 def may_pass(error: sqlite3.OperationalError | OSError) -> bool:
     """Whether it is the disk's or the machine's fault, so that the same may succeed later."""
     if isinstance(error, OSError):
         return errors.may_pass(error)
-    return error.sqlite_errorcode & 0xFF in PASSING
+    return not is_damage(error)
 
 
-def _check(database: sqlite3.Connection, path: Path | str) -> None:
-    """Make what is missing, and look for damage where it wasn't closed in order."""
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise JournalError(f"{path} is of version {version}; this program knows {VERSION}")
-    database.executescript(SCHEMA.read_text("utf-8"))
-    failpoint("router.schema.after")
-    database.execute(f"PRAGMA user_version={VERSION}")
-    in_order = database.execute("DELETE FROM meta WHERE name = 'closed'").rowcount
-    if version and not in_order and not is_sound(database):
-        raise sqlite3.DatabaseError("damaged")
+class Loss(NamedTuple):
+    """What was found to be lost.
+
+    Attributes:
+        kind: The kind of the event that tells of it.
+        detail: What to say of it.
+        is_partial: What is left may not fit together.
+    """
+
+    kind: str
+    detail: str
+    is_partial: bool
 
 
 class Journal:
@@ -72,17 +51,20 @@ class Journal:
         path: The database file; created 0600 if there is none. ``:memory:`` for one that is forgotten.
         shown: The number of the last event that people were shown (0: none). A journal that ends before it has
             lost something.
+        look: Look for damage, unless it was closed in order. That reads all of it.
 
     Attributes:
-        loss: What was lost, as a kind of event and what to say of it; to be recorded before the first commit.
+        loss: What was lost, to be recorded before the first commit.
 
     Raises:
         JournalError: It is of a later version.
         sqlite3.OperationalError: It can't be opened or written now.
     """
 
-    def __init__(self, path: Path | str, shown: Callable[[], int] = lambda: 0) -> None:
-        self._database = self._open_or_salvage(path)
+    def __init__(self, path: Path | str, shown: Callable[[], int] = lambda: 0, *, look: bool = True) -> None:
+        self._path = path
+        self._database = open_or_salvage(path, look=look)
+        self._identity = identity(path)
         execute = self.execute
         self.events = Events(execute)
         self.nodes = Nodes(execute)
@@ -96,7 +78,7 @@ class Journal:
             self._database.close()
             raise
 
-    def _see_loss(self, shown: int) -> tuple[str, str] | None:
+    def _see_loss(self, shown: int) -> Loss | None:
         """Where something was lost, number what comes behind all that anybody may have seen."""
         last, damage = self.events.last, self.get("damage")
         if damage is None and shown <= last:
@@ -104,56 +86,13 @@ class Journal:
         self.events.last = max(last, shown) + PAGE  # as much may be on its way to people
         if damage is not None:
             self.execute("DELETE FROM meta WHERE name = 'damage'")
-            return "journal.damaged", damage
+            return Loss("journal.damaged", damage, is_partial=True)
         detail = (
             f"it ends with event {last}, but event {shown} was shown already: it was removed, emptied or replaced by"
             " an older one; the backend is asked for what is missing"
         )
         log.warning("journal_lost", detail=detail)
-        return "journal.lost", detail
-
-    def _open_or_salvage(self, path: Path | str) -> sqlite3.Connection:
-        if is_under_way(Path(path)) or is_emptied(Path(path)):
-            return self._salvage(Path(path))
-        try:
-            return self._open(path)
-        except sqlite3.OperationalError:
-            raise  # no room, no rights: not the file's fault
-        except sqlite3.DatabaseError:
-            return self._salvage(Path(path))
-
-    @staticmethod
-    def _open(path: Path | str) -> sqlite3.Connection:
-        """Open it, and see that it is what it should be."""
-        if str(path) != ":memory:":
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-                database.execute(f"PRAGMA {pragma}")
-            _check(database, path)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _salvage(self, path: Path) -> sqlite3.Connection:
-        """Begin a new journal with what can be read of the damaged one."""
-        damaged = set_aside(path)
-        database = self._open(path)
-        try:
-            database.execute("BEGIN IMMEDIATE")
-            salvaged = Salvaged(stamped(damaged), take_over(damaged, database))
-            database.execute("INSERT OR REPLACE INTO meta VALUES ('damage', ?)", (salvaged.detail,))
-            failpoint("router.salvage.before")
-            database.execute("COMMIT")
-            failpoint("router.salvage.after")
-            put_away(damaged, salvaged.aside)
-        except BaseException:
-            database.close()
-            raise
-        log.error("journal_damaged", detail=f"{salvaged.detail}; the backend is asked for the rest")
-        return database
+        return Loss("journal.lost", detail, is_partial=False)
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """Run a statement, inside the transaction that is open (a write opens one)."""
@@ -177,7 +116,17 @@ class Journal:
         if self._database.in_transaction:
             failpoint("router.commit.before")
             self._database.execute("COMMIT")
+            self._stay_in_place()
             failpoint("router.commit.after")
+
+    def _stay_in_place(self) -> None:
+        """What is written to a file that isn't there any more is lost with the process: nobody is told of it before."""
+        if identity(self._path) == self._identity:
+            return
+        log.error("journal_removed", journal=str(self._path))
+        self._database = put_back(self._database, Path(self._path))
+        self._identity = identity(self._path)
+        log.warning("journal_put_back", journal=str(self._path))
 
     def close(self, *, in_order: bool = False) -> None:
         """Forget what wasn't committed, and close the file.

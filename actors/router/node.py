@@ -38,6 +38,8 @@ class Hold(StrEnum):
 
 BY_GRAPH = (Hold.CYCLE, Hold.UPSTREAM)
 """Holds that follow from the graph, and go when the graph changes."""
+FOR_A_PERSON = (Hold.BLOCKED, Hold.UNFINISHED)
+"""Holds that last until somebody takes care of what is behind them."""
 
 
 @dataclass(slots=True)

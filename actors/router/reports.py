@@ -1,5 +1,7 @@
 """What agents and people report and ask; the answer goes out after the commit."""
 
+from collections.abc import Callable, Collection, Iterable
+
 from actors.delivery import Delivery
 from actors.messages import (
     CONNECTION,
@@ -12,6 +14,7 @@ from actors.messages import (
     ReportCompletion,
     RetryBackend,
     RetryDelivery,
+    RetrySubtask,
     Revive,
     SendMessage,
     ShareKnowledge,
@@ -21,7 +24,7 @@ from actors.router.dispatch import Dispatch
 from actors.router.graph import Graph
 from actors.router.history import History
 from actors.router.journal import Journal
-from actors.router.node import Hold, Node, Status
+from actors.router.node import BY_GRAPH, FOR_A_PERSON, Hold, Node, Status
 from actors.router.outgoing import Outgoing
 from actors.router.workflow import Workflow
 
@@ -39,6 +42,7 @@ class Reports:
         workflow: Workflow,
         history: History,
         outgoing: Outgoing,
+        agents: Callable[[], Collection[str] | None],
     ) -> None:
         self._journal = journal
         self._graph = graph
@@ -46,6 +50,7 @@ class Reports:
         self._workflow = workflow
         self._history = history
         self._outgoing = outgoing
+        self._agents = agents
         self.knowledge_changed = False
 
     def completion(self, report: ReportCompletion, now: float) -> None:
@@ -83,9 +88,14 @@ class Reports:
 
     def message(self, report: SendMessage, now: float) -> None:
         """Words for an agent."""
+        if self._is_stranger(report):
+            return
         self._history.note(now, "agent.message", None, report.agent, sender=report.sender, text=report.text)
         self._workflow.message(report.agent, None, report.sender, report.text, now)
-        self._accept(report, f"The message to {report.agent} is journaled and on its way.")
+        text = f"The message to {report.agent} is journaled and on its way."
+        self._accept(
+            report, text + (self._still_held(report.agent, now) if report.source == "person" else "")
+        )
 
     def knowledge(self, report: ShareKnowledge, now: float) -> None:
         """Something that all agents should know."""
@@ -106,17 +116,46 @@ class Reports:
         self._outgoing.answer(report.reply, ok=True, text=f"You have subtask {node.id} in hand.", data=data)
 
     def start_session(self, report: StartSession, now: float) -> None:
-        """Start an agent's session."""
+        """Start an agent's session, and have all that it holds go on."""
+        if self._is_stranger(report):
+            return
+        held = self._graph.held(report.agent)
         self._dispatch.start_session(report.agent, now)
-        self._accept(report, f"The session of {report.agent} is started.")
+        for node in held:
+            self._workflow.resume(node, now)
+        what = f"It goes on with {_names(held)}." if held else "None of its subtasks was held."
+        self._accept(report, f"The session of {report.agent} is started. {what}")
+
+    def retry_subtask(self, report: RetrySubtask, now: float) -> None:
+        """Have a subtask that is held go on."""
+        node = self._graph.get(report.subtask_id)
+        if node is None or node.hold not in FOR_A_PERSON:
+            self._outgoing.answer(report.reply, ok=False, text=_why_not(report.subtask_id, node))
+            return
+        agents = node.assignees or ()
+        for agent in agents:
+            self._dispatch.start_session(agent, now)
+        self._workflow.resume(node, now)
+        text = f"Subtask {node.id} goes on, with {', '.join(agents)}." if agents else (
+            f"Subtask {node.id} is no longer held, and waits until somebody is assigned."
+        )  # fmt: skip
+        self._accept(report, text)
 
     def retry(self, report: RetryDelivery, now: float) -> None:
         """Try a dead letter once more."""
         delivery = self._find_dead(report)
-        if delivery is not None:
-            self._dispatch.retry(delivery, now)
-            self._history.note(now, "delivery.retried", delivery.subtask_id, delivery.agent, id=delivery.id)
-            self._accept(report, f"Delivery {delivery.id} is on its way to {delivery.agent} again.")
+        if delivery is None:
+            return
+        node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
+        if delivery.kind.assigns and (reason := self._is_outdated(delivery, node)):
+            text = f"Delivery {delivery.id} is of no use any more: {reason}. Drop it."
+            self._outgoing.answer(report.reply, ok=False, text=text)
+            return
+        self._dispatch.retry(delivery, now)
+        if delivery.kind.assigns and node is not None:
+            self._workflow.resume(node, now)
+        self._history.note(now, "delivery.retried", delivery.subtask_id, delivery.agent, id=delivery.id)
+        self._accept(report, f"Delivery {delivery.id} is on its way to {delivery.agent} again.")
 
     def drop(self, report: DropDelivery, now: float) -> None:
         """Forget a dead letter."""
@@ -133,6 +172,35 @@ class Reports:
         self._accept(report, "If there is no connection to the backend, it is tried now; see `status`.")
 
     # ------------------------------------------------------------ inside
+
+    def _is_stranger(self, report: SendMessage | StartSession) -> bool:
+        """Whether nobody knows this agent; that is answered."""
+        prompts = self._agents()
+        if prompts is None or report.agent in prompts or report.agent in self._dispatch.lanes:
+            return False
+        known = ", ".join(sorted({*prompts, *self._dispatch.lanes})) or "none"
+        text = f"There is no agent {report.agent}: it has no prompt. The agents are: {known}."
+        self._outgoing.answer(report.reply, ok=False, text=text)
+        return True
+
+    def _still_held(self, agent: str, now: float) -> str:
+        """What the agent's words from a person don't take care of."""
+        lane, held = self._dispatch.lane(agent, now), self._graph.held(agent)
+        if not held or (self._dispatch.in_hand(lane) is None and self._dispatch.held_alone(lane)):
+            return ""
+        return f" It doesn't have {_names(held)} go on; `retry SUBTASK` does."
+
+    def _is_outdated(self, delivery: Delivery, node: Node | None) -> str | None:
+        """Why this assignment isn't to be delivered any more."""
+        if node is None or node.is_closed:
+            return f"{delivery.subtask_id} is {node.status.value if node else 'unknown'}"
+        if delivery.agent not in (node.assignees or ()):
+            return f"{node.id} isn't {delivery.agent}'s any more"
+        if not node.released:
+            return f"{node.id} waits for something else first, and is given anew then"
+        if node.hold is None and self._dispatch.is_given(node.id, delivery.agent):
+            return f"{delivery.agent} was given {node.id} again"
+        return None
 
     def _find_dead(self, report: RetryDelivery | DropDelivery) -> Delivery | None:
         delivery = self._journal.deliveries.find_dead(report.delivery_id)
@@ -165,6 +233,19 @@ class Reports:
             self._history.reject(
                 InputRejected(origin=report.way, reason=text, raw=raw[:4096], size=len(raw)), now
             )
+
+
+def _names(nodes: Iterable[Node]) -> str:
+    return ", ".join(node.id for node in nodes)
+
+
+def _why_not(subtask_id: str, node: Node | None) -> str:
+    """Why there is nothing that a person could have go on."""
+    if node is None or node.status is Status.UNKNOWN:
+        return f"There is no subtask {subtask_id}."
+    if node.hold in BY_GRAPH:
+        return f"Subtask {node.id} is held by what it depends on ({node.reason}); change that."
+    return f"Subtask {node.id} isn't held: it is {node.state}."
 
 
 def describe(node: Node) -> dict[str, object]:

@@ -15,6 +15,24 @@ from actors.router.node import from_document
 
 TABLES = ("meta", "events", "rejected", "nodes", "edges", "deliveries", "publications", "agents", "knowledge")
 COMPANIONS = ("-wal", "-shm")
+PASSING = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR,
+}  # fmt: skip
+"""Why a sound journal can't be read, or written, now."""
+ILLEGIBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading may raise; the latter where a damaged schema becomes part of SQLite's message."""
+BAD_BLOCKS = {
+    sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS,
+}  # fmt: skip
+"""By these errors of input a bad block tells of itself."""
+UNFINISHED = (
+    ("nodes", "status IN ('unknown', 'open')"),
+    ("deliveries", "state NOT IN ('completed', 'dead')"),
+    ("publications", "state = 'waiting'"),
+    ("agents", "TRUE"),
+)
+"""The rows that a start takes up."""
 WORDS = {
     "events": "events", "nodes": "tasks and subtasks", "deliveries": "deliveries", "agents": "agents",
     "knowledge": "pieces of knowledge", "publications": "publications", "rejected": "rejected inputs",
@@ -49,12 +67,47 @@ def is_emptied(path: Path) -> bool:
     return path.is_file() and not path.stat().st_size and wal.is_file() and wal.stat().st_size > 0
 
 
+def is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
+    """Whether it is the file's fault, and not the machine's."""
+    code = getattr(
+        error, "sqlite_errorcode", 0
+    )  # what Python itself raises has none: a text that is no UTF-8
+    return code in BAD_BLOCKS or code & 0xFF not in PASSING
+
+
 def is_sound(database: sqlite3.Connection) -> bool:
-    """Whether SQLite finds nothing wrong with it. Reads all of it, so it costs more the larger it is."""
+    """Whether nothing is wrong with it: its pages, its indexes, and what a start takes up.
+
+    Reads all of it, so it costs more the larger it is.
+
+    Raises:
+        sqlite3.DatabaseError: It can't be read now.
+    """
     try:
-        return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
-    except sqlite3.DatabaseError:
+        pages = database.execute("PRAGMA integrity_check(1)").fetchone()
+        return bool(pages == ("ok",)) and _is_legible(database)
+    except ILLEGIBLE as error:
+        if not is_damage(error):
+            raise
         return False
+
+
+def _is_legible(database: sqlite3.Connection) -> bool:
+    database.text_factory = _text
+    try:
+        for table, which in UNFINISHED:
+            cursor = database.execute(f"SELECT * FROM {table} WHERE {which}")  # noqa: S608 - our own tables
+            names = [column[0] for column in cursor.description]
+            if not all(_makes_sense(table, dict(zip(names, row, strict=True))) for row in cursor):
+                return False
+        return True
+    finally:
+        database.text_factory = str
+
+
+def _text(raw: bytes) -> str:
+    """A text that may be damaged: what isn't UTF-8 becomes what no text of ours holds."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def is_under_way(path: Path) -> bool:
@@ -111,7 +164,7 @@ def take_over(damaged: Path, new: sqlite3.Connection) -> dict[str, int]:
     """Copy every row that can still be read into an empty journal.
 
     Each table is read from both ends, up to the damage. The backend's cursor is not taken over: what is lost here
-    is asked of the backend again, and what isn't is recognised by its key.
+    is asked of the backend again, and what isn't is recognised by its key. Edges are found in the nodes, too.
 
     Returns:
         How many rows of each table were kept.
@@ -123,12 +176,17 @@ def take_over(damaged: Path, new: sqlite3.Connection) -> dict[str, int]:
     if is_emptied(damaged):
         return kept
     old = sqlite3.connect(f"file:{damaged}?mode=ro", uri=True)
+    old.text_factory = _text
     try:
         for table in TABLES:
             kept[table] = _copy(table, old, new)
     finally:
         old.close()
     new.execute("DELETE FROM meta WHERE name = 'cursor'")
+    new.execute(
+        "INSERT OR IGNORE INTO edges"
+        " SELECT value, nodes.id FROM nodes, json_each(CAST(document AS TEXT), '$.upstreams')"
+    )
     return kept
 
 
@@ -159,6 +217,9 @@ def _insert(new: sqlite3.Connection, statement: str, row: tuple[Any, ...]) -> in
 def _makes_sense(table: str, row: dict[str, Any]) -> bool:
     """Whether a row that could be read also holds what it should."""
     try:
+        for value in row.values():
+            if isinstance(value, str):
+                value.encode()
         match table:
             case "nodes":
                 from_document(row["id"], row["status"], orjson.loads(row["document"]))
@@ -168,6 +229,7 @@ def _makes_sense(table: str, row: dict[str, Any]) -> bool:
                 orjson.loads(row["payload"])
             case "deliveries":
                 DeliveryKind(row["kind"]), DeliveryState(row["state"])
+                return "\0" not in row["text"]  # it was cleaned of such before it was written
     except (ValueError, TypeError, KeyError):
         return False
     return True
@@ -177,5 +239,6 @@ def _rows(database: sqlite3.Connection, statement: str) -> Iterator[tuple[Any, .
     """The rows up to the damage."""
     try:
         yield from database.execute(statement)
-    except sqlite3.DatabaseError:
-        return
+    except ILLEGIBLE as error:
+        if not is_damage(error):
+            raise

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from actors.delivery import Delivery, DeliveryKind, DeliveryState, DeliveryStep
+from actors.events import NodeCompleted, NodeCreated, NodeDeleted, NodeEvent, NodeUpdated
 from actors.messages import InputRejected, Publish
 from actors.router.node import Node, Status, from_document, to_document
 from actors.router.table import Execute, Table
@@ -67,12 +69,46 @@ class Events(Table):
         )
         return list(_up_to(size, cursor))
 
+    def of_lost_nodes(self) -> Iterator[tuple[float, NodeEvent]]:
+        """What happened, and when, to nodes of which nothing else is known, oldest first."""
+        for at, kind, document in self._execute(
+            "SELECT at, kind, document FROM events WHERE source != 'coordinator' AND subject IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM nodes WHERE id = subject AND status != 'unknown') ORDER BY number"
+        ):
+            event = _node_event(kind, document)
+            if event is not None:
+                yield at, event
+
+    def unpublished(self) -> Iterator[NodeCompleted]:
+        """What was completed here, and isn't among the publications."""
+        for kind, document in self._execute(
+            "SELECT kind, document FROM events WHERE source NOT IN ('backend', 'coordinator') AND key IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM publications WHERE publications.key = events.key) ORDER BY number"
+        ):
+            event = _node_event(kind, document)
+            if isinstance(event, NodeCompleted):
+                yield event
+
     def reject(self, rejected: InputRejected, at: float) -> None:
         """Keep something that couldn't be used."""
         self._execute(
             "INSERT INTO rejected (at, origin, reason, size, raw) VALUES (?,?,?,?,?)",
             (at, rejected.origin, rejected.reason, rejected.size, rejected.raw),
         )
+
+
+NODE_EVENTS: dict[str, type[NodeEvent]] = {
+    "created": NodeCreated, "updated": NodeUpdated, "completed": NodeCompleted, "deleted": NodeDeleted,
+}  # fmt: skip
+
+
+def _node_event(kind: str, document: bytes) -> NodeEvent | None:
+    """The event that was journaled so; None if it is none of a node, or can't be read."""
+    found = NODE_EVENTS.get(kind.rpartition(".")[2])
+    try:
+        return found.model_validate_json(document) if found else None
+    except ValidationError:
+        return None
 
 
 def _up_to(size: int | None, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
@@ -228,7 +264,7 @@ class Deliveries(Table):
         self._last += 1
         self._execute(
             "UPDATE deliveries SET number = ?, state = 'queued',"
-            " attempts = 1, reason = NULL, handed_at = NULL, completed_at = NULL WHERE id = ?",
+            " attempts = max(attempts, 1), reason = NULL, handed_at = NULL, completed_at = NULL WHERE id = ?",
             (self._last, delivery_id),
         )
         return self._select("id = ?", (delivery_id,))[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from actors.delivery import DeliveryState
+from actors.delivery import Delivery, DeliveryState
 from actors.messages import (
     Completion,
     Progressed,
@@ -13,6 +13,7 @@ from actors.messages import (
     SessionState,
     TurnEnded,
 )
+from actors.router.attention import log_blocked, log_dead
 from actors.router.context import ContextBuilder
 from actors.router.dispatch import Dispatch
 from actors.router.graph import Graph
@@ -74,31 +75,20 @@ class Turns:
             )
         self._dispatch.session_changed(message.agent, message.state, message.detail, message.pid, now)
         if message.state is SessionState.BLOCKED:
+            log_blocked(message.agent, lane.in_hand, message.detail)
             self._agent_blocked(lane, message.detail, now)
 
     def progressed(self, message: Progressed, now: float) -> None:
         """Deliveries moved forward."""
+        lane = self._dispatch.lane(message.agent, now)
         for step in message.steps:
             delivery = self._dispatch.progressed(message.agent, step, now)
-            if delivery is not None and step.state is DeliveryState.DEAD:
-                self._history.note(
-                    now,
-                    "delivery.dead",
-                    delivery.subtask_id,
-                    delivery.agent,
-                    id=delivery.id,
-                    reason=step.reason,
-                )
-            if delivery is None or delivery.subtask_id is None or not delivery.kind.assigns:
+            if delivery is None:
                 continue
-            node = self._graph.get(delivery.subtask_id)
-            if node is None:
-                continue
-            if step.state is DeliveryState.STARTED:
-                self._graph.start(node, now)
-            elif step.state is DeliveryState.DEAD:
-                reason = f"its context could not be delivered: {step.reason}"
-                self._workflow.hold(node, Hold.BLOCKED, reason, message.agent, now)
+            if step.state is DeliveryState.DEAD:
+                self._died(lane, delivery, step.reason, now)
+            elif step.state is DeliveryState.STARTED and delivery.kind.assigns:
+                self._started(lane, delivery, now)
 
     def ended(self, message: TurnEnded, now: float) -> None:
         """A session is idle: see how the subtask in hand ended."""
@@ -109,6 +99,25 @@ class Turns:
         self._after_turn(lane, message, now)
 
     # ------------------------------------------------------------ inside
+
+    def _started(self, lane: Lane, delivery: Delivery, now: float) -> None:
+        node = self._graph.get(lane.in_hand) if lane.in_hand else None
+        if node is not None and node.id == delivery.subtask_id:  # else it was withdrawn meanwhile
+            self._graph.start(node, now)
+
+    def _died(self, lane: Lane, delivery: Delivery, reason: str | None, now: float) -> None:
+        self._history.note(
+            now, "delivery.dead", delivery.subtask_id, delivery.agent, id=delivery.id, reason=reason
+        )
+        log_dead(delivery, reason)
+        node = self._dispatch.in_hand(lane)
+        if delivery.kind.assigns and delivery.subtask_id == lane.in_hand:
+            self._dispatch.let_go(lane)
+        elif lane.outstanding or lane.words.head() is not None:
+            return  # there is more to come
+        if node is not None:
+            why = f"its context could not be delivered: {reason}"
+            self._workflow.hold(node, Hold.BLOCKED, why, lane.agent, now)
 
     def _after_turn(self, lane: Lane, turn: TurnEnded, now: float) -> None:
         node = self._dispatch.in_hand(lane)

@@ -6,9 +6,11 @@ from uuid import uuid4
 from actors.delivery import DeliveryKind
 from actors.events import AgentBlocked, AgentMessage, Event, NodeCompleted
 from actors.messages import Completion, Source
+from actors.router.attention import log_held
+from actors.router.changes import Amended, Change, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
 from actors.router.context import ContextBuilder
 from actors.router.dispatch import Dispatch
-from actors.router.graph import Amended, Change, Closed, Graph, Held, Released, UpstreamDone, Withdrawn
+from actors.router.graph import Graph
 from actors.router.history import History
 from actors.router.node import BY_GRAPH, Hold, Node, Status
 from actors.router.publisher import Publisher
@@ -58,31 +60,39 @@ class Workflow:
         self, node: Node, completion: Completion, by: str | None, source: Source, now: float
     ) -> None:
         """A subtask is done, says somebody here: apply it, and let the backend know."""
-        key = str(uuid4())
         event = NodeCompleted(
             entity=node.entity,
             id=node.id,
-            key=key,
+            key=str(uuid4()),
             summary=completion.summary,
             insights=completion.insights,
             files=completion.files,
             by=by,
         )
         self.take(event, source, now)
+        self.publish(event)
+
+    def publish(self, event: NodeCompleted) -> None:
+        """Let the backend know what was completed here, under the event's key."""
+        node = self._graph.get(event.id)
         payload = {
-            "id": node.id,
-            "task_id": node.parent,
-            "title": node.title,
-            "completion_summary": completion.summary,
-            "insights_found": list(completion.insights),
-            "files_modified": list(completion.files),
-            "completed_by": by,
+            "id": event.id,
+            "task_id": node.parent if node else None,
+            "title": node.title if node else None,
+            "completion_summary": event.summary,
+            "insights_found": list(event.insights),
+            "files_modified": list(event.files),
+            "completed_by": event.by,
         }
-        self._publisher.add(key, event.kind, payload)
+        self._publisher.add(str(event.key), event.kind, payload)
 
     def hold(self, node: Node, hold: Hold, reason: str, agent: str | None, now: float) -> None:
         """A subtask can't go on, says somebody here: show it, and let the backend know."""
         self._carry_out(self._graph.hold(node, hold, reason), now, by=agent)
+
+    def resume(self, node: Node, now: float) -> None:
+        """Somebody here took care of what held a subtask."""
+        self._carry_out(self._graph.resume(node), now)
 
     def agent_blocked(self, agent: str, reason: str, now: float) -> None:
         """An agent can't go on, and has nothing in hand yet: show it, and let the backend know."""
@@ -117,12 +127,19 @@ class Workflow:
                 case UpstreamDone(node, upstream):
                     self._tell_upstream(node, upstream, now)
                 case Closed(node):
-                    others = tuple(agent for agent in node.assignees or () if agent != by)
-                    self._take_away(node, others, _how_closed(node), now)
-                    if by in (node.assignees or ()):
-                        self._dispatch.withdraw(node.id, str(by), _how_closed(node), now)
-                case Held(node):
+                    self._let_go(node, by, now)
+                case Resumed(node):
+                    self._history.note(now, f"{node.entity}.resumed", node.id, None)
+                    self._dispatch.go_on(node, now)
+                case Held(node) if node.hold is not None:  # it may have been let go of meanwhile
                     self._show_held(node, by, now, publish=publish)
+
+    def _let_go(self, node: Node, by: str | None, now: float) -> None:
+        """It is over, and whoever did it knows."""
+        others = tuple(agent for agent in node.assignees or () if agent != by)
+        self._take_away(node, others, _how_closed(node), now)
+        if by in (node.assignees or ()):
+            self._dispatch.withdraw(node.id, str(by), _how_closed(node), now)
 
     def _take_away(self, node: Node, agents: Iterable[str], reason: str, now: float) -> None:
         for agent in agents:
@@ -166,6 +183,7 @@ class Workflow:
     def _show_held(self, node: Node, by: str | None, now: float, *, publish: bool) -> None:
         agent = by or next(iter(node.assignees or ()), None)
         self._history.note(now, f"{node.entity}.blocked", node.id, agent, reason=node.reason, hold=node.hold)
+        log_held(node, agent)
         known_there = not publish and node.hold not in BY_GRAPH
         if agent is not None and not known_there:
             payload = {"agent": agent, "subtask_id": node.id, "reason": node.reason}

@@ -9,7 +9,7 @@ import time
 import structlog
 
 from actors.delivery import Delivery
-from actors.errors import may_pass
+from actors.errors import CoordinatorError, may_pass
 from actors.messages import Adopt, Announce, Deliver, Revive, SessionState
 from actors.model import Model
 from actors.session.api import ApiFaults
@@ -39,11 +39,19 @@ from actors.session.news import (
 )
 from actors.session.policy import FIRST_START, LONGEST_START, Retries
 from actors.session.prompt import PromptError
+from actors.session.receipts import InFlight
 from actors.session.reports import Reports, later
 from actors.session.talk import Talk
 from supervisors import Actor, Context, Timer
 
 log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+"""When the transcript is asked again, if it can't be read now (no descriptor is left, for one)."""
+
+
+class OtherConversationError(CoordinatorError):
+    """The journal was lost, and with it the conversation: this session ends, and the next one begins anew."""
 
 
 class SessionActor(Actor):
@@ -125,6 +133,8 @@ class SessionActor(Actor):
     # ------------------------------------------------------------ what the router gives
 
     def _adopt(self, session_id: str) -> None:
+        if self._claude.session_id not in ("", session_id):
+            raise OtherConversationError(f"{self._agent} is to lead another conversation from now on")
         self._claude.session_id = session_id
         if not self._talk.is_idle:  # it was revived, and has already what is to be done
             self._wake()
@@ -132,6 +142,14 @@ class SessionActor(Actor):
     def _deliver(self, delivery: Delivery) -> None:
         if not self._claude.session_id:
             return  # it had waited for an earlier incarnation, and comes again with the conversation, in its order
+        try:
+            if self._talk.doubts(delivery):
+                self._talk.learn(self._claude.read_transcript())
+        except OSError as error:
+            if not may_pass(error):
+                raise
+            self.tell_later(LOOK_SECONDS, Deliver(delivery=delivery))
+            return
         if self._talk.deliver(delivery):
             self._wake()
             self._look_for_idleness()
@@ -198,7 +216,7 @@ class SessionActor(Actor):
     def _look_after_silence(self) -> None:
         """A claude that says nothing for so long, though something is to be done, hangs: it is ended, and resumed."""
         self._cancel_timer(SilenceDue)
-        left = self._claude.heard_at + self._silence_seconds - time.monotonic()
+        left = self._claude.silent_since + self._silence_seconds - time.monotonic()
         if left > 0:
             self._tell_itself(left, SilenceDue(epoch=self._claude.epoch))
         elif self._talk.awaits_claude:
@@ -219,14 +237,25 @@ class SessionActor(Actor):
         """Where a receipt is overdue, the transcript is asked before anything is written again."""
         self._cancel_timer(ReceiptDue)
         overdue = self._talk.overdue(time.monotonic()) if self._claude.is_running else []
+        try:
+            if overdue:
+                self._take_again(overdue)
+        except OSError as error:
+            if not may_pass(error):
+                raise
+            log.warning("transcript_not_read", agent=self._agent, reason=str(error), retry_in=LOOK_SECONDS)
+            self._tell_itself(LOOK_SECONDS, ReceiptDue())
+        else:
+            self._await_receipt(self._talk.next_due())
+
+    def _take_again(self, overdue: list[InFlight]) -> None:
+        history = self._claude.read_transcript()
         for item in overdue:
             log.warning(
                 "receipt_overdue", agent=self._agent, delivery=item.delivery.id, attempts=item.attempts
             )
-        if overdue:
-            self._talk.take_again(overdue, self._claude.read_transcript())
-            self._look_for_idleness()
-        self._await_receipt(self._talk.next_due())
+        self._talk.take_again(overdue, history)
+        self._look_for_idleness()
 
     def _await_receipt(self, due: float | None) -> None:
         """Look after the receipts at this time; without a process nothing is owed."""
@@ -248,6 +277,7 @@ class SessionActor(Actor):
                 case Answering():
                     self._change(SessionState.WORKING)
                 case Retrying():
+                    self._claude.pauses(fact.seconds)
                     self._change(SessionState.RATE_LIMITED, later("goes on", fact.seconds, fact.words))
                 case Limited() | ApiFailed():
                     self._api.heard(fact)

@@ -13,7 +13,7 @@ from actors.session.command import SessionSettings, command_line
 from actors.session.facts import parse_line
 from actors.session.lock import SessionLock
 from actors.session.news import EPOCHS, Exited, StreamRead, Written
-from actors.session.orphans import reap
+from actors.session.orphans import ORPHAN_SECONDS, end_leftovers, reap
 from actors.session.policy import CrashWindow
 from actors.session.process import ClaudeProcess
 from actors.session.transcript import Conversation, find_transcript, read_transcript
@@ -23,10 +23,9 @@ from supervisors import Handle
 
 log = structlog.get_logger(__name__)
 
-ORPHAN_SECONDS = 2.0
 ROOM = 1000
 """How many batches of output may wait for the owner before reading pauses."""
-ROOM_SECONDS = 0.5
+ROOM_SECONDS = 0.1
 """How often a reading that pauses looks whether anybody still wants it."""
 NOISE_TAIL = 500
 """How much of what claude said on its standard error a person is told, in characters."""
@@ -70,6 +69,7 @@ class Claude:
         self._lock: SessionLock | None = None
         self._is_unknown = False
         self._crashes = CrashWindow()
+        self._goes_on_at = 0.0
 
     @property
     def is_running(self) -> bool:
@@ -82,9 +82,9 @@ class Claude:
         return self._process.pid if self._process else None
 
     @property
-    def heard_at(self) -> float:
-        """When it last said anything, on the monotonic clock; 0 if it doesn't run."""
-        return self._process.heard_at if self._process else 0.0
+    def silent_since(self) -> float:
+        """When it last said anything, or said that it would go on, on the monotonic clock; 0 if it doesn't run."""
+        return max(self._process.heard_at, self._goes_on_at) if self._process else 0.0
 
     # ------------------------------------------------------------ its life
 
@@ -116,7 +116,7 @@ class Claude:
         arguments = command_line(
             settings, self._agent, self.session_id, resume=self.is_resumed, write=write_atomically
         )
-        self.epoch = epoch
+        self.epoch, self._goes_on_at = epoch, 0.0
         return ClaudeProcess(
             arguments,
             environment=settings.environment,
@@ -137,7 +137,7 @@ class Claude:
             noise: The end of its standard error; it says whether claude knows the conversation.
         """
         self._process = None
-        reap(self.session_id, 0.0)  # tools outlive a claude that was killed
+        end_leftovers(self.session_id)  # tools outlive a claude that was killed
         self._is_unknown = "No conversation found" in noise
         noise = noise[-NOISE_TAIL:]
         log.warning("session_crashed", agent=self._agent, code=code, noise=noise)
@@ -149,6 +149,10 @@ class Claude:
     def forget_crashes(self) -> None:
         """It has done something useful, or a person says that the reason is gone."""
         self._crashes.clear()
+
+    def pauses(self, seconds: float) -> None:
+        """It has said that it goes on only after so many seconds."""
+        self._goes_on_at = time.monotonic() + seconds
 
     def kill(self) -> None:
         """End a process that hangs; its end is told as any other."""

@@ -18,10 +18,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pexpect
+import structlog
 from pexpect import fdpexpect
 
-from actors.session.orphans import MARK, reap
+from actors.session.orphans import MARK, end_leftovers
 from actors.session.pipe import InputPipe
+from actors.stopping import READER as JOIN_SECONDS
+
+log = structlog.get_logger(__name__)
 
 READ_SIZE = 65536
 NOISE_TAIL = 2000
@@ -33,8 +37,6 @@ LEFT_BEHIND = 1024 * 1024
 child's that goes on without it."""
 CLOSED_SECONDS = 2.0
 """How long a process may live on that has closed its terminal."""
-JOIN_SECONDS = 2.0
-"""How long the reading thread may take to notice that the process has ended."""
 
 
 @contextmanager
@@ -167,9 +169,10 @@ class ClaudeProcess:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
-            self._process.wait()
-        reap(self._session_id, 0.0)
-        self._reader.join(JOIN_SECONDS)
+        end_leftovers(self._session_id)
+        self._reader.join(JOIN_SECONDS)  # it collects the process
+        if self._reader.is_alive():
+            log.warning("session_reader_abandoned", session=self._session_id, pid=self.pid)
 
     def kill(self) -> None:
         """End it at once; ``on_exit`` tells when it has."""

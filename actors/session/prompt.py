@@ -99,24 +99,31 @@ def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> Ag
     raise NoPrompt(agent, places)
 
 
+def agents_with_prompts(work_dir_prompts: Path, product_prompts: Path) -> set[str]:
+    """The agents that have a prompt, be it one that can't be used.
+
+    Raises:
+        OSError: They can't be read now.
+    """
+    kinds = {work_dir_prompts: (".md", ".txt"), product_prompts: (".md",)}
+    files = [(path, kinds[folder]) for folder in kinds if folder.is_dir() for path in folder.iterdir()]
+    return {path.stem for path, suffixes in files if path.suffix in suffixes and is_agent_name(path.stem)}
+
+
 def bad_prompts(work_dir_prompts: Path, product_prompts: Path) -> list[BadPrompt]:
     """What is wrong with the prompts that there are: the first that can't be used of each agent.
 
     Raises:
         OSError: They can't be read now.
     """
-    files = [
-        path for folder in (work_dir_prompts, product_prompts) if folder.is_dir() for path in folder.iterdir()
-    ]
-    agents = {path.stem for path in files if path.suffix in (".md", ".txt") and is_agent_name(path.stem)}
     found = []
-    for agent in sorted(agents):
+    for agent in sorted(agents_with_prompts(work_dir_prompts, product_prompts)):
         try:
             find_prompt(agent, work_dir_prompts, product_prompts)
         except BadPrompt as error:
             found.append(error)
         except NoPrompt:
-            continue  # a .txt that isn't the user's is none
+            continue  # it was taken away just now
     return found
 
 

@@ -18,13 +18,25 @@ class InFlight:
 
     Attributes:
         attempts: How often it was written.
+        spent: How many of these were before a person had it retried.
         written_at: When it was last written, in seconds of the monotonic clock; None while it waits.
     """
 
     delivery: Delivery
     state: DeliveryState
     attempts: int
+    spent: int = 0
     written_at: float | None = None
+
+    @property
+    def tries(self) -> int:
+        """How often it was written since it was last queued."""
+        return self.attempts - self.spent
+
+
+def was_retried(delivery: Delivery) -> bool:
+    """Whether it was a dead letter that a person has queued again: it was written, and is to be written anew."""
+    return delivery.state is DeliveryState.QUEUED and delivery.attempts > 0
 
 
 class Receipts:
@@ -43,7 +55,8 @@ class Receipts:
         """Take one in; None if it is there already, or was, and is completed."""
         if delivery.id in self._items or delivery.id in self._completed:
             return None
-        item = InFlight(delivery, delivery.state, delivery.attempts)
+        spent = delivery.attempts if was_retried(delivery) else 0
+        item = InFlight(delivery, delivery.state, delivery.attempts, spent)
         self._items[delivery.id] = item
         return item
 
@@ -81,7 +94,7 @@ class Receipts:
         """When its receipt will be overdue, or None if it owes none."""
         if item.written_at is None or item.state is not DeliveryState.WRITTEN:
             return None
-        doublings = min(max(0, item.attempts - 1), MOST_DOUBLINGS)
+        doublings = min(max(0, item.tries - 1), MOST_DOUBLINGS)
         return float(item.written_at + self._seconds * 2**doublings)
 
     def _remember(self, delivery_id: str) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from actors.delivery import Delivery, DeliveryState, DeliveryStep
 from actors.failpoints import Failpoint, failpoint
 from actors.session.facts import MessageMoved, TurnOver, user_message
-from actors.session.receipts import InFlight, Receipts
+from actors.session.receipts import InFlight, Receipts, was_retried
 from actors.session.transcript import Conversation
 
 GO_ON = (
@@ -48,7 +48,8 @@ class Talk:
         self._outbox: list[tuple[str, bytes]] = []
         self._own: set[str] = set()
         self._held: str | None = None
-        self._recovered: list[str] = []
+        self._has_turn = False
+        self._recovered: dict[str, None] = {}
         self._turn: TurnOver | None = None
         self._denied: tuple[str, ...] = ()
 
@@ -63,7 +64,7 @@ class Talk:
         self._is_open, self._history = True, history
         for item in self._receipts.all():
             self._hand_over(item)
-        self._continue_turn(was_cut_off=not history.is_answered)
+        self._continue_turn()
 
     def end(self) -> None:
         """The process is gone, and with it all that it hadn't taken."""
@@ -72,12 +73,21 @@ class Talk:
 
     # ------------------------------------------------------------ what Claude is to be told
 
+    def doubts(self, delivery: Delivery) -> bool:
+        """Whether it was a dead letter that claude may have read all the same: ask the transcript (``learn``)."""
+        return self._is_open and was_retried(delivery)
+
+    def learn(self, history: Conversation) -> None:
+        """What the transcript says now."""
+        self._history = history
+
     def deliver(self, delivery: Delivery) -> bool:
         """Take a context in; False if it is here already, or was, and is completed."""
         item = self._receipts.add(delivery)
         if item is not None and self._is_open:
             self._hand_over(item)
-            self._continue_turn(was_cut_off=False)
+            if self._recovered and not self._has_turn:
+                self._end_recovered()
         return item is not None
 
     def go_on(self) -> None:
@@ -100,21 +110,24 @@ class Talk:
         delivery = item.delivery
         if delivery.id in self._history.arrived:
             self._step(delivery.id, DeliveryState.STARTED, receipt="transcript")
-            self._recovered.append(delivery.id)
+            self._recovered[delivery.id] = None
             return
         item.attempts += 1
         item.state, item.written_at = DeliveryState.QUEUED, None  # in this process nothing is known of it yet
         self._outbox.append((delivery.id, user_message(delivery.id, delivery.text)))
 
-    def _continue_turn(self, *, was_cut_off: bool) -> None:
+    def _continue_turn(self) -> None:
         """Where contexts had arrived before the process began: end their turn, if it was cut off."""
-        if self._speaks_itself or not (self._recovered or was_cut_off):
-            return
-        if self._history.is_answered:
+        if not self._history.is_answered:
+            self._say(str(uuid4()), CONTINUE)
+        elif self._recovered:
+            self._end_recovered()
+
+    def _end_recovered(self) -> None:
+        """What had arrived belongs to a turn that is over, and the transcript has its last words."""
+        if not self._speaks_itself:
             self._finish_recovered()
             self._turn = TurnOver(text=self._history.last_text)
-        else:
-            self._say(str(uuid4()), CONTINUE)
 
     # ------------------------------------------------------------ what has arrived
 
@@ -128,10 +141,13 @@ class Talk:
         return self._receipts.due(item)
 
     def moved(self, fact: MessageMoved) -> None:
-        """Claude acknowledges a message."""
+        """Claude acknowledges a message; of a turn that the API has failed none is done before that has gone on."""
         if fact.uuid not in self._own:
             failpoint(RECEIVED[fact.state])
-            self._step(fact.uuid, fact.state, receipt=fact.receipt)
+            is_held = fact.state.is_final and self.holds_turn
+            if is_held:
+                self._recovered[fact.uuid] = None
+            self._step(fact.uuid, DeliveryState.STARTED if is_held else fact.state, receipt=fact.receipt)
         elif fact.state.is_final:
             self._own.discard(fact.uuid)
             self._finish_recovered()
@@ -151,9 +167,9 @@ class Talk:
             overdue: What has no receipt in time.
             history: What the transcript says now.
         """
-        self._history = history
+        self.learn(history)
         for item in overdue:
-            if item.attempts < self._max_attempts or item.delivery.id in history.arrived:
+            if item.tries < self._max_attempts or item.delivery.id in history.arrived:
                 self._hand_over(item)
             else:
                 reason = f"no receipt from claude after {item.attempts} attempts"
@@ -165,23 +181,23 @@ class Talk:
 
     def turn_began(self) -> None:
         """The model was asked."""
-        self._turn = None
+        self._turn, self._has_turn = None, True
 
     def turn_over(self, turn: TurnOver) -> None:
         """A turn has ended that the API didn't fail."""
-        self._turn = turn
+        self._turn, self._has_turn = turn, False
         self._denied += turn.denied
         self._held = None
         self._finish_recovered()
 
     def hold_turn(self) -> str:
         """The API has failed a turn, and it is to go on later: the id to say so with (``retry``)."""
-        self._held = str(uuid4())
+        self._held, self._has_turn = str(uuid4()), False
         return self._held
 
     def drop_turn(self) -> None:
         """The API has failed a turn, and no wait will mend it (``go_on`` does, once somebody has)."""
-        self._held = None
+        self._held, self._has_turn = None, False
 
     def _finish_recovered(self) -> None:
         """What had arrived without a receipt is done when a turn is over that nothing of ours is to follow."""
@@ -211,7 +227,9 @@ class Talk:
     @property
     def awaits_claude(self) -> bool:
         """It is Claude's turn to say something."""
-        return bool(self._receipts) or (bool(self._own) and not self.holds_turn)
+        if self.holds_turn:
+            return any(item.delivery.id not in self._recovered for item in self._receipts.all())
+        return bool(self._receipts or self._own)
 
     def take_messages(self) -> list[tuple[str, bytes]]:
         """What is to be written now: each message's id and line, in order; told once."""

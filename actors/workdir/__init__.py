@@ -1,7 +1,7 @@
 """The work directory: what lies in it, who may, and the actor that reads and writes it."""
 
 from actors.workdir.actor import WorkdirActor
-from actors.workdir.directory import WorkDir, prepare
+from actors.workdir.directory import WorkDir, find_workdir, prepare
 from actors.workdir.files import write_atomically
 from actors.workdir.history import shown
 from actors.workdir.lock import AlreadyRunning, Holder, Lock, find_holder
@@ -13,6 +13,7 @@ __all__ = [
     "WorkDir",
     "WorkdirActor",
     "find_holder",
+    "find_workdir",
     "prepare",
     "shown",
     "write_atomically",

@@ -9,13 +9,14 @@ from actors.messages import (
     ROUTER,
     Announce,
     InputRejected,
+    JournalRemoved,
     Mirror,
     MirrorAt,
 )
 from actors.workdir.directory import WorkDir
 from actors.workdir.mirror import Mirrors
 from actors.workdir.results import ResultFile, ResultProblem, Stamp, is_meant, read_result
-from actors.workdir.watch import ResultsChanged, ResultWatch, WatchFailed
+from actors.workdir.watch import FileRemoved, ResultsChanged, ResultWatch, WatchFailed
 from supervisors import Actor, Context
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -29,7 +30,7 @@ class _Settled(NamedTuple):
 
 
 class _TryAgain(NamedTuple):
-    """The mirrors could not be written; perhaps they can be now."""
+    """Something could not be written; perhaps it can be now."""
 
 
 class WorkdirActor(Actor):
@@ -39,7 +40,7 @@ class WorkdirActor(Actor):
         context: Who it is.
         workdir: The directory.
         settle_seconds: How long a result that breaks off may stay as it is until that is reported.
-        retry_seconds: When to try again, if the mirrors can't be written (a full disk).
+        retry_seconds: When to try again, if a mirror can't be written (a full disk).
     """
 
     batch_size = 200
@@ -54,7 +55,8 @@ class WorkdirActor(Actor):
         self._workdir = workdir
         self._mirrors = Mirrors(workdir)
         self._settle_seconds, self._retry_seconds = settle_seconds, retry_seconds
-        self._failing = False
+        self._waits = False
+        self._is_history_held = False
         self._owes_number = True
         self._handled: dict[str, Stamp | None] = {}
         self._watch: ResultWatch | None = None
@@ -62,7 +64,9 @@ class WorkdirActor(Actor):
     def on_start(self) -> None:
         """Say where the history ends, and look at the results that are there."""
         self.on_batch()
-        self._watch = ResultWatch(self._workdir.path, self.context.incarnation, self.handle.tell)
+        self._watch = ResultWatch(
+            self._workdir.path, self._workdir.journal.name, self.context.incarnation, self.handle.tell
+        )
         for path in sorted(self._workdir.path.iterdir()):
             if is_meant(path.name):
                 self._look_at(path.name)
@@ -86,27 +90,39 @@ class WorkdirActor(Actor):
             case _Settled():
                 self._look_at(message.name, settled=message.stamp)
             case _TryAgain():
-                self._failing = False
+                self._waits = self._is_history_held = False
+                self._mirrors.retry()
+            case FileRemoved():
+                self._router.tell(JournalRemoved())
             case WatchFailed() if message.incarnation == self.context.incarnation:
                 raise message.error
 
     def on_batch(self) -> None:
-        """Write what the messages of the batch have changed, and only then ask for more."""
-        if self._failing:
-            return
+        """Write what the messages of the batch have changed."""
+        if not self._is_history_held:
+            self._write_history()
         try:
-            self._mirrors.flush()
+            self._mirrors.write_states()
+        except OSError as error:
+            self._go_without(self._mirrors.held, error)
+
+    def _write_history(self) -> None:
+        """Write what happened, and only then ask for more."""
+        try:
+            self._mirrors.write_history()
             if self._owes_number:
                 self._router.tell(MirrorAt(number=self._mirrors.last_number()))
                 self._owes_number = False
         except OSError as error:
-            self._fail(error)
+            self._is_history_held = self._owes_number = True
+            self._go_without([self._workdir.history.name], error)
 
-    def _fail(self, error: OSError) -> None:
-        """Go on without mirrors for a while: they are for people, and the journal has it all."""
-        _log.warning("mirrors_not_written", reason=str(error), retry_in=self._retry_seconds)
-        self._failing = self._owes_number = True
-        self.tell_later(self._retry_seconds, _TryAgain())
+    def _go_without(self, files: list[str], error: OSError) -> None:
+        """Go on without these for a while: mirrors are for people, and the journal has it all."""
+        _log.warning("mirrors_not_written", files=files, reason=str(error), retry_in=self._retry_seconds)
+        if not self._waits:
+            self._waits = True
+            self.tell_later(self._retry_seconds, _TryAgain())
 
     def _look_at(self, name: str, settled: Stamp | None = None) -> None:
         found = read_result(self._workdir.path / name)

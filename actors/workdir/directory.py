@@ -15,7 +15,7 @@ RESULT_PREFIX, RESULT_SUFFIX = "task_result_", ".json"
 _PRIVATE, _OTHERS = 0o700, 0o077
 ROOM = 1024 * 1024
 """Bytes that must be free for a start: an empty journal and the embedded backend's database take a third of it."""
-_SUBDIRECTORIES = ("context", "prompts", "sessions", "rejected")
+_SUBDIRECTORIES = ("context", "prompts", "sessions")
 
 
 class DiskFullError(OSError):
@@ -29,7 +29,7 @@ class DiskFullError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class WorkDir:
-    """A directory that ``prepare`` has found good.
+    """A directory that ``prepare`` or ``find_workdir`` has found good.
 
     Attributes:
         path: Its absolute path.
@@ -56,11 +56,6 @@ class WorkDir:
     def sessions(self) -> Path:
         """Directory of what the sessions need on disk."""
         return self.path / "sessions"
-
-    @property
-    def rejected(self) -> Path:
-        """Directory of input that could not be used."""
-        return self.path / "rejected"
 
     @property
     def history(self) -> Path:
@@ -144,6 +139,22 @@ def prepare(path: Path) -> WorkDir:
         for name in _SUBDIRECTORIES:
             _make(path / name)
             _check_ours(path / name)
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error), "Choose another WORK_DIR.") from error
+    return WorkDir(path)
+
+
+def find_workdir(path: Path) -> WorkDir:
+    """The work directory as it is, for who only looks: nothing is made.
+
+    Raises:
+        ConfigurationError: There is none, or it isn't ours alone; says why, and what to do.
+    """
+    path = path.absolute()
+    try:
+        _check_private(path, _check_ours(path))
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no directory {path}: no coordinator has run there yet.") from None
     except OSError as error:
         raise _unusable(path, error.strerror or str(error), "Choose another WORK_DIR.") from error
     return WorkDir(path)

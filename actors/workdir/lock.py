@@ -32,23 +32,27 @@ class AlreadyRunning(ConfigurationError):  # noqa: N818 - it says what is the ca
 
 
 class Lock:
-    """Held until ``release`` or the end of the process, however it ends; the file itself means nothing.
+    """Held until ``release`` or the end of the process, however it ends.
+
+    It is the directory itself that is locked: whoever removes the file, or puts another in its place, lets nobody in.
 
     Args:
-        path: The file; its first line is the holder's pid, its second its URL.
+        path: The file that says who holds it: its first line is the holder's pid, its second its URL.
 
     Raises:
         AlreadyRunning: Another process, or another lock of this one, holds it.
-        OSError: The file can't be opened.
+        OSError: The directory or the file can't be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self._fd: int | None = open_ours(path, os.O_RDWR | os.O_CREAT)
-        if not _take(self._fd):
-            pid, url = _read(self._fd)
+        self._path = path
+        self._fd: int | None = _open_directory(path.parent)
+        try:
+            _take(self._fd, path)
+            self.publish(None)
+        except BaseException:
             self.release()
-            raise AlreadyRunning(path, pid, url)
-        self.publish(None)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -60,10 +64,11 @@ class Lock:
 
     def publish(self, url: str | None) -> None:
         """Write down who holds it, and where to find them."""
-        if self._fd is not None:
-            os.ftruncate(self._fd, 0)
-            os.lseek(self._fd, 0, os.SEEK_SET)
-            write_all(self._fd, f"{os.getpid()}\n{url or ''}\n".encode())
+        fd = open_ours(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            write_all(fd, f"{os.getpid()}\n{url or ''}\n".encode())
+        finally:
+            os.close(fd)
 
     def release(self) -> None:
         """Let it go."""
@@ -87,19 +92,23 @@ class Holder(NamedTuple):
 def find_holder(path: Path) -> Holder | None:
     """Who holds the lock now; None if nobody does, whatever the file says. Looking never keeps anybody out for long."""
     try:
-        fd = open_ours(path, os.O_RDONLY)
+        fd = _open_directory(path.parent)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return Holder(*_read(fd))
+        return _read(path)
     finally:
         os.close(fd)
     return None
 
 
-def _take(fd: int) -> bool:
+def _open_directory(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _take(fd: int, path: Path) -> None:
     """Lock it, unless somebody holds it for longer than a look takes."""
     for _ in range(LOOKS):
         try:
@@ -107,11 +116,19 @@ def _take(fd: int) -> bool:
         except BlockingIOError:
             time.sleep(LOOK_SECONDS)
         else:
-            return True
-    return False
+            return
+    raise AlreadyRunning(path, *_read(path))
 
 
-def _read(fd: int) -> tuple[int | None, str | None]:
-    lines = os.pread(fd, _MOST, 0).decode("utf-8", "replace").splitlines()
+def _read(path: Path) -> Holder:
+    """What the file says; nothing, where somebody has removed it."""
+    try:
+        fd = open_ours(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return Holder(None, None)
+    try:
+        lines = os.pread(fd, _MOST, 0).decode("utf-8", "replace").splitlines()
+    finally:
+        os.close(fd)
     pid = int(lines[0]) if lines and lines[0].isascii() and lines[0].isdigit() else None
-    return pid, lines[1] if len(lines) > 1 and lines[1] else None
+    return Holder(pid, lines[1] if len(lines) > 1 and lines[1] else None)

@@ -30,6 +30,7 @@ class Mirrors:
         self._history = History(workdir.history)
         self._lines: list[bytes] = []
         self._states: dict[Path, Any] = {}
+        self._held: set[Path] = set()
         self._written: dict[Path, bytes | None] = {}
 
     def last_number(self) -> int:
@@ -55,19 +56,42 @@ class Mirrors:
         if mirror.knowledge is not None:
             self._states[self._workdir.knowledge] = mirror.knowledge
 
-    def flush(self) -> None:
-        """Write all that was noted.
+    def write_history(self) -> None:
+        """Write the lines that were noted.
 
         Raises:
-            OSError: Something could not be written. A state is tried again by the next call; lines of the
-                history are forgotten, and none is written until ``last_number`` was called.
+            OSError: They could not be written. They are forgotten, and none is written until ``last_number`` was
+                called.
         """
         lines, self._lines = self._lines, []
         self._history.append(lines)
-        while self._states:
-            path, state = next(iter(self._states.items()))
-            self._show(path, state)
-            del self._states[path]
+
+    def write_states(self) -> None:
+        """Write the states that were noted, but for those that failed already (``retry``).
+
+        Raises:
+            OSError: Why the first of those failed that could not be written; the others are written.
+        """
+        failure: OSError | None = None
+        for path in self._states.keys() - self._held:
+            try:
+                self._show(path, self._states[path])
+            except OSError as error:
+                self._held.add(path)
+                failure = failure or error
+            else:
+                del self._states[path]
+        if failure is not None:
+            raise failure
+
+    @property
+    def held(self) -> list[str]:
+        """The names of the files that could not be written."""
+        return sorted(path.name for path in self._held)
+
+    def retry(self) -> None:
+        """Have what failed be tried again."""
+        self._held.clear()
 
     def _show(self, path: Path, state: object) -> None:
         data = None if state is None else orjson.dumps(state, option=_STYLE)

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from watchfiles import Change
 from watchfiles._rust_notify import RustNotify
 
+from actors.stopping import WATCH as STOP_SECONDS
 from actors.workdir.results import is_meant
 
 _GROUP_MS, _STEP_MS = 200, 50
@@ -17,6 +19,12 @@ class ResultsChanged(NamedTuple):
     """These result files are new, changed or gone; a hint to look, whoever it comes from."""
 
     names: frozenset[str]
+
+
+class FileRemoved(NamedTuple):
+    """A file that has to stay isn't there any more, perhaps."""
+
+    name: str
 
 
 class WatchFailed(NamedTuple):
@@ -31,6 +39,7 @@ class ResultWatch:
 
     Args:
         path: The directory.
+        kept: The name of a file in it that has to stay.
         incarnation: Of the actor that owns it.
         on_change: Called in the thread; must not block.
 
@@ -39,7 +48,11 @@ class ResultWatch:
     """
 
     def __init__(
-        self, path: Path, incarnation: int, on_change: Callable[[ResultsChanged | WatchFailed], None]
+        self,
+        path: Path,
+        kept: str,
+        incarnation: int,
+        on_change: Callable[[ResultsChanged | FileRemoved | WatchFailed], None],
     ) -> None:
         # Below ``watchfiles.watch``, which begins to watch only when it is first waited for.
         self._notify = RustNotify(
@@ -50,13 +63,14 @@ class ResultWatch:
             recursive=False,
             ignore_permission_denied=False,
         )
+        self._removal = (int(Change.deleted), str(path / kept))
         self._incarnation = incarnation
         self._on_change = on_change
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="result-watch", daemon=True)
         self._thread.start()
 
-    def close(self, timeout: float = 2.0) -> bool:
+    def close(self, timeout: float = STOP_SECONDS) -> bool:
         """End it; whether the thread ended within ``timeout`` seconds."""
         self._closed.set()
         self._thread.join(timeout)
@@ -73,6 +87,8 @@ class ResultWatch:
     def _tell(self, changes: set[tuple[int, str]] | str) -> None:
         if isinstance(changes, str):
             return  # it was stopped
+        if self._removal in changes:
+            self._on_change(FileRemoved(Path(self._removal[1]).name))
         names = frozenset(name for _, path in changes if is_meant(name := Path(path).name))
         if names:
             self._on_change(ResultsChanged(names))

@@ -1,6 +1,7 @@
 """The command line of scripts/chaos."""
 
 import argparse
+import math
 import secrets
 import shutil
 import signal
@@ -29,21 +30,48 @@ def options() -> argparse.Namespace:
         " them after the other at random. Then compares what each agent received with what it should have. Exits with"
         " 0 only if nothing was lost, doubled, reordered or wrong; else with 1, and keeps the directory.",
     )
-    parser.add_argument("--minutes", type=float, default=1.0, help="how long things die (default 1)")
+    parser.add_argument("--minutes", type=minutes, default=1.0, help="how long things die (default 1)")
     parser.add_argument(
         "--seed", default=secrets.token_hex(4), help="the same seed gives out and kills the same"
     )
-    parser.add_argument("--kills", type=int, help=f"how many (default: one in {KILL_SECONDS} seconds)")
+    parser.add_argument("--kills", type=number, help=f"how many (default: one in {KILL_SECONDS} seconds)")
     parser.add_argument(
         "--real", action="store_true", help="the real claude, before a local double of its API"
     )
-    parser.add_argument("--keep", type=Path, help="use this directory, which must not exist, and keep it")
+    parser.add_argument(
+        "--keep", type=new_directory, help="use this directory, which must not exist, and keep it"
+    )
     parser.add_argument("--json", dest="form", action="store_const", const="json", help="print JSON")
     parser.add_argument(
         "--markdown", dest="form", action="store_const", const="markdown", help="print Markdown"
     )
     parser.set_defaults(form="text")
     return parser.parse_args()
+
+
+def minutes(text: str) -> float:
+    """A duration that there is; raises ValueError, which the parser tells."""
+    found = float(text)
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} must be more than 0")
+    return found
+
+
+def number(text: str) -> int:
+    """How many; the same."""
+    found = int(text)
+    if found < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return found
+
+
+def new_directory(text: str) -> Path:
+    """A directory that can be made."""
+    path = Path(text).absolute()
+    if path.exists() or not path.parent.is_dir():
+        problem = "exists already" if path.exists() else "is in a directory that doesn't exist"
+        raise argparse.ArgumentTypeError(f"{path} {problem}")
+    return path
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Keeps a program running: started again whenever it ends, as systemd would."""
+"""Keeps a program running: started again when it ends, as systemd would, and like that not after exit code 2."""
 
 import re
 import signal
@@ -13,12 +13,18 @@ from typing import BinaryIO
 
 STOP_SECONDS = 20.0
 PAUSE = 0.2
-"""Seconds before a program that refused to start is tried again."""
+"""Seconds before a program that ended by itself is tried again."""
+STAYS_DOWN = 2
+"""The exit code by which it says that a person has to mend something first (``RestartPreventExitStatus``)."""
 RESTARTED = re.compile(r"child_restarted .*child=([\w:.-]+)")
 
 
+class DownError(RuntimeError):
+    """The program has said that it should not be started again."""
+
+
 class Keeper:
-    """Starts a program in a thread, and again each time that it ends.
+    """Starts a program in a thread, and again each time that it ends, unless it says that there is no sense in it.
 
     Args:
         command: The program.
@@ -48,6 +54,7 @@ class Keeper:
         self._changed = threading.Condition()
         self._is_ready = False
         self._is_over = False
+        self._is_down = False
         self._killed = False
         self.started: list[float] = []
         self.restarted: list[tuple[float, str]] = []
@@ -62,11 +69,14 @@ class Keeper:
         """Wait until it runs and is ready.
 
         Raises:
+            DownError: It stays down.
             TimeoutError: It isn't.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._is_ready, seconds):
+            if not self._changed.wait_for(lambda: self._is_ready or self._is_down, seconds):
                 raise TimeoutError(f"not ready within {seconds} s; see {self._log}")
+            if self._is_down:
+                raise DownError(f"it ended with exit code {STAYS_DOWN}; see {self._log}")
 
     @property
     def pid(self) -> int | None:
@@ -118,7 +128,7 @@ class Keeper:
 
     def _begin(self) -> bool:
         with self._changed:
-            if self._is_over:
+            if self._is_over or self._is_down:
                 return False
             self._killed = False
             self._process = subprocess.Popen(  # noqa: S603 - the product
@@ -145,12 +155,16 @@ class Keeper:
         reader.join()
         with self._changed:
             self._is_ready = False
-            expected = self._killed or self._is_over
+            # No signal that was sent leads to that code, whenever it was sent.
+            self._is_down = code == STAYS_DOWN and not self._is_over
+            expected = (self._killed and not self._is_down) or self._is_over
+            if not expected:
+                self.exits[code] += 1
+            self._changed.notify_all()
         for stream in (process.stdin, process.stdout, process.stderr):
             with suppress(OSError):  # what was still to be written has no reader
                 stream.close()  # type: ignore[union-attr]  # they are pipes
         if not expected:
-            self.exits[code] += 1
             time.sleep(PAUSE)
 
     def _became_ready(self) -> None:

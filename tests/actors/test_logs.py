@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -54,3 +55,14 @@ def test_who_looks_for_a_fault_of_ours_sees_it_all() -> None:
 
 def test_what_is_a_fault_of_ours_has_its_traceback() -> None:
     assert "RuntimeError: a child could not be started" in logged("info", ValueError("oops"), incarnation=1)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "stamp"), [(True, r"\S*\d\d:\d\d:\d\d"), (False, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")]
+)
+def test_what_is_kept_has_the_date(is_terminal: bool, stamp: str) -> None:  # noqa: FBT001 - a parameter of the test
+    stream = io.StringIO()
+    stream.isatty = lambda: is_terminal  # type: ignore[method-assign]  # all that is asked of it
+    set_up_logging("info", stream)
+    structlog.get_logger("actors").info("something")
+    assert re.match(rf"(\x1b\[\d*m)?{stamp}", stream.getvalue())

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable
 from unittest.mock import Mock
 
 import pytest
 import websocket
+from sqlalchemy.exc import OperationalError
 from starlette.websockets import WebSocket
 
 from backend import server
@@ -16,6 +18,7 @@ from backend.socket import Connection
 from tests.backend.conftest import TOKEN, Running
 
 Start = Callable[..., Running]
+LOCKED = OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked"))
 SMALL_WINDOW = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096),)
 
 
@@ -183,6 +186,28 @@ def test_a_failure_inside_is_a_refusal_that_can_be_tried_again(
     assert "secret" not in refusal["error"]
     client.say(**event)
     assert client.hear()["type"] == "ack"
+
+
+@pytest.mark.expected_errors("backend.publish.failed")
+def test_a_database_that_is_locked_is_a_refusal_that_can_be_tried_again(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running.runtime.service, "publish", Mock(side_effect=LOCKED))
+    client = running.socket()
+    client.say(id="k", event_type="agent.message", payload={"agent": "x", "message": "hi"})
+    assert client.hear()["code"] == "unavailable"
+
+
+@pytest.mark.expected_errors("backend.publish.failed")
+def test_a_fault_that_the_event_meets_each_time_is_told_apart(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running.runtime.service, "publish", Mock(side_effect=KeyError("secret")))
+    client = running.socket()
+    client.say(id="k", event_type="agent.message", payload={"agent": "x", "message": "hi"})
+    refusal = client.hear()
+    assert refusal["code"] == "failed"
+    assert "secret" not in refusal["error"]
 
 
 GARBAGE = [

@@ -1,7 +1,9 @@
 """The work directory and its token."""
 
+import fcntl
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import AlreadyRunningError, WorkDirError
-from backend.workdir import TOKEN_FILE, WorkDir, read_token
+from backend.workdir import TOKEN_FILE, URL_FILE, WorkDir, read_token, read_url
 
 
 @pytest.fixture
@@ -106,3 +108,42 @@ def test_a_token_that_can_not_be_trusted_is_refused(path: Path, spoil: Callable[
 def test_no_token_is_told_with_the_question(path: Path) -> None:
     with pytest.raises(WorkDirError, match="does a backend run in"):
         read_token(path)
+
+
+def test_an_address_is_believed_while_its_backend_runs(path: Path) -> None:
+    with closing(WorkDir(path)) as work_dir:
+        work_dir.hold()
+        assert read_url(path) is None
+        work_dir.publish("http://127.0.0.1:1")
+        assert read_url(path) == "http://127.0.0.1:1"
+    assert read_url(path) is None
+    # Given: the address of one that was killed.
+    (path / URL_FILE).touch(mode=0o600)
+    (path / URL_FILE).write_text("http://127.0.0.1:1")
+    assert read_url(path) is None
+    # When: the next one runs, then it is not believed before that has said where it is.
+    with closing(WorkDir(path)) as work_dir:
+        work_dir.hold()
+        assert read_url(path) is None
+
+
+def test_one_that_is_refused_leaves_the_address_of_the_one_that_runs(path: Path) -> None:
+    with closing(WorkDir(path)) as first:
+        first.hold()
+        first.publish("http://127.0.0.1:1")
+        with closing(WorkDir(path)) as second, pytest.raises(AlreadyRunningError):
+            second.hold()
+        assert read_url(path) == "http://127.0.0.1:1"
+
+
+def test_a_look_keeps_no_backend_out(path: Path) -> None:
+    with closing(WorkDir(path)) as work_dir:
+        work_dir.hold()
+    # Given: somebody who is just looking.
+    fd = os.open(path / TOKEN_FILE, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    with closing(WorkDir(path)) as work_dir:
+        looking = threading.Timer(0.02, os.close, (fd,))
+        looking.start()
+        work_dir.hold()
+        looking.join()

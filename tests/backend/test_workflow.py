@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.workdir import WorkDir
+from backend.workdir import URL_FILE, WorkDir
 from backend.workflow import _plain
 from tests.backend.conftest import TOKEN, Running
 
@@ -57,9 +57,9 @@ def test_a_description_becomes_a_chain_of_three(running: Running) -> None:
     subtasks = running.http.get(f"/api/tasks/{task['id']}").json()["subtasks"]
     assert [each["assignees"] for each in subtasks] == [["architect-agent"], ["coding-agent"], ["test-agent"]]
     assert [each["dependencies"] for each in subtasks] == [[], [subtasks[0]["id"]], [subtasks[1]["id"]]]
-    # And: it says what it made, and where to watch it.
+    # And: it says what it made, and how to watch it.
     assert all(each["id"] in out and each["title"] in out for each in subtasks)
-    assert f"watch: {running.url}/api/tasks/{task['id']}" in out
+    assert "to watch it: ./scripts/run status" in out
 
 
 def test_a_plan_becomes_its_steps(running: Running, plan: Path) -> None:
@@ -140,6 +140,52 @@ def test_the_backend_is_found_by_the_environment_or_the_work_directory(
         work_dir.publish(nowhere)
         assert run("p", "b", "x", WORK_DIR=str(work_dir.path), BACKEND_URL=running.url)[::2] == (0, "")
         assert run("p", "b", "x", "--url", running.url, BACKEND_URL=nowhere)[::2] == (0, "")
+
+
+def test_the_token_of_a_backend_that_was_killed_is_sent_to_nobody(tmp_path: Path) -> None:
+    with closing(WorkDir(tmp_path / "work")) as work_dir:
+        work_dir.hold()
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        stranger.settimeout(0)
+        address = work_dir.path / URL_FILE
+        address.touch(mode=0o600)
+        address.write_text(f"http://127.0.0.1:{stranger.getsockname()[1]}")
+        done = run("p", "b", "x", token=None, WORK_DIR=str(work_dir.path))
+        assert done == (
+            1,
+            "",
+            f"no backend runs in {work_dir.path}; start one with ./scripts/run, or give --url\n",
+        )
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+
+
+def test_the_work_directory_of_a_file_named_env_is_the_one(running: Running, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"WORK_DIR={tmp_path / 'work'}\nWS_TOKEN=another\n")
+    with closing(WorkDir(tmp_path / "work")) as work_dir:
+        work_dir.hold()
+        work_dir.publish(running.url)
+        assert run("p", "b", "x", cwd=tmp_path)[::2] == (0, "")
+        # And: the environment goes before it.
+        code, _, err = run("p", "b", "x", cwd=tmp_path, token=None, WORK_DIR=str(tmp_path / "empty"))
+        assert (code, err) == (
+            1,
+            f"no backend runs in {tmp_path / 'empty'}; start one with ./scripts/run, or give --url\n",
+        )
+    (tmp_path / ".env").write_bytes(b"\xff")
+    code, _, err = run("p", "b", "x", cwd=tmp_path)
+    assert (code, err.startswith(f"{tmp_path}/.env can't be read: ")) == (1, True)
+
+
+def test_ids_are_whole_in_a_pipe_and_on_a_narrow_terminal(running: Running) -> None:
+    arguments = ["p", "b", "x" * 100, "--url", running.url]
+    for narrow in ({"COLUMNS": ""}, {"COLUMNS": "50"}):
+        _, out, _ = run(*arguments, **narrow)
+        assert "…" not in out
+    _, out, _ = run(*arguments, COLUMNS="")
+    ids = [each["id"] for task in running.http.get("/api/tasks").json()["tasks"]
+           for each in running.http.get(f"/api/tasks/{task['id']}").json()["subtasks"]]  # fmt: skip
+    assert sum(each in out for each in ids) == 3
 
 
 def test_its_help_names_what_it_goes_by() -> None:

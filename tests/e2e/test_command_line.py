@@ -1,11 +1,13 @@
 """The command line, as a user has it: programs, exit codes, and what they leave behind."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -44,14 +46,17 @@ def test_the_demo_finishes_by_itself_and_says_that_it_is_a_simulation(environmen
         "Write tests",
         "dependency_completed",
         "lifecycle:completed",
+        "the whole task",
+        "it may be deleted",
     ):
         assert word in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line.endswith(":")]
 
 
 def test_a_demo_that_cannot_finish_says_why(environment: dict[str, str]) -> None:
-    done = main(environment | {"SCRIPTED_CLAUDE_FAULTS": '{"hang_in_turn": 1}'}, "demo", "--timeout", "4")
+    done = main(environment | {"SCRIPTED_CLAUDE_FAULTS": '{"hang_in_turn": 1}'}, "demo", "--timeout", "2.5")
     assert done.returncode == 1
-    assert "Not finished: it took longer than 4 s" in done.stdout
+    assert "Not finished: it took longer than 2.5 s" in done.stdout
 
 
 def test_the_real_demo_needs_a_claude(environment: dict[str, str]) -> None:
@@ -107,16 +112,22 @@ def test_a_stop_ends_everything_in_order_and_loses_nothing(
         process.wait(timeout=10)
 
 
+def interrupt(process: "subprocess.Popen[str]") -> int:
+    """Interrupt it until it ends, as people do: just after the first one, the next is taken for the same."""
+    for _ in range(10):
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=0.2)
+    raise AssertionError("it did not stop at once")
+
+
 def test_a_second_interrupt_stops_at_once(environment: dict[str, str]) -> None:
     faults = '{"ignore_sigterm": true, "hang_in_turn": 1}'  # an orderly stop takes seconds
     with running(environment | {"SCRIPTED_CLAUDE_FAULTS": faults}) as process:
         create(environment, TWO_STEPS)
         wait_for(environment, "session.working")
         children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        wait_for(environment, "backend.closed")  # the first is being carried out
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=2) == 130
+        assert interrupt(process) == 130
         assert psutil.wait_procs(children, timeout=2)[1] == []
 
 
@@ -135,6 +146,27 @@ def test_a_port_in_use_is_named(environment: dict[str, str]) -> None:
         other = main(elsewhere, "run")
         assert other.returncode == 2
         assert f"port {environment['EMBEDDED_PORT']} on 127.0.0.1 is in use" in other.stderr
+
+
+def start(
+    environment: dict[str, str], *words: str, stdout: "IO[str] | int" = subprocess.PIPE
+) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "actors.main", *words],
+        env=environment, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_an_interrupt_while_it_is_being_loaded_is_quiet(environment: dict[str, str]) -> None:
+    process = start(environment | {"PYTHONVERBOSE": "1"}, "status")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("import 'structlog"):  # half of it is loaded
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT  # a shell says 130
+    assert "Traceback" not in err + out
 
 
 def test_looking_at_it_and_talking_to_an_agent(environment: dict[str, str]) -> None:
@@ -156,10 +188,35 @@ def test_looking_at_it_and_talking_to_an_agent(environment: dict[str, str]) -> N
         assert "Well done." in main(environment, "history").stdout
         refused = main(environment, "send", "../escaped", "x")
         assert refused.returncode != 0
+        # The short id that tables show is enough to ask for more.
+        code_it = next(node["id"] for node in status["subtasks"] if node["title"] == "Code it")
+        about = [
+            json.loads(line)
+            for line in main(environment, "history", code_it[:8], "--json").stdout.splitlines()
+        ]
+        assert {event["subject"] for event in about} == {code_it}
+        unknown = main(environment, "history", "no-such-id")
+        assert (unknown.returncode, unknown.stderr) == (
+            2, "There is no task or subtask whose id begins with 'no-such-id'.\n",
+        )  # fmt: skip
         process.terminate()
         process.wait(timeout=10)
     # What was there can be looked at without a coordinator, too
-    assert json.loads(main(environment, "status", "--json").stdout)["coordinator"] is None
+    status = json.loads(main(environment, "status", "--json").stdout)
+    assert status["coordinator"] is None
+    assert status["backend"].startswith("unknown (when it last ran: open ")
+    # And where the output can't be written, that is said in a line
+    with Path("/dev/full").open("w") as full:
+        for words in (["status"], ["status", "--json"]):
+            done = start(environment, *words, stdout=full)
+            assert (done.communicate(timeout=30)[1], done.returncode) == (
+                "The output can't be written: No space left on device\n", 1,
+            )  # fmt: skip
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = start(environment, "history", "--json", stdout=writing)
+    os.close(writing)
+    assert (done.communicate(timeout=30)[1], done.returncode) == ("", 1)
     assert main(environment, "send", "coding-agent", "x").returncode == 2
 
 
@@ -168,6 +225,9 @@ def test_looking_where_nothing_is(environment: dict[str, str]) -> None:
         done = main(environment, command)
         assert done.returncode == 2
         assert "no coordinator has run there yet" in done.stderr
+    for words in (("send", "coding-agent", "x"), ("retry", "backend"), ("drop", "x"), ("rejected",)):
+        assert main(environment, *words).returncode == 2
+    assert not Path(environment["WORK_DIR"]).exists()
 
 
 def test_a_work_directory_that_is_open_to_others_is_refused(environment: dict[str, str]) -> None:

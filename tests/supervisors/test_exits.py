@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -23,7 +24,8 @@ from supervisors import (
     StartFailed,
     StopChild,
 )
-from tests.supervisors.helpers import Gate, Probe, Worker, World, until
+from supervisors.life import Life
+from tests.supervisors.helpers import DEADLINE, Gate, Probe, Worker, World, until
 
 if TYPE_CHECKING:
     import logging
@@ -277,3 +279,29 @@ def test_what_is_no_actor_cannot_be_started(world: World) -> None:
     with pytest.raises(StartFailed):
         world.ask("root", StartChild(ChildSpec("a", lambda _context: None)))  # type: ignore[arg-type, return-value]  # the mistake
     until(lambda: not world.system.handle("a").alive)
+
+
+@pytest.mark.parametrize("end", ["stop", "abandon"])
+def test_others_may_end_it_while_its_own_thread_forgets_the_actor(
+    world: World, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    # Given: one whose actor others see once more, and then not any more
+    world.start(world.worker("a", restart=Restart.TEMPORARY))
+    life = world.system._lives["a"]
+    actor, others = life.actor, [life.actor]
+
+    def seen(_: Life) -> Actor | None:
+        if threading.current_thread() is life.thread:
+            return actor
+        return others.pop() if others else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Life, "actor", property(seen, lambda *_: None), raising=False)
+        # When others end it, then that is no error
+        if end == "stop":
+            life.stop(None)
+        else:
+            life.abandon(Abandoned("a"))
+        world.wait_exit("a", 1)
+        life.thread.join(DEADLINE)
+    assert not life.thread.is_alive()

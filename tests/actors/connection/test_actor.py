@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from actors.connection import ConnectionActor, line
+from actors.connection import ConnectionActor, line, retry
 from actors.connection import actor as actor_module
 from actors.connection.actor import CHANNELS
 from actors.connection.backend_socket import Closed, Epoch, Failed, Opened, Received
@@ -203,6 +203,70 @@ def test_publishing_to_a_backend_that_acknowledges(
         peer.send(answer)
         assert record.wait_for(type(told)) == told
         assert record.all(PublicationSent) == []
+
+
+def _outbox(keys: list[str]) -> Callable[[Context, Any], None]:
+    """A router that publishes what waits whenever the backend is there."""
+
+    def _react(context: Context, message: object) -> None:
+        if isinstance(message, PublicationConfirmed):
+            keys.remove(message.key)
+        if isinstance(message, BackendOpened):
+            context.system.handle(CONNECTION).tell(Resume(since=7, connection=message.connection))
+            for key in keys:
+                context.system.handle(CONNECTION).tell(
+                    Publish(key=key, event_type="task.completed", payload={})
+                )
+
+    return _react
+
+
+def _nack(key: str) -> dict[str, str]:
+    return {"type": "nack", "id": key, "code": "unavailable", "error": "locked"}
+
+
+def test_what_a_backend_can_not_take_now_is_published_again_in_order_without_a_storm(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "FIRST", 0.02)
+    record, keys = Record(), ["k-1", "k-2", "k-3"]
+    with _connected(listener.url, record, _outbox(keys)), listener.open() as peer:
+        peer.send(WELCOME)
+        assert peer.receive_json()["type"] == "subscribe"
+        assert [peer.receive_json()["id"] for _ in range(3)] == ["k-1", "k-2", "k-3"]
+        # When the backend can take none of them
+        for key in ("k-1", "k-2", "k-3"):
+            peer.send(_nack(key))
+        # Then the first is tried by itself, and while that is not taken no other
+        for _ in range(3):
+            assert peer.receive_json()["id"] == "k-1"
+            peer.send(_nack("k-1"))
+        assert peer.receive_json()["id"] == "k-1"
+        peer.send({"type": "ack", "id": "k-1"})
+        # And then all others
+        assert [peer.receive_json()["id"] for _ in range(2)] == ["k-2", "k-3"]
+    assert record.all(PublicationRefused) == []
+    assert keys == ["k-2", "k-3"]
+
+
+def test_a_new_connection_tries_one_too(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST", 3600.0)  # the pause itself is never over
+    monkeypatch.setattr(retry.random, "uniform", lambda _, bound: bound if gate_pauses else 0.0)
+    record, gate_pauses = Record(), True
+    with _connected(listener.url, record, _outbox(["k-1", "k-2"])) as system:
+        with listener.open() as peer:
+            peer.send(WELCOME)
+            assert [peer.receive_json().get("id") for _ in range(3)] == [None, "k-1", "k-2"]
+            peer.send(_nack("k-1"))
+            peer.send(EVENT)
+            record.wait_for(EventReceived)
+            gate_pauses = False
+        system.handle(CONNECTION).tell(Revive())
+        with listener.open() as peer:
+            peer.send(WELCOME)
+            assert [peer.receive_json().get("id") for _ in range(2)] == [None, "k-1"]
+            peer.send({"type": "ack", "id": "k-1"})
+            assert peer.receive_json()["id"] == "k-2"
 
 
 def test_publishing_to_a_backend_that_does_not_acknowledge(listener: Listener) -> None:

@@ -21,6 +21,7 @@ from actors.embedded import actor as module
 from actors.embedded.actor import BackendFailedError, Ended
 from actors.errors import ConfigurationError, root_cause
 from actors.messages import BACKEND
+from actors.session import orphans
 from supervisors import Backoff, ChildSpec, ExitReport, StartFailed, System
 from tests.actors.session.stage import wait_for
 from tests.actors.support import DEADLINE, Record, running
@@ -199,9 +200,10 @@ threading.Event().wait()
 """
 
 
-def test_it_ends_when_its_owner_is_killed(tmp_path: Path, port: int) -> None:
-    # Given: a coordinator in a process of its own.
-    command = [sys.executable, "-c", OWNER, str(port), str(tmp_path / "work"), str(ROOT)]
+@contextmanager
+def orphaned(work_dir: Path, port: int, *, stopped: bool) -> Iterator[int]:
+    """A backend, as a file descriptor, whose coordinator was killed, and could stop nothing."""
+    command = [sys.executable, "-c", OWNER, str(port), str(work_dir), str(ROOT)]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
@@ -209,9 +211,30 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path, port: int) -> None:
         assert owner.stderr is not None
         orphan = psutil.Process(int(owner.stderr.readline()))
         descriptor = os.pidfd_open(orphan.pid)
-        # When: it is killed, and can stop nothing.
+        if stopped:
+            orphan.suspend()
         owner.kill()
-    # Then: the backend ends by itself.
-    ended, _, _ = select.select([descriptor], [], [], DEADLINE)
-    os.close(descriptor)
+    try:
+        yield descriptor
+    finally:
+        if orphan.is_running():
+            orphan.kill()
+        os.close(descriptor)
+
+
+def test_it_ends_when_its_owner_is_killed(tmp_path: Path, port: int) -> None:
+    with orphaned(tmp_path / "work", port, stopped=False) as descriptor:
+        ended, _, _ = select.select([descriptor], [], [], DEADLINE)
     assert ended
+
+
+def test_one_that_does_not_end_with_its_owner_is_not_in_the_next_ones_way(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "ORPHAN_SECONDS", 0.1)
+    with orphaned(tmp_path / "work", port, stopped=True):
+        # When the next coordinator begins as it always does
+        orphans.end_orphans(tmp_path / "work")
+        # Then the port and the directory are its own
+        with backend(tmp_path / "work", port):
+            assert is_well(port)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.messages import Answer, Completion, ReportCompletion, SendMessage, StartSession
+from actors.messages import Answer, Completion, ReportCompletion, RetrySubtask, SendMessage, StartSession
 from tests.actors.gateway.conftest import SECONDS, Gateway
 
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -54,7 +54,7 @@ def test_no_tools_without_an_agents_token(header: str | None, gateway: Gateway) 
     assert "tools" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/api/messages", "/api/agents/coder/start"])
+@pytest.mark.parametrize("path", ["/api/messages", "/api/agents/coder/start", "/api/subtasks/A/retry"])
 def test_no_operators_door_without_the_operators_token(path: str, gateway: Gateway) -> None:
     for token in ("", "wrong", gateway.tokens.for_agent("coder")):
         with gateway.http(token) as http:
@@ -79,6 +79,15 @@ def test_a_person_starts_a_session(gateway: Gateway) -> None:
         answer = http.post("/api/agents/coder/start")
     assert (answer.status_code, answer.json()) == (200, {"ok": True, "text": "Recorded."})
     assert gateway.office.last == StartSession(agent="coder")
+
+
+def test_a_person_has_a_held_subtask_go_on(gateway: Gateway) -> None:
+    with gateway.http(gateway.tokens.operator) as http:
+        answer = http.post("/api/subtasks/a:1@x/retry")
+        assert http.post("/api/subtasks/.a/retry").status_code == 422
+    assert answer.status_code == 200
+    assert len(gateway.office.reports) == 1
+    assert gateway.office.last == RetrySubtask(subtask_id="a:1@x")
 
 
 def test_a_refusal_is_a_conflict(gateway: Gateway) -> None:

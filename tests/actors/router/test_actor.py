@@ -20,6 +20,7 @@ from actors.messages import (
     Completion,
     Deliver,
     EventReceived,
+    JournalRemoved,
     Mirror,
     MirrorAt,
     Progressed,
@@ -36,6 +37,7 @@ from actors.router import actor as actor_module
 from actors.router.actor import MirrorDue
 from actors.router.history import PAGE_BYTES
 from actors.router.journal import PAGE
+from actors.router.reader import JournalReader
 from supervisors import Actor, ChildSpec, Context, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
@@ -254,3 +256,17 @@ def test_while_nothing_is_asked_for_nothing_is_sent_whatever_happens(tmp_path: P
                 break
         assert numbers(stage.workdir.all(Mirror)) == list(range(1, 22))
         assert seen >= 3
+
+
+@pytest.mark.expected_errors("journal_removed")
+def test_a_journal_that_was_taken_away_is_back_as_soon_as_somebody_says_so(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    with running(*stage.children) as system:
+        system.handle(ROUTER).tell(created("A"))
+        system.handle(ROUTER).ask(MirrorAt(number=0), timeout=DEADLINE)
+        for each in tmp_path.glob("journal.db*"):
+            each.unlink()
+        system.handle(ROUTER).ask(JournalRemoved(), timeout=DEADLINE)
+        reader = JournalReader(tmp_path / "journal.db")
+        assert reader.node("A") is not None
+        reader.close()

@@ -5,11 +5,14 @@ import re
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
-from actors.router.journal import PAGE, VERSION, Journal, JournalError
+from actors.router import opening
+from actors.router.journal import PAGE, Journal
+from actors.router.opening import VERSION, JournalError
 from tests.actors.router.office import Office
 
 
@@ -180,16 +183,16 @@ def test_what_can_be_read_is_not_given_up_because_the_disk_is_full(
 ) -> None:
     path = filled(tmp_path, 30)
     spoil(path)
-    begin = Journal._open
+    real = opening.begin
 
-    def begin_on_a_full_disk(path: Path) -> sqlite3.Connection:
-        database = begin(path)
+    def begin_on_a_full_disk(path: Path, *, look: bool = True) -> sqlite3.Connection:
+        database = real(path, look=look)
         database.execute("PRAGMA max_page_count=30")
         return database
 
     # When there is no room for all that can be read
     with monkeypatch.context() as full:
-        full.setattr(Journal, "_open", staticmethod(begin_on_a_full_disk))
+        full.setattr(opening, "begin", begin_on_a_full_disk)
         with pytest.raises(sqlite3.OperationalError, match="full"):
             Journal(path)
     # Then nothing is lost by that
@@ -251,3 +254,129 @@ def test_a_clock_that_jumps_changes_nothing_but_the_times(office: Office) -> Non
     assert office.kinds("b") == ["dependency_completed B"]
     office.report("b")
     assert office.node("B").state == "completed"
+
+
+def told_again(office: Office, size: int) -> None:
+    """The backend repeats what it said, under the same keys."""
+    for number in range(size):
+        upstreams = [f"S{number - 1}"] if number % 3 == 2 else []
+        office.create(
+            f"S{number}", "coder", *upstreams, key=f"key-{number}", seq=number + 1, title=f"T{number}"
+        )
+    office.update("S1", title="changed", key="key-changed", seq=size + 1)
+
+
+def spoil_root(path: Path, table: str) -> None:
+    """Make all of a table illegible."""
+    with sqlite3.connect(path) as database:
+        ((page, size),) = database.execute(
+            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = ?", (table,)
+        )
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
+@pytest.mark.expected_errors("journal_damaged")
+@pytest.mark.parametrize("is_repeated", [True, False])
+@pytest.mark.parametrize(
+    "table", ["nodes", "edges", "deliveries", "agents", "events", "publications", "meta", "deliveries_open"]
+)
+def test_whichever_table_is_lost_the_work_goes_on_to_its_end(
+    tmp_path: Path,
+    table: str,
+    is_repeated: bool,  # noqa: FBT001
+) -> None:
+    # Given work that is done, in hand, waiting for its agent, and waiting for other work
+    size = 9
+    office = Office(tmp_path, on_disk=True)
+    told_again(office, size)
+    office.up("coder")
+    office.report("coder", "the first")
+    office.end_turn("coder")
+    office.close()
+    spoil_root(tmp_path / "journal.db", table)
+    # When it goes on with what can be read, with or without a backend that repeats its events
+    office = Office(tmp_path, on_disk=True)
+    assert len(notes(office, "journal.damaged")) == 1
+    if is_repeated or table == "events":
+        told_again(office, size)
+    office.up("coder")
+    for _ in range(2 * size):
+        if office.parts.dispatch.lanes["coder"].in_hand:
+            office.report("coder", "done")
+            office.end_turn("coder")
+    # Then all of it gets done, as it was asked for
+    states = {number: office.node(f"S{number}").state for number in range(size)}
+    assert states == dict.fromkeys(range(size), "completed")
+    assert office.node("S1").title == "changed"
+    published = office.parts.journal.execute("SELECT payload ->> 'id' FROM publications").fetchall()
+    assert {node_id for (node_id,) in published} == {f"S{number}" for number in range(size)}
+    office.close()
+
+
+@pytest.mark.expected_errors("journal_damaged")
+@pytest.mark.parametrize("garbage", [b"\0" * 12, b"\xff\xfe" * 6])
+@pytest.mark.parametrize("mark", [b"Title of S", b"a text that is told"])
+def test_a_text_that_was_overwritten_is_damage_too(tmp_path: Path, garbage: bytes, mark: bytes) -> None:
+    office = Office(tmp_path, on_disk=True)
+    office.create("S", "coder")
+    office.message("coder", "a text that is told")
+    office.close()
+    path = tmp_path / "journal.db"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    content = path.read_bytes()
+    assert mark in content
+    path.write_bytes(content.replace(mark, (garbage * 2)[: len(mark)]))
+    again = Office(tmp_path, on_disk=True)
+    assert len(notes(again, "journal.damaged")) == 1
+    again.create("after", "coder")
+    assert again.node("after").state == "ready"
+    again.close()
+
+
+@pytest.mark.expected_errors("journal_removed")
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_one_that_is_taken_away_while_it_is_in_use_is_put_back(tmp_path: Path, how: str) -> None:
+    (tmp_path / "other").mkdir()
+    path = filled(tmp_path / "other", 2) if how == "replaced" else None
+    office = Office(tmp_path, on_disk=True)
+    office.create("before", "coder")
+    for each in tmp_path.glob("journal.db*"):
+        each.unlink()
+    if path is not None:
+        path.rename(tmp_path / "journal.db")
+    office.create("after", "coder")
+    office.create("later", "coder")
+    # Then what comes next is on the disk, and there after a crash as well
+    with sqlite3.connect(tmp_path / "journal.db") as database:
+        assert database.execute("SELECT count(*) FROM nodes").fetchone() == (3,)
+    database.close()
+    office.restart()
+    assert office.parts.journal.loss is None
+    assert {node.id for node in office.parts.graph.open.values()} == {"before", "after", "later"}
+    assert len(list(tmp_path.glob("journal.other-*.db"))) == (how == "replaced")
+    assert stat.S_IMODE((tmp_path / "journal.db").stat().st_mode) == 0o600
+    office.close()
+
+
+def test_a_want_of_descriptors_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = filled(tmp_path, 3)
+
+    class Busy(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            if "integrity_check" in statement:
+                error = sqlite3.OperationalError("unable to open database file")
+                error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+                raise error
+            return super().execute(statement, *values)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **more: connect(*given, **more, factory=Busy))
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        Journal(path)
+    assert list(tmp_path.glob("journal.damaged*")) == []

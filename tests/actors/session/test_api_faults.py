@@ -2,12 +2,13 @@
 
 import random
 import re
+from collections.abc import Callable
 
 import pytest
 
 from actors.delivery import DeliveryState
-from actors.messages import Revive, SessionState, TurnEnded
-from tests.actors.session.stage import Stage
+from actors.messages import Announce, Revive, SessionChanged, SessionReady, SessionState, TurnEnded
+from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
 
 GOES_ON = r"goes on at (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d: "
@@ -27,6 +28,14 @@ def fail(stage: Stage, status: int | None, *, times: int, text: str = "", **faul
             stage.api.fail(status, times=times, message=text)
     words = text or f"API Error: {status}"
     stage.start(faults={"result_error": {"status": status, "text": words, **fault}})
+
+
+def wait_failed(stage: Stage) -> None:
+    """Wait until claude has given a turn up, and the session waits to have it go on."""
+    stage.record.wait_for(
+        SessionChanged,
+        lambda change: change.state is SessionState.RATE_LIMITED and "API Error" in change.detail,
+    )
 
 
 # ---------------------------------------------------------------- while claude tries again by itself
@@ -125,11 +134,11 @@ def test_while_the_accounts_limit_is_reached_it_waits_for_its_end_unless_a_perso
     found = re.fullmatch(GOES_ON + "the API answered 429: " + re.escape(text), detail)
     assert found
     assert found[1], "two days on"
-    scripted.wait_completed(delivery)
     assert scripted.record.all(TurnEnded) == []
     # When: somebody has bought more, and says so.
     scripted.tell(Revive())
     assert scripted.wait_turn().text == "here it is"
+    assert scripted.states(delivery) == ["written", "accepted", "started", "completed"]
     assert scripted.told("The API had failed") == 1
 
 
@@ -178,9 +187,9 @@ def test_a_message_that_comes_meanwhile_takes_the_failed_one_along(
     monkeypatch.setattr(random, "uniform", lambda _low, _high: HOUR)
     fail(stage, 500, times=2)
     first = stage.deliver(message(say("first")))
-    stage.wait_completed(first)
+    wait_failed(stage)
     second = stage.deliver(message(say("second")))
-    stage.wait_completed(second)
+    stage.wait_completed(first, second)
     turn = stage.wait_turn()
     assert stage.record.all(TurnEnded) == [turn]
     assert [stage.told(text) for text in ("first", "second")] == [1, 1]
@@ -228,3 +237,47 @@ def test_a_claude_that_dies_while_it_waits_for_the_api_goes_on_after_that(
     assert scripted.wait_turn().text == "here it is"
     scripted.wait_completed(delivery)
     assert scripted.told("here it is") == 1
+
+
+# ---------------------------------------------------------------- when more than claude dies meanwhile
+
+
+def restart_all(stage: Stage) -> None:
+    """Stop the coordinator, as it were, and start it again."""
+    stage.close()
+    stage.start(faults={})
+
+
+def restart_actor(stage: Stage) -> None:
+    """Have the session's actor die."""
+    stage.environment["SCRIPTED_CLAUDE_FAULTS"] = "{}"
+    stage.system.crash(NAME, RuntimeError("drill"))
+
+
+@pytest.mark.expected_errors("child_exited")
+@pytest.mark.parametrize("restart", [restart_all, restart_actor])
+def test_a_turn_that_waits_for_the_api_is_gone_on_with_by_the_next_incarnation_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, restart: Callable[[Stage], None]
+) -> None:
+    # Given: a turn that has failed, and is to go on much later.
+    monkeypatch.setattr(random, "uniform", lambda low, _high: HOUR if low else 0.0)
+    fail(stage, 529, times=2)
+    delivery = stage.deliver(message(say("here it is")))
+    wait_failed(stage)
+    wait_for(lambda: delivery in stage.actor._talk._recovered, "claude's last word on it")
+    # Then: its context isn't done, so the router still has it to give.
+    stage.tell(Announce())
+    stage.record.wait_for(SessionReady, nth=2)
+    assert delivery in stage.outstanding
+    # When: all of it, or the actor alone, is started anew.
+    restart(stage)
+    # Then: the turn is gone on with at once, and only once.
+    assert stage.wait_turn().error is None
+    stage.wait_completed(delivery)
+    assert stage.told("here it is") == stage.told("Your process was interrupted") == 1
+    assert stage.told("The API had failed") == 0
+    # And: what has ended well isn't gone on with again.
+    restart(stage)
+    stage.deliver(message(say("next")))
+    stage.wait_turn(2)
+    assert stage.told("Your process was interrupted") == 1

@@ -93,16 +93,16 @@ def end(claude: Claude, record: Record) -> Exited:
 
 def test_what_it_says_and_its_end_are_told_under_its_number(make: Make, record: Record) -> None:
     claude = make()
-    assert (claude.is_running, claude.pid, claude.heard_at) == (False, None, 0.0)
+    assert (claude.is_running, claude.pid, claude.silent_since) == (False, None, 0.0)
     assert claude.start().is_answered
     assert claude.pid is not None
-    assert claude.heard_at > 0
+    assert claude.silent_since > 0
     assert claude.write([("a", user_message("a", "hello"))]) == ["a"]
     assert record.wait_for(StreamRead) == StreamRead(epoch=claude.epoch, facts=(Answering(),))
     assert end(claude, record).code == -9
     assert claude.is_running, "until its owner has taken note"
     claude.ended(-9, "")
-    assert (claude.is_running, claude.pid, claude.heard_at) == (False, None, 0.0)
+    assert (claude.is_running, claude.pid, claude.silent_since) == (False, None, 0.0)
 
 
 def test_what_means_nothing_to_anybody_is_not_told(make: Make, record: Record) -> None:

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 
 from actors.delivery import DeliveryState
-from actors.messages import Announce, Progressed, Revive, SessionReady, SessionState, TurnEnded
+from actors.messages import Adopt, Announce, Progressed, Revive, SessionReady, SessionState, TurnEnded
 from actors.session import claude, policy
 from actors.session.news import EPOCHS, Exited, ReceiptDue
 from actors.session.orphans import MARK, _lives
@@ -360,3 +361,21 @@ def test_an_orphaned_claude_of_the_conversation_is_ended_first(
     # Then: the orphan is gone by then.
     assert not _lives(orphan)
     scripted.wait_turn()
+
+
+@pytest.mark.expected_errors("child_exited")
+def test_where_the_conversation_was_lost_with_the_journal_another_one_is_begun(scripted: Stage) -> None:
+    # Given a claude in the midst of a turn
+    scripted.start(faults={"hang_in_turn": 1})
+    scripted.deliver("the first")
+    scripted.wait_state(SessionState.WORKING)
+    first = scripted.pid
+    # When the router, which has lost everything, names another conversation
+    scripted.outstanding.clear()
+    scripted.session_id = str(uuid4())
+    scripted.tell(Adopt(session_id=scripted.session_id))
+    # Then the old claude ends before another one begins
+    again = scripted.deliver("the second")
+    scripted.wait_step(again, DeliveryState.STARTED)
+    assert not psutil.pid_exists(first)
+    assert scripted.pid != first

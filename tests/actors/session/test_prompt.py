@@ -8,7 +8,15 @@ from typing import get_args
 import pytest
 
 from actors.session import prompt as module
-from actors.session.prompt import MAX_BYTES, AgentPrompt, BadPrompt, NoPrompt, bad_prompts, find_prompt
+from actors.session.prompt import (
+    MAX_BYTES,
+    AgentPrompt,
+    BadPrompt,
+    NoPrompt,
+    agents_with_prompts,
+    bad_prompts,
+    find_prompt,
+)
 from actors.settings import PermissionMode
 
 PRODUCT = Path(__file__).parents[3] / "prompts"
@@ -231,6 +239,8 @@ def test_the_bad_ones_are_found_before_anybody_needs_them(mine: Path, theirs: Pa
     (theirs / "coder.md").write_text("fine")
     (theirs / "other.txt").write_text("no prompt of the product's")
     assert [error.path.name for error in bad_prompts(mine, theirs)] == ["coder.md", "reviewer.txt"]
+    assert agents_with_prompts(mine, theirs) == {"coder", "tester", "reviewer"}
+    assert agents_with_prompts(mine / "nowhere", theirs) == {"coder"}
 
 
 def test_one_that_cannot_be_read_just_now_is_not_called_bad(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from actors.messages import Announce, SessionReady, SessionState, TurnEnded
-from actors.session.news import SilenceDue
+from actors.session.facts import Retrying
+from actors.session.news import SilenceDue, StreamRead
 from tests.actors.session.stage import Stage, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -77,4 +78,26 @@ def test_one_that_waits_for_the_api_may_be_silent(scripted: Stage, monkeypatch: 
     scripted.deliver(message(say("at last")))
     turn = scripted.wait_turn()
     assert scripted.record.all(TurnEnded) == [turn]
+    assert "crashed" not in scripted.changes
+
+
+def test_one_that_asks_the_api_again_later_may_be_silent_until_then(scripted: Stage, gate: Path) -> None:
+    # Given: one at work, that says nothing but that it goes on in an hour.
+    scripted.start(silence_seconds=60.0)
+    scripted.deliver(message(wait_for_gate(gate), say("at last")))
+    scripted.wait_tool()
+    wait_for(lambda: SilenceDue in scripted.actor._timers, "the watch over its silence")
+    claude = scripted.actor._claude
+    retrying = Retrying(status=429, attempt=1, seconds=3600.0, error="rate_limit")
+    scripted.tell(StreamRead(epoch=claude.epoch, facts=(retrying,)))
+    scripted.wait_state(SessionState.RATE_LIMITED)
+    assert claude._process is not None
+    claude._process.heard_at -= 1800.0
+    # When: somebody looks after its silence, then that counts from when it goes on.
+    scripted.tell(SilenceDue(epoch=claude.epoch))
+    scripted.tell(Announce())
+    scripted.record.wait_for(SessionReady, nth=2)
+    assert 3600.0 < scripted.actor._timers[SilenceDue].due - time.monotonic() <= 3660.0
+    gate.touch()
+    assert scripted.wait_turn().text == "at last"
     assert "crashed" not in scripted.changes

@@ -133,7 +133,7 @@ def test_a_person_need_not_wait_and_then_nothing_is_tried_twice(
     assert Respawn not in scripted.actor._timers
 
 
-@pytest.mark.expected_errors("child_exited", "exit_hook_failed")
+@pytest.mark.expected_errors("child_exited")
 def test_where_orphans_cannot_be_looked_for_the_next_incarnation_still_gets_the_conversation(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,6 +184,20 @@ def test_an_overdue_one_is_written_again_and_given_up_at_last() -> None:
     assert talk.is_idle
 
 
+def test_one_that_a_person_has_retried_has_all_its_attempts_again() -> None:
+    talk = talk_with()
+    again = delivery("a").model_copy(update={"attempts": 7})
+    assert talk.doubts(again)
+    talk.deliver(again)
+    assert write(talk) == ["a"]
+    assert talk.next_due() == 10.0
+    talk.take_again(talk.overdue(10.0), EMPTY)
+    assert write(talk, 10.0) == ["a"]
+    talk.take_again(talk.overdue(30.0), EMPTY)
+    states = [(step.state.value, step.attempts) for step in talk.take_steps()]
+    assert states == [("written", 8), ("written", 9), ("dead", None)]
+
+
 def test_one_that_has_arrived_is_not_given_up_though_its_last_attempt_is_over() -> None:
     talk = talk_with("a")
     for now, history in ((0.0, EMPTY), (100.0, left_open("a"))):
@@ -219,9 +233,12 @@ def test_an_overdue_one_that_has_arrived_is_done_at_once_if_the_turn_was_over_be
 def test_a_turn_that_failed_goes_on_later_and_until_then_it_is_not_idle() -> None:
     talk = talk_with("a")
     write(talk)
-    move(talk, "a", COMPLETED)
     assert not talk.holds_turn
     held = talk.hold_turn()
+    move(talk, "a", COMPLETED)
+    assert steps(talk) == [("a", "written", None), ("a", "started", "claude")], (
+        "it isn't done before it went on"
+    )
     assert talk.holds_turn
     assert not talk.is_idle
     assert not talk.awaits_claude, "it waits for the clock"
@@ -233,7 +250,44 @@ def test_a_turn_that_failed_goes_on_later_and_until_then_it_is_not_idle() -> Non
     talk.turn_over(TurnOver(text="at last"))
     assert talk.take_turn() is None
     move(talk, held, COMPLETED)
+    assert steps(talk) == [("a", "completed", "transcript")]
     assert talk.take_turn() == TurnOver(text="at last")
+
+
+def test_while_it_waits_for_the_api_claude_still_owes_an_answer_to_what_comes_meanwhile() -> None:
+    talk = talk_with("a")
+    write(talk)
+    talk.hold_turn()
+    move(talk, "a", COMPLETED)
+    assert not talk.awaits_claude
+    talk.deliver(delivery("b"))
+    assert talk.awaits_claude
+
+
+def test_a_turn_that_fails_again_and_again_is_done_only_when_it_went_well() -> None:
+    talk = talk_with("a")
+    write(talk)
+    failing = "a"
+    for _ in range(3):
+        held = talk.hold_turn()
+        move(talk, failing, COMPLETED)
+        talk.retry(held)
+        assert write(talk) == [held]
+        failing = held
+    assert "completed" not in [state for _, state, _ in steps(talk)]
+    talk.turn_over(TurnOver(text="at last"))
+    move(talk, held, COMPLETED)
+    assert steps(talk) == [("a", "completed", "transcript")]
+
+
+def test_what_a_wait_will_not_mend_is_done_and_is_not_to_be_gone_on_with_by_itself() -> None:
+    talk = talk_with("a")
+    write(talk)
+    move(talk, "a", STARTED)
+    talk.drop_turn()
+    move(talk, "a", COMPLETED)
+    assert [state for _, state, _ in steps(talk)][-1] == "completed"
+    assert talk.is_idle
 
 
 def test_while_it_waits_for_the_api_claude_may_be_silent_though_something_of_ours_is_on_its_way() -> None:

@@ -17,6 +17,7 @@ from actors.messages import (
     Announce,
     Completion,
     InputRejected,
+    JournalRemoved,
     Mirror,
     MirrorAt,
     ReportBlocked,
@@ -27,6 +28,7 @@ from actors.workdir import history as history_module
 from actors.workdir.watch import ResultsChanged, ResultWatch, WatchFailed
 from supervisors import Context, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
+from tests.supervisors.helpers import until
 
 LONG = 3600.0
 
@@ -242,6 +244,34 @@ def test_while_the_disk_is_full_nothing_is_asked_for(
         assert len(record.all(MirrorAt)) == 1
 
 
+def test_a_state_that_cannot_be_written_keeps_no_history_back(
+    workdir: WorkDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    record, queue = Record(), workdir.queue_file("coder")
+    queue.mkdir()
+    with _watched(workdir, record, retry_seconds=LONG) as system:
+        for number in range(1, 6):
+            states: dict[str, Any] = {"queues": {"coder": [{"n": number}]}, "knowledge": [{"n": number}]}
+            message = Mirror(history=(_line(number),), **states)
+            system.handle(WORKDIR).ask(message, timeout=DEADLINE)
+            assert record.all(MirrorAt)[-1].number == number
+            assert json.loads(workdir.knowledge.read_text()) == [{"n": number}]
+    # And it is said once which
+    (told,) = [each.getMessage() for each in caplog.records if "mirrors_not_written" in each.getMessage()]
+    assert "files=['coder_queue.json']" in told
+    assert "Is a directory" in told
+
+
+def test_a_state_that_could_not_be_written_is_tried_again(workdir: WorkDir) -> None:
+    queue = workdir.queue_file("coder")
+    queue.mkdir()
+    with _watched(workdir, Record(), retry_seconds=0.01) as system:
+        system.handle(WORKDIR).ask(Mirror(queues={"coder": [{"n": 1}]}), timeout=DEADLINE)
+        queue.rmdir()
+        until(queue.is_file)
+    assert json.loads(queue.read_text()) == [{"n": 1}]
+
+
 def test_mirrors_that_cannot_be_written_are_caught_up_with(
     workdir: WorkDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,7 +331,7 @@ def test_a_fault_while_watching_is_told(workdir: WorkDir) -> None:
         if isinstance(change, ResultsChanged):
             raise fault
 
-    watch = ResultWatch(workdir.path, 1, _on_change)
+    watch = ResultWatch(workdir.path, "journal.db", 1, _on_change)
     workdir.result_file("A").touch()
     assert record.wait_for(WatchFailed) == WatchFailed(1, fault)
     assert watch.close()
@@ -309,4 +339,13 @@ def test_a_fault_while_watching_is_told(workdir: WorkDir) -> None:
 
 def test_a_directory_that_cannot_be_watched_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r".+"):
-        ResultWatch(tmp_path / "nowhere", 1, print)
+        ResultWatch(tmp_path / "nowhere", "journal.db", 1, print)
+
+
+def test_a_journal_that_is_taken_away_is_noticed(workdir: WorkDir) -> None:
+    workdir.journal.write_bytes(b"the truth")
+    record = Record()
+    with _watched(workdir, record):
+        record.wait_for(MirrorAt)
+        workdir.journal.unlink()
+        record.wait_for(JournalRemoved)

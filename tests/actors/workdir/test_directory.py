@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.errors import ConfigurationError
-from actors.workdir import WorkDir, prepare
+from actors.workdir import WorkDir, find_workdir, prepare
 from actors.workdir.files import UnsafeFileError, open_ours, write_atomically
 
 
@@ -20,9 +20,22 @@ def test_it_is_made_for_us_alone_with_its_parents(tmp_path: Path) -> None:
     workdir = prepare(tmp_path / "a" / "b" / "work")
     assert workdir.path == tmp_path / "a" / "b" / "work"
     assert _mode(workdir.path) == 0o700
-    for directory in (workdir.context, workdir.prompts, workdir.sessions, workdir.rejected):
+    for directory in (workdir.context, workdir.prompts, workdir.sessions):
         assert _mode(directory) == 0o700
     assert prepare(workdir.path) == workdir
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no coordinator has run there yet"):
+        find_workdir(tmp_path / "typo")
+    assert list(tmp_path.iterdir()) == []
+    # And: what is there is looked at as it is, if it is ours alone.
+    (tmp_path / "work").mkdir(mode=0o700)
+    assert find_workdir(tmp_path / "work") == WorkDir(tmp_path / "work")
+    assert list((tmp_path / "work").iterdir()) == []
+    (tmp_path / "work").chmod(0o755)
+    with pytest.raises(ConfigurationError, match="open to others"):
+        find_workdir(tmp_path / "work")
 
 
 def test_where_everything_lies(workdir: WorkDir) -> None:
@@ -98,7 +111,7 @@ def test_one_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         prepare(path)
 
 
-@pytest.mark.parametrize("name", ["context", "prompts", "sessions", "rejected"])
+@pytest.mark.parametrize("name", ["context", "prompts", "sessions"])
 def test_a_planted_directory_below_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "work").mkdir(mode=0o700)
     (tmp_path / "work" / name).symlink_to(tmp_path)

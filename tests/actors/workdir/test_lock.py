@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from actors.errors import ConfigurationError
-from actors.workdir import AlreadyRunning, WorkDir
+from actors.workdir import AlreadyRunning, Holder, WorkDir, find_holder
 
 HOLDER = """
 import sys
@@ -62,6 +62,32 @@ def test_a_holder_that_has_not_said_who_it_is_yet(workdir: WorkDir) -> None:
             workdir.lock()
     assert caught.value.pid is None
     assert "another coordinator" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b""], ids=["removed", "another in its place"])
+def test_whatever_becomes_of_the_file_nobody_else_is_let_in(workdir: WorkDir, content: bytes | None) -> None:
+    with workdir.lock() as lock:
+        # When somebody removes the file, and perhaps makes another one
+        workdir.lock_file.unlink()
+        if content is not None:
+            workdir.lock_file.write_bytes(content)
+        # Then the directory is held all the same, and it is seen from outside
+        with pytest.raises(AlreadyRunning) as caught:
+            workdir.lock()
+        assert (caught.value.pid, caught.value.url) == (None, None)
+        assert find_holder(workdir.lock_file) == Holder(None, None)
+        # And the file says again who it is as soon as that is told
+        lock.publish("http://127.0.0.1:1")
+        assert find_holder(workdir.lock_file) == Holder(os.getpid(), "http://127.0.0.1:1")
+    assert find_holder(workdir.lock_file) is None
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_locked(workdir: WorkDir) -> None:
+    workdir.lock_file.symlink_to(workdir.path / "elsewhere")
+    with pytest.raises(OSError, match="is a symlink"):
+        workdir.lock()
+    workdir.lock_file.unlink()
+    workdir.lock().release()
 
 
 def test_it_is_not_inherited_by_children(workdir: WorkDir) -> None:

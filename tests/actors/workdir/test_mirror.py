@@ -34,14 +34,22 @@ def mirrors(workdir: WorkDir) -> Mirrors:
 
 def _show(mirrors: Mirrors, **mirror: Any) -> None:
     mirrors.add(Mirror(**mirror))
-    mirrors.flush()
+    _write(mirrors)
+
+
+def _write(mirrors: Mirrors) -> None:
+    """Write all, whatever becomes of a part."""
+    try:
+        mirrors.write_history()
+    finally:
+        mirrors.write_states()
 
 
 def test_history_is_appended_one_line_an_event(workdir: WorkDir, mirrors: Mirrors) -> None:
     _show(mirrors, history=_lines(1, 2))
     mirrors.add(Mirror(history=_lines(3)))
     mirrors.add(Mirror(history=_lines(7)))
-    mirrors.flush()
+    _write(mirrors)
     assert _numbers(workdir.history) == [1, 2, 3, 7]
     assert stat.S_IMODE(workdir.history.stat().st_mode) == 0o600
     assert Mirrors(workdir).last_number() == 7
@@ -169,7 +177,7 @@ def test_of_several_states_only_the_newest_is_written_and_only_if_it_changed(
     before = workdir.queue_file("coder").stat().st_ino
     mirrors.add(Mirror(queues={"coder": []}))
     mirrors.add(Mirror(queues={"coder": [{"id": "1"}]}))
-    mirrors.flush()
+    _write(mirrors)
     assert workdir.queue_file("coder").stat().st_ino == before
     _show(mirrors, queues={"coder": []})
     assert workdir.queue_file("coder").read_bytes() == b"[]\n"
@@ -190,9 +198,35 @@ def test_planted_symlinks_are_not_followed(workdir: WorkDir, mirrors: Mirrors, t
         _show(mirrors, queues={"coder": []}, history=_lines(1))
     workdir.history.unlink()
     mirrors.last_number()
-    mirrors.flush()
+    _write(mirrors)
     assert victim.read_bytes() == b"precious"
     assert workdir.queue_file("coder").read_bytes() == b"[]\n"
+
+
+def test_a_state_that_cannot_be_written_keeps_no_other_back(workdir: WorkDir, mirrors: Mirrors) -> None:
+    blocked = [workdir.queue_file("a"), workdir.current_task_file("c")]
+    for path in blocked:
+        path.mkdir()
+    states: dict[str, Any] = {
+        "queues": {"a": [{"n": 1}], "b": []},
+        "current": {"c": {"id": "x"}, "d": {"id": "y"}},
+    }
+    with pytest.raises(OSError, match=r"Is a directory"):
+        _show(mirrors, history=_lines(1), knowledge=[], **states)
+    assert _numbers(workdir.history) == [1]
+    written = (workdir.queue_file("b"), workdir.current_task_file("d"), workdir.knowledge)
+    assert all(path.is_file() for path in written)
+    assert mirrors.held == sorted(path.name for path in blocked)
+    # Until it is told to, it doesn't try again, and forgets nothing
+    for path in blocked:
+        path.rmdir()
+    _show(mirrors, queues={"a": [{"n": 2}]})
+    assert not any(path.exists() for path in blocked)
+    mirrors.retry()
+    _write(mirrors)
+    assert json.loads(blocked[0].read_text()) == [{"n": 2}]
+    assert json.loads(blocked[1].read_text()) == {"id": "x"}
+    assert mirrors.held == []
 
 
 def test_after_a_write_that_failed_there_is_no_gap_in_the_history(workdir: WorkDir, mirrors: Mirrors) -> None:
@@ -211,6 +245,6 @@ def test_after_a_write_that_failed_there_is_no_gap_in_the_history(workdir: WorkD
     workdir.history.chmod(0o600)
     # Then they wait until what is missing was sent again
     assert mirrors.last_number() == 1
-    mirrors.flush()
+    _write(mirrors)
     _show(mirrors, history=_lines(2, 3, 4))
     assert _numbers(workdir.history) == [1, 2, 3, 4]

@@ -1,0 +1,29 @@
+"""After a journal was damaged: what is missing is worked out again from what could be read.
+
+The backend repeats its events, but those that could be kept are known, and change nothing. So nodes that were lost are
+built from the events that tell of them, and then everything open is looked over: is it on its way to its agents?
+"""
+
+from actors.router.dispatch import Dispatch
+from actors.router.graph import Graph
+from actors.router.journal import Journal
+from actors.router.workflow import Workflow
+
+
+def make_whole(journal: Journal, graph: Graph, dispatch: Dispatch, workflow: Workflow, now: float) -> None:
+    """Work out what is missing; part of the transaction that tells of the damage.
+
+    What agents were told before, in a conversation that is lost, they may be told again; words to them that were lost
+    are not known to anybody.
+    """
+    for at, event in journal.events.of_lost_nodes():
+        graph.apply(event, at)  # what follows from it is seen below
+    journal.nodes.save(*graph.take_touched())
+    dispatch.find_agents(now)
+    for node in list(graph.open.values()):
+        if node.released and node.hold is None:
+            for agent in node.assignees or ():
+                if not dispatch.is_given(node.id, agent):
+                    dispatch.assign(agent, node, now)
+    for completed in journal.events.unpublished():
+        workflow.publish(completed)

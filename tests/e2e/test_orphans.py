@@ -1,0 +1,55 @@
+"""What a killed coordinator leaves is ended by the next one in its work directory, whatever its journal knows of it."""
+
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+
+from actors.session.orphans import MARK, _lives, work_dir_mark
+from tests.e2e.program import closed_environment, main, running
+from tests.supervisors.helpers import until
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def left_by(work: Path) -> list[psutil.Process]:
+    """The living processes of this work directory's sessions."""
+    mark = work_dir_mark(work).items()
+    return [
+        each
+        for each in psutil.process_iter()
+        if MARK in (found := _environment(each)) and mark <= found.items()
+    ]
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ() if _lives(process) else {}
+    except psutil.Error:
+        return {}
+
+
+def test_a_claude_that_the_journal_does_not_know_any_more_is_ended_before_anything_starts(
+    tmp_path: Path, gate: Path
+) -> None:
+    environment = closed_environment(tmp_path)
+    work, works = Path(environment["WORK_DIR"]), tmp_path / "works"
+    tool = f"until touch {works} && [ -e {gate} ]; do sleep 0.1; done"
+    # Given a coordinator that is killed while an agent works with a tool, and whose journal is lost then
+    with running(environment):
+        main(environment, "send", "architect-agent", f"@play {json.dumps([{'bash': tool}])}")
+        until(works.exists, seconds=30)
+    orphans = left_by(work)
+    (claude,) = [each for each in orphans if "--session-id" in each.cmdline()]
+    assert len(orphans) >= 2  # its tool is another one
+    for path in work.glob("journal.db*"):
+        path.unlink()
+    # When another one starts, which starts no session by itself
+    with running(environment | {"AUTO_START_SESSIONS": "false"}) as process:
+        # Then nothing of them is left, and it has said so
+        assert left_by(work) == []
+        process.terminate()
+        said = process.communicate(timeout=30)[1]
+    (told,) = [line for line in said.splitlines() if "orphans_ended" in line]
+    assert str(claude.pid) in told
