@@ -39,12 +39,10 @@ def test_a_dead_letter_is_shown_retried_and_dropped(environment: dict[str, str])
         create(environment, ONE_STEP)
         wait_for(environment, "delivery.dead")
         main(environment, "send", "architect-agent", "Are you there?")
-        wait_for(environment, "delivery.dead", 2)
-        task, message = letters(environment)
-        assert [(each["kind"], each["attempts"]) for each in (task, message)] == [
-            ("task_ready", 2),
-            ("message", 2),
-        ]
+        wait_for(environment, "delivery.dead", 3)  # for the message's sake the subtask was given again
+        first, message, task = sorted(letters(environment), key=lambda each: each["queued_at"])
+        assert [each["kind"] for each in (first, message, task)] == ["task_ready", "message", "task_ready"]
+        assert {each["attempts"] for each in (first, message, task)} == {2}
         # When a person looks at them
         table = main(environment, "dead-letters").stdout
         assert "written" in table  # the receipts that it had
@@ -52,9 +50,10 @@ def test_a_dead_letter_is_shown_retried_and_dropped(environment: dict[str, str])
         whole = main(environment, "dead-letters", "show", message["id"][:8]).stdout
         assert "> Are you there?" in whole
         assert message["id"] in whole
-        # And drops one
-        dropped = main(environment, "drop", message["id"][:8])
-        assert dropped.returncode == 0, dropped.stderr
+        # And drops what is of no use any more
+        for each in (first, message):
+            dropped = main(environment, "drop", each["id"][:8])
+            assert dropped.returncode == 0, dropped.stderr
         assert [each["id"] for each in letters(environment)] == [task["id"]]
         assert main(environment, "drop", message["id"]).returncode == 1
         process.terminate()
