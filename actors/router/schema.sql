@@ -72,6 +72,7 @@ CREATE TABLE IF NOT EXISTS publications (
     reason TEXT
 );
 CREATE INDEX IF NOT EXISTS publications_open ON publications (number) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS publications_refused ON publications (number) WHERE state = 'refused';
 
 CREATE TABLE IF NOT EXISTS agents (
     agent TEXT PRIMARY KEY,
