@@ -65,7 +65,7 @@ def complaint(path: Path, question: Callable[[JournalReader], Any]) -> str:
 
 QUESTIONS: dict[str, tuple[str, Callable[[JournalReader], Any]]] = {
     "status": ("nodes", lambda reader: reader.nodes(closed=True, limit=10)),
-    "counts": ("publications", lambda reader: reader.counts()),
+    "counts": ("rejected", lambda reader: reader.counts()),
     "agents": ("agents", lambda reader: reader.agents()),
     "history": ("events", lambda reader: reader.events()),
     "deliveries": ("deliveries", lambda reader: reader.deliveries()),
@@ -105,7 +105,7 @@ def test_one_that_can_not_be_read_now_is_not_called_damaged(path: Path) -> None:
 
 def test_the_command_line_says_so_too(tmp_path: Path, path: Path) -> None:
     environment = closed_environment(tmp_path)
-    tear(path, "publications")
+    tear(path, "rejected")
     done = main(environment, "status")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"{path} is damaged (")
