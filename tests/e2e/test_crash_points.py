@@ -42,6 +42,7 @@ VISITS = {
     "router.salvage": ("1",),
     "router.schema": ("1",),
     "session.write.partly": ("1", "1:0.2"),
+    "workdir.history": ("1", "2:0.2"),
     "workdir.result": ("1", "2:0.2"),
 }
 USUALLY = ("1", "3:0.2")

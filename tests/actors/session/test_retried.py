@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from actors.delivery import DeliveryState
@@ -12,7 +13,7 @@ from actors.messages import Announce, Deliver, SessionReady, SessionState
 from actors.session import actor
 from actors.session.claude import Claude
 from actors.session.transcript import Conversation
-from tests.actors.session.stage import Stage
+from tests.actors.session.stage import Stage, wait_for
 from tests.actors.support import DEADLINE
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -24,6 +25,7 @@ def give_up(stage: Stage, text: str) -> str:
     stage.deliver(message(say("before")))
     stage.wait_turn()
     os.kill(stage.pid, signal.SIGSTOP)
+    wait_for(lambda: psutil.Process(stage.pid).status() == psutil.STATUS_STOPPED)
     try:
         delivery = stage.deliver(text)
         stage.wait_step(delivery, DeliveryState.WRITTEN)
