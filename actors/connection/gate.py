@@ -1,6 +1,18 @@
 """Holds publications back while the backend can't take any."""
 
+from enum import Enum, auto
+
 from actors.connection.retry import Retry
+
+
+class _State(Enum):
+    OPEN = auto()
+    PAUSES = auto()
+    """Nothing may go out."""
+    ADMITS = auto()
+    """The next one may go out, as a trial."""
+    TRIES = auto()
+    """It has; until it is answered for, no other may."""
 
 
 class Gate:
@@ -11,36 +23,36 @@ class Gate:
 
     def __init__(self) -> None:
         self._retry = Retry()
-        self._is_open = True
-        self._is_trial_due = False
-        self._pauses = False
+        self._state = _State.OPEN
 
     @property
     def pauses(self) -> bool:
         """Whether the next trial waits for the end of a pause."""
-        return self._pauses
+        return self._state is _State.PAUSES
 
     def passes(self) -> bool:
         """Whether the next publication may go out."""
-        passes = self._is_open or self._is_trial_due
-        self._is_trial_due = False
-        return passes
+        if self._state is _State.ADMITS:
+            self._state = _State.TRIES
+            return True
+        return self._state is _State.OPEN
 
     def shut(self) -> float | None:
         """The backend can't take one now; seconds until the next trial, or None where a pause runs already."""
-        if self._pauses:
+        if self.pauses:
             return None  # another one that was on its way with the first
-        self._is_open, self._is_trial_due, self._pauses = False, False, True
+        self._state = _State.PAUSES
         self._retry.failed()
         return self._retry.delay()
 
     def admit_one(self) -> None:
         """Let the next one try, where it is shut."""
-        self._is_trial_due, self._pauses = not self._is_open, False
+        if self._state is not _State.OPEN:
+            self._state = _State.ADMITS
 
     def open(self) -> bool:
         """The backend has answered for one; whether it was shut until now."""
-        was_shut = not self._is_open
-        self._is_open, self._is_trial_due, self._pauses = True, False, False
+        was_shut = self._state is not _State.OPEN
+        self._state = _State.OPEN
         self._retry.reset()
         return was_shut

@@ -163,9 +163,7 @@ class RouterActor(Actor):
                 if self.parts.mirrors.ask(number):  # it is catching up: no need to gather changes
                     self._mirror()
             case JournalRemoved():
-                self.parts.journal.put(
-                    "written", str(time.time())
-                )  # a commit looks whether it is in its place
+                self.parts.journal.touch()
             case _:
                 self.parts.desk.handle(message)
 
@@ -201,7 +199,7 @@ class RouterActor(Actor):
         """Forget the batch, and do it again on a journal that was opened anew, and can be written."""
         self.parts.journal.close()
         self._parts = RouterParts(self._settings, look=False)
-        self.parts.journal.put("written", str(time.time()))
+        self.parts.journal.touch()
         self.parts.journal.commit()
         self.parts.desk.start()
         for message in self._batch:

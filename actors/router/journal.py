@@ -5,6 +5,7 @@ returned. With ``synchronous=FULL`` a commit survives a power cut (0.28 ms); man
 """
 
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,6 +109,10 @@ class Journal:
     def put(self, name: str, value: str) -> None:
         """Set a named value."""
         self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def touch(self) -> None:
+        """Have something to commit: then it turns out whether the file can be written, and is in its place."""
+        self.put("written", str(time.time()))
 
     def commit(self) -> None:
         """Make everything written so far durable."""

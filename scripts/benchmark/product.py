@@ -13,7 +13,7 @@ from pathlib import Path
 from actors import interpreter
 from actors.coordinator import Coordinator
 from actors.logs import set_up_logging
-from actors.settings import Settings
+from actors.settings import load_defaults
 from benchmark.filling import fill
 
 AGENT = Path(__file__).with_name("agent.py")
@@ -25,8 +25,7 @@ def main(url: str, directory: Path, agents: int, *, full: bool) -> None:
     set_up_logging("warning")
     project = directory / "project"
     project.mkdir()
-    settings = Settings(
-        _env_file=None,  # type: ignore[call-arg]  # an argument of pydantic-settings' own
+    settings = load_defaults(
         work_dir=directory / "work",
         project_dir=project,
         ws_url=url,

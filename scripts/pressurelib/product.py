@@ -21,7 +21,7 @@ from actors.coordinator import Coordinator
 from actors.logs import set_up_logging
 from actors.messages import CONNECTION, ROUTER, WORKDIR, EventReceived
 from actors.router import RouterActor, RouterSettings
-from actors.settings import Settings
+from actors.settings import load_defaults
 from supervisors import Context
 
 AGENT = Path(__file__).with_name("agent.py")
@@ -51,8 +51,7 @@ def main(url: str, directory: Path, seconds: float) -> None:
     vars(tree)["RouterActor"] = SlowRouter  # the tree has no such door, for good reasons
     project = directory / "project"
     project.mkdir()
-    settings = Settings(
-        _env_file=None,  # type: ignore[call-arg]  # an argument of pydantic-settings' own
+    settings = load_defaults(
         work_dir=directory / "work",
         project_dir=project,
         ws_url=url,

@@ -112,6 +112,19 @@ def test_a_sound_one_is_not_touched_however_it_was_left(tmp_path: Path) -> None:
     again.close()
 
 
+def spoil(path: Path, table: str = "knowledge") -> None:
+    """Make all of a table illegible; by default one that holds nothing."""
+    with sqlite3.connect(path) as database:
+        ((page, size),) = database.execute(
+            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = ?", (table,)
+        )
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
 def notes(office: Office, kind: str) -> list[tuple[int, str]]:
     """Number and detail of each event of this kind."""
     rows = office.parts.journal.events.after(0, 100_000)
@@ -149,19 +162,6 @@ def test_no_number_that_was_shown_is_given_to_another_event(tmp_path: Path, dama
     assert [number for number, _ in notes(office, "journal.damaged")] == [found[kept]]
     assert found[kept:] == list(range(found[kept], found[kept] + len(found) - kept))
     office.close()
-
-
-def spoil(path: Path) -> None:
-    """Damage a journal where it holds nothing."""
-    with sqlite3.connect(path) as database:
-        ((page, size),) = database.execute(
-            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'knowledge'"
-        )
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    with path.open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xff" * size)
 
 
 @pytest.mark.expected_errors("journal_damaged")
@@ -266,19 +266,6 @@ def told_again(office: Office, size: int) -> None:
     office.update("S1", title="changed", key="key-changed", seq=size + 1)
 
 
-def spoil_root(path: Path, table: str) -> None:
-    """Make all of a table illegible."""
-    with sqlite3.connect(path) as database:
-        ((page, size),) = database.execute(
-            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = ?", (table,)
-        )
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    with path.open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xff" * size)
-
-
 @pytest.mark.expected_errors("journal_damaged")
 @pytest.mark.parametrize("is_repeated", [True, False])
 @pytest.mark.parametrize(
@@ -297,7 +284,7 @@ def test_whichever_table_is_lost_the_work_goes_on_to_its_end(
     office.report("coder", "the first")
     office.end_turn("coder")
     office.close()
-    spoil_root(tmp_path / "journal.db", table)
+    spoil(tmp_path / "journal.db", table)
     # When it goes on with what can be read, with or without a backend that repeats its events
     office = Office(tmp_path, on_disk=True)
     assert len(notes(office, "journal.damaged")) == 1
