@@ -54,8 +54,10 @@ class Dispatch:
     def _load(self) -> None:
         for agent, session_id, state, in_hand, reminders in self._journal.agents.load():
             lane = self._new_lane(agent, session_id)
-            lane.state, lane.in_hand, lane.reminders = SessionState(state), in_hand, reminders
+            lane.state, lane.in_hand = SessionState(state), in_hand
             lane.outstanding = self._handed(agent)
+            unanswered = sum(each.kind is DeliveryKind.REMINDER for each in lane.outstanding.values())
+            lane.reminders = max(0, reminders - unanswered)  # there was nobody to take the answer
 
     def _handed(self, agent: str) -> dict[str, Delivery]:
         return {each.id: each for _, each in self._journal.deliveries.handed(agent)}

@@ -18,7 +18,8 @@ GO_ON = (
 )
 CONTINUE = (
     "[coordinator] Your process was interrupted and is running again, in the same conversation. Go on where you"
-    " left off; what was sent to you before is above, and isn't sent again."
+    " left off; what was sent to you before is above, and isn't sent again. A tool that you were using just then may"
+    " not have done its work: where it matters, look, or use it again."
 )
 RECEIVED: dict[DeliveryState, Failpoint] = {
     DeliveryState.ACCEPTED: "session.receipt.accepted",

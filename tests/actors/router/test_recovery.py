@@ -86,6 +86,24 @@ def test_a_session_that_comes_back_idle_with_a_subtask_in_hand_is_asked_about_it
     assert durable.kinds("a") == ["task_ready A", "reminder A"]
 
 
+def test_a_reminder_whose_answer_nobody_could_take_does_not_count(durable: Office) -> None:
+    # Given an agent that is always cut off while it answers a reminder, since the coordinator dies just then
+    durable.up("a")
+    durable.create("A", "a")
+    durable.end_turn("a")
+    for _ in range(3):
+        durable.receive("a", durable.delivered("a")[-1], DeliveryState.STARTED)
+        durable.restart()
+        durable.up("a")
+        durable.end_turn("a")
+    assert durable.node("A").state == "working"
+    # Then two that it could have answered are enough all the same
+    durable.end_turn("a")
+    assert durable.node("A").state == "working"
+    durable.end_turn("a")
+    assert durable.node("A").state == "unfinished"
+
+
 def test_what_was_not_committed_never_was(durable: Office) -> None:
     durable.create("A", "a")
     durable.parts.desk.handle(event(7, "B"))
