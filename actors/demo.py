@@ -14,6 +14,7 @@ from rich.console import Console
 from actors import show
 from actors.coordinator import Coordinator
 from actors.environment import scripted_environment
+from actors.errors import root_cause
 from actors.follow import follow_history
 from actors.listing import Listing
 from actors.logs import set_up_logging
@@ -21,6 +22,7 @@ from actors.router.reader import JournalReader, Row
 from actors.settings import Settings, find_claude, load_defaults
 from actors.tree import SCRIPTED
 from actors.workdir import prepare
+from supervisors import StartFailed
 
 TITLE = "Build Auth System"
 STEPS = (
@@ -99,6 +101,9 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
             subtasks = create_workflow(coordinator.settings)
             console.print(f"Created {TITLE!r}: {' → '.join(agent for _, agent, _ in STEPS)}  ({directory})")
             progress = follow(coordinator, console, subtasks, timeout)
+        except (StartFailed, OSError) as error:
+            console.print(f"[red]The demo could not start:[/] {show.text(root_cause(error))}")
+            return 1
         except KeyboardInterrupt:
             progress.problem = "interrupted"
         finally:

@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import select
 import signal
 import socket
 import time
@@ -12,6 +13,7 @@ import psutil
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """From a person, from whatever runs us, and from a terminal that was closed."""
 INTERRUPTED = 130
+STDERR = 2
 SAME_SECONDS = 0.5
 """Signals that come so close to the first are the same request: whoever asks may do so in several ways at once."""
 _END = 0
@@ -52,6 +54,17 @@ class Interrupts:
         if self._asked_at is None:
             self._asked_at = now
         elif number != signal.SIGHUP and now - self._asked_at > SAME_SECONDS:
-            for child in psutil.Process().children(recursive=True):
+            children = psutil.Process().children(recursive=True)
+            for child in children:
                 child.kill()
+            _say(
+                f"Ended at once; {len(children)} processes of it were killed. Nothing is lost: start it again.\n"
+            )
             os._exit(INTERRUPTED)
+
+
+def _say(text: str) -> None:
+    """Words for whoever reads them at once; nobody else is waited for."""
+    with suppress(OSError, ValueError):
+        if select.select([], [STDERR], [], 0.0)[1]:
+            os.write(STDERR, text.encode())

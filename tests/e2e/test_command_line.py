@@ -129,6 +129,8 @@ def test_a_second_interrupt_stops_at_once(environment: dict[str, str]) -> None:
         children = psutil.Process(process.pid).children(recursive=True)
         assert interrupt(process) == 130
         assert psutil.wait_procs(children, timeout=2)[1] == []
+        assert process.stderr is not None
+        assert f"Ended at once; {len(children)} processes" in process.stderr.read()
 
 
 def test_a_second_coordinator_is_refused_with_the_pid_of_the_first(environment: dict[str, str]) -> None:

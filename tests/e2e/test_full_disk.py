@@ -159,6 +159,16 @@ def test_a_full_disk_is_shown_and_nothing_is_lost(
         assert coordinator.wait(timeout=20) == 0
 
 
+def test_on_a_full_disk_the_demo_says_why_it_cannot_start(
+    disk: SmallDisk, environment: dict[str, str]
+) -> None:
+    disk.fill(100_000)
+    done = disk.main(environment | {"TMPDIR": environment["WORK_DIR"]}, "demo")
+    assert done.returncode == 1
+    assert "The demo could not start: the disk that" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("room", [0, 100_000])
 def test_on_a_full_disk_it_does_not_begin_and_says_why(
     disk: SmallDisk, environment: dict[str, str], room: int
