@@ -9,7 +9,7 @@ from typing import Any
 from actors.coordinator import Coordinator, free_port
 from actors.follow import follow_history
 from actors.router.reader import JournalReader, Row
-from actors.settings import Settings
+from actors.settings import load_defaults
 
 
 class Product:
@@ -27,8 +27,8 @@ class Product:
     ) -> None:
         project = directory / "project"
         project.mkdir(exist_ok=True)
-        self.settings = Settings(
-            _env_file=None, work_dir=directory / "work", project_dir=project, embedded_port=free_port(),
+        self.settings = load_defaults(
+            work_dir=directory / "work", project_dir=project, embedded_port=free_port(),
             claude_command=command, **options,
         )  # fmt: skip
         self._environment = environment

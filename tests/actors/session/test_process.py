@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ import psutil
 import pytest
 
 from actors.session import process as module
-from actors.session.orphans import MARK, _lives, reap
+from actors.session.orphans import MARK, _lives
 from actors.session.process import ClaudeProcess
 from tests.actors.session.stage import wait_for
 from tests.actors.support import DEADLINE
@@ -265,49 +264,3 @@ def test_stopping_one_that_has_ended_does_nothing(run: Run) -> None:
     running.wait_end()
     running.process.stop(DEADLINE)
     assert running.ends == [(3, "")]
-
-
-def orphan(program: str, session_id: str) -> psutil.Process:
-    """A process of a session that nobody leads any more: its parent is gone."""
-    starter = (
-        "import subprocess, sys\n"
-        "command = [sys.executable, '-c', sys.argv[1]]\n"
-        "child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)\n"
-        "child.stdout.readline()\n"
-        "print(child.pid)"
-    )
-    made = subprocess.run(
-        [sys.executable, "-c", starter, program],
-        env={"PATH": os.environ["PATH"], MARK: session_id},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return psutil.Process(int(made.stdout))
-
-
-def test_orphans_of_a_session_are_found_by_their_mark_and_ended_others_are_not() -> None:
-    session_id = str(uuid4())
-    ours, theirs = orphan(ALIVE, session_id), orphan(ALIVE, session_id + "x")
-    assert reap(session_id, DEADLINE) == 1
-    assert not _lives(ours)
-    assert _lives(theirs)
-    assert reap(session_id + "x", DEADLINE) == 1
-    assert reap(session_id, DEADLINE) == 0
-
-
-@pytest.mark.parametrize("seconds", [0.05, 0.0])
-def test_an_orphan_that_ignores_sigterm_is_killed(seconds: float) -> None:
-    session_id = str(uuid4())
-    stubborn = orphan(STUBBORN, session_id)
-    assert reap(session_id, seconds) == 1
-    assert not _lives(stubborn)
-
-
-def test_an_orphan_that_nobody_collects_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a container the first process often collects none: they stay as zombies, and are none the less over."""
-    session_id = str(uuid4())
-    orphan(STUBBORN, session_id)
-    with monkeypatch.context() as patch:
-        patch.setattr(psutil.Process, "status", lambda _: psutil.STATUS_ZOMBIE)
-        assert reap(session_id, 3600.0) == 1  # returns at once
-    assert reap(session_id, 0.0) == 1
