@@ -223,7 +223,7 @@ class ConnectionActor(Actor):
 
     def _hold_back(self, refusal: Nack) -> None:
         """The publication stays where it waits, in the journal; with all others it comes again after a pause."""
-        seconds = self._gate.shut()
+        seconds = self._gate.shut(refusal.id)
         if seconds is not None:
             _log.warning("publishing_paused", code=refusal.code, reason=refusal.error, retry_in=seconds)
             self.tell_later(seconds, _TrialDue())
@@ -277,7 +277,7 @@ class ConnectionActor(Actor):
         except ValueError as error:
             self._router.tell(PublicationRefused(key=publication.key, reason=str(error)))
             return
-        if self._welcome.acks and not self._gate.passes():
+        if self._welcome.acks and not self._gate.passes(publication.key):
             return
         failpoint("connection.publish.before")
         sent = self._socket.send(message)

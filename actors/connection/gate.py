@@ -24,35 +24,36 @@ class Gate:
     def __init__(self) -> None:
         self._retry = Retry()
         self._state = _State.OPEN
+        self._tried: str | None = None
 
     @property
     def pauses(self) -> bool:
         """Whether the next trial waits for the end of a pause."""
         return self._state is _State.PAUSES
 
-    def passes(self) -> bool:
-        """Whether the next publication may go out."""
+    def passes(self, key: str) -> bool:
+        """Whether this publication may go out now."""
         if self._state is _State.ADMITS:
-            self._state = _State.TRIES
+            self._state, self._tried = _State.TRIES, key
             return True
         return self._state is _State.OPEN
 
-    def shut(self) -> float | None:
-        """The backend can't take one now; seconds until the next trial, or None where a pause runs already."""
-        if self.pauses:
-            return None  # another one that was on its way with the first
-        self._state = _State.PAUSES
+    def shut(self, key: str) -> float | None:
+        """The backend can't take this one now; seconds until the next trial, or None where there will be one anyway."""
+        if self._state is not _State.OPEN and key != self._tried:
+            return None  # it was on its way with the first
+        self._state, self._tried = _State.PAUSES, None
         self._retry.failed()
         return self._retry.delay()
 
     def admit_one(self) -> None:
         """Let the next one try, where it is shut."""
         if self._state is not _State.OPEN:
-            self._state = _State.ADMITS
+            self._state, self._tried = _State.ADMITS, None
 
     def open(self) -> bool:
         """The backend has answered for one; whether it was shut until now."""
         was_shut = self._state is not _State.OPEN
-        self._state = _State.OPEN
+        self._state, self._tried = _State.OPEN, None
         self._retry.reset()
         return was_shut

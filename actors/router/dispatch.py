@@ -54,10 +54,8 @@ class Dispatch:
     def _load(self) -> None:
         for agent, session_id, state, in_hand, reminders in self._journal.agents.load():
             lane = self._new_lane(agent, session_id)
-            lane.state, lane.in_hand = SessionState(state), in_hand
+            lane.state, lane.in_hand, lane.reminders = SessionState(state), in_hand, reminders
             lane.outstanding = self._handed(agent)
-            unanswered = sum(each.kind is DeliveryKind.REMINDER for each in lane.outstanding.values())
-            lane.reminders = max(0, reminders - unanswered)  # there was nobody to take the answer
 
     def _handed(self, agent: str) -> dict[str, Delivery]:
         return {each.id: each for _, each in self._journal.deliveries.handed(agent)}
@@ -229,9 +227,16 @@ class Dispatch:
 
     def remind(self, lane: Lane, now: float, text: Callable[[str], str]) -> None:
         """Tell the agent how to report."""
-        lane.reminders += 1
-        self._journal.agents.set_hand(lane.agent, lane.in_hand, lane.reminders)
+        lane.is_reminded = True
         self.add(lane.agent, DeliveryKind.REMINDER, lane.in_hand, now, text)
+
+    def count_reminders(self, lane: Lane) -> int:
+        """Count the one that the turn which is over came from; how many came to nothing, of what it has in hand."""
+        if lane.is_reminded:
+            lane.is_reminded = False
+            lane.reminders += 1
+            self._journal.agents.set_hand(lane.agent, lane.in_hand, lane.reminders)
+        return lane.reminders
 
     def lane(self, agent: str, now: float) -> Lane:
         """The agent's lane; a new agent gets one, with a conversation of its own."""
@@ -334,7 +339,7 @@ class Dispatch:
         return next((node for node in held if node.id == lane.in_hand or len(held) == 1), None)
 
     def _take_in_hand(self, lane: Lane, subtask_id: str | None) -> None:
-        lane.in_hand, lane.reminders = subtask_id, 0
+        lane.in_hand, lane.is_reminded, lane.reminders = subtask_id, False, 0
         self._journal.agents.set_hand(lane.agent, subtask_id, 0)
 
 

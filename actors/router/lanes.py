@@ -73,6 +73,8 @@ class Lane:
         outstanding: What its session was given and hasn't finished, by id, in order, as it was when it was given.
         reached: How far those have come since, and the attempts that it took.
         in_hand: The subtask that it works on, or worked on last.
+        is_reminded: This router has reminded it of that; another can't know whether there was anybody to report to.
+        reminders: How many reminders came to nothing.
         is_up: A session actor has said that it lives.
     """
 
@@ -82,6 +84,7 @@ class Lane:
     words: Window
     state: SessionState = SessionState.STOPPED
     in_hand: str | None = None
+    is_reminded: bool = False
     reminders: int = 0
     is_up: bool = False
     outstanding: dict[str, Delivery] = field(default_factory=dict)

@@ -371,7 +371,7 @@ class Agents(Table):
         )
 
     def set_hand(self, agent: str, in_hand: str | None, reminders: int) -> None:
-        """What it works on, and how often it was reminded of it."""
+        """What it works on, and how many reminders of it came to nothing."""
         self._hands.rows[agent] = (in_hand, reminders)
 
     def set_state(self, agent: str, state: str, detail: str, pid: int | None, at: float) -> None:

@@ -151,7 +151,7 @@ class Turns:
         return self._dispatch.in_hand(lane) is None
 
     def _remind(self, node: Node, lane: Lane, turn: TurnEnded, now: float) -> None:
-        if lane.reminders < REMINDERS:
+        if self._dispatch.count_reminders(lane) < REMINDERS:
             self._dispatch.remind(lane, now, lambda delivery_id: self._context.reminder(delivery_id, node))
             return
         reason = f"the agent ended its turn without saying how it ended, and was reminded {REMINDERS} times"
