@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Seconds that threads and processes which are just ending may take.
 ENDING = float(os.environ.get("LEAK_SECONDS", "5"))
+# Seconds that all tries of a property may take.
+TRYING = 300
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,6 +36,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "expected_errors(*events): ERROR records that the test causes on purpose"
     )
+
+
+@pytest.hookimpl(trylast=True)  # after hypothesis, which marks its own
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give properties time: they are tried hundreds of times, on a disk that may be busy."""
+    for item in items:
+        if item.get_closest_marker("hypothesis") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TRYING))
 
 
 @pytest.fixture(autouse=True)
