@@ -114,14 +114,7 @@ class Dispatch:
     def go_on(self, node: Node, now: float) -> None:
         """What held the node is over: those who have it in hand go on, and the others are given it again."""
         for agent in (node.assignees or ()) if node.released else ():
-            lane = self.lane(agent, now)
-            if lane.in_hand == node.id:
-                self._take_in_hand(lane, node.id)
-                if self._auto_start:
-                    self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
-                self._outgoing.tell(session_name(agent), Revive())
-            elif not self.has_waiting_assignment(node.id, agent):
-                self.assign(agent, node, now)
+            self._go_on(agent, node, now)
 
     def withdraw(self, subtask_id: str, agent: str, reason: str, now: float) -> bool:
         """Take back what waits for the agent about the subtask; whether the agent has it already."""
@@ -261,6 +254,16 @@ class Dispatch:
 
     # ------------------------------------------------------------ inside
 
+    def _go_on(self, agent: str, node: Node, now: float) -> None:
+        lane = self.lane(agent, now)
+        if lane.in_hand == node.id:
+            self._take_in_hand(lane, node.id)
+            if self._auto_start:
+                self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
+            self._outgoing.tell(session_name(agent), Revive())
+        elif not self.has_waiting_assignment(node.id, agent):
+            self.assign(agent, node, now)
+
     def _new_lane(self, agent: str, session_id: str) -> Lane:
         def window(*, assigning: bool) -> Window:
             fetch = partial(self._fetch, agent, assigning)
@@ -295,14 +298,13 @@ class Dispatch:
         while (delivery := lane.assignments.head()) is not None:
             lane.assignments.pop()
             node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
-            if node is not None:
+            if node is not None and node.hold is None:
                 self._take_in_hand(lane, node.id)
                 self._send(lane, self._write(delivery, node), now)
                 return
-            lost = DeliveryStep(
-                delivery_id=delivery.id, state=DeliveryState.DEAD, reason="its subtask is unknown"
-            )
-            self._journal.deliveries.step(lost, now)
+            reason = "its subtask is unknown" if node is None else "its subtask is held"  # until ``go_on``
+            withdrawn = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason=reason)
+            self._journal.deliveries.step(withdrawn, now)
 
     def _write(self, delivery: Delivery, node: Node) -> Delivery:
         """An assignment with its text: all that its upstreams have come to by now."""
@@ -325,7 +327,10 @@ class Dispatch:
         node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else self.held_alone(lane)
         if node is None or node.is_closed or not node.released or lane.agent not in (node.assignees or ()):
             return
-        self._graph.resume(node)
+        if self._graph.resume(node):
+            for other in node.assignees or ():
+                if other != lane.agent:
+                    self._go_on(other, node, now)
         if self.has_waiting_assignment(node.id, lane.agent):
             return
         if node.started or lane.in_hand == node.id:

@@ -277,8 +277,61 @@ def test_the_order_of_blocked_and_its_answers_does_not_matter(
         office.tell(*(EventReceived(event=event) for event in order))
         assert office.node("A").state == last, order
         office.up("coder")
-        assert office.kinds("coder") == ["task_ready A"]
+        assert office.kinds("coder") == ([] if last == "blocked" else ["task_ready A"])
         office.close()
+
+
+# ---------------------------------------------------------------- before it was given
+
+
+@pytest.fixture
+def early(office: Office) -> Office:
+    """B is blocked by the backend while its agents work on other things, and then they have time for it."""
+    office.up("coder", "tester")
+    office.create("A", "coder")
+    office.create("T", "tester")
+    office.create("B", assignees=("coder", "tester"))
+    office.create("C", "coder")
+    office.update("B", status="blocked")
+    for agent in ("coder", "tester"):
+        office.report(agent)
+        office.end_turn(agent)
+    return office
+
+
+def test_what_is_blocked_before_it_was_given_is_passed_over(early: Office) -> None:
+    assert early.kinds("coder") == ["task_ready A", "task_ready C"]
+    assert early.kinds("tester") == ["task_ready T"]
+    assert early.node("B").state == "blocked"
+    assert early.history()["delivery.dead"] == 0, "nothing went astray"
+
+
+def test_and_all_its_agents_are_given_it_when_it_goes_on(early: Office) -> None:
+    early.update("B", status="todo")
+    assert early.kinds("tester")[1:] == ["task_ready B"]
+    early.report("coder")
+    early.end_turn("coder")
+    assert early.kinds("coder")[2:] == ["task_ready B"]
+
+
+def test_also_where_words_to_one_of_them_have_it_go_on(early: Office) -> None:
+    early.message("tester", "Go ahead.", subtask_id="B")
+    early.end_turn("tester")
+    assert early.kinds("tester")[1:] == ["message B", "task_ready B"]
+    early.report("coder")
+    early.end_turn("coder")
+    assert early.kinds("coder")[2:] == ["task_ready B"]
+
+
+def test_what_is_blocked_and_goes_on_before_its_turn_comes_keeps_its_place(office: Office) -> None:
+    office.up("coder")
+    for each in "ABC":
+        office.create(each, "coder")
+    office.update("B", status="blocked")
+    office.update("B", status="todo")
+    office.report("coder")
+    office.end_turn("coder")
+    assert office.kinds("coder") == ["task_ready A", "task_ready B"]
 
 
 def test_what_the_graph_let_go_of_is_given_again_to_an_agent_that_has_gone_on(office: Office) -> None:
