@@ -25,7 +25,9 @@ def test_a_stop_leaves_nothing(stage: Stage, gate: Path, *, at_work: bool) -> No
         stage.wait_turn()
     left = stage.marked()
     stage.stop()
-    assert not any(map(_lives, left))
+    assert stage.marked() == []
+    # One that is dying has no environment any more, and so no mark, but may take a moment on a busy machine
+    wait_for(lambda: not any(map(_lives, left)), "the end of all of them")
     assert stage.wait_state(SessionState.STOPPED).pid is None
 
 
