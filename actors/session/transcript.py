@@ -1,7 +1,9 @@
 """A conversation as Claude keeps it: what has arrived in it, and how it ended.
 
 Asked before anything is sent a second time. Where a message has arrived there is either a ``user`` line with its
-uuid or, where it came while a tool was running, an ``attachment`` with it as ``source_uuid``.
+uuid or, where it came while a tool was running, an ``attachment`` with it as ``source_uuid``. Of messages that waited
+together for the end of a turn one line is made: it has the uuid of the last, and those of the others as
+``mergedSendUuids``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -67,7 +69,9 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 def _take(conversation: Conversation, line: dict[str, Any]) -> None:
     match line.get("type"):
         case "user":
-            conversation.arrived.add(str(line.get("uuid")))
+            merged = line.get("mergedSendUuids")
+            others = merged if isinstance(merged, list) else []
+            conversation.arrived.update(str(each) for each in (*others, line.get("uuid")))
             conversation.is_answered = False
         case "attachment":
             attachment = line.get("attachment")

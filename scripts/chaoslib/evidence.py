@@ -1,6 +1,7 @@
 """What is left when all is over: the journal, the backend's database, and the transcripts that the agents wrote."""
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -120,9 +121,18 @@ def _messages(transcript: Path) -> Iterator[tuple[str, str]]:
                 continue  # it was killed in the midst of the line
             attachment = data.get("attachment") or {}
             if data.get("type") == "user":
-                yield data["uuid"], _text(data["message"]["content"])
+                yield from _parts(data, _text(data["message"]["content"]))
             elif data.get("type") == "attachment" and attachment.get("source_uuid"):
                 yield attachment["source_uuid"], _text(attachment["prompt"])
+
+
+def _parts(line: Row, text: str) -> Iterator[tuple[str, str]]:
+    """The messages of one line: those that waited together for the end of a turn were made one."""
+    ids = [*line.get("mergedSendUuids", ()), line["uuid"]]
+    texts = re.split(r"\n(?=\[coordinator[ \]])", text) if len(ids) > 1 else [text]
+    if len(texts) != len(ids):
+        raise ValueError(f"{len(ids)} messages were made one of {len(texts)} parts: {text[:500]!r}")
+    return zip(ids, texts, strict=True)
 
 
 def _text(content: object) -> str:

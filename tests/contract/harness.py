@@ -98,7 +98,12 @@ class Claude:
     def known_ids(self) -> set[str]:
         """The messages that the transcript has: user lines, and what was taken into a turn under way."""
         lines = self.transcript()
-        users = {str(line["uuid"]) for line in lines if line.get("type") == "user"}
+        users = {
+            str(each)
+            for line in lines
+            if line.get("type") == "user"
+            for each in (line["uuid"], *line.get("mergedSendUuids", ()))
+        }
         return users | {
             str(line["attachment"].get("source_uuid")) for line in lines if line.get("type") == "attachment"
         }

@@ -55,6 +55,48 @@ def test_while_the_model_speaks_it_gets_the_next_turn(claude: Claude) -> None:
     ]
 
 
+def test_what_waits_together_for_the_end_of_a_turn_becomes_one_message(claude: Claude) -> None:
+    run = claude.start()
+
+    a = run.send(message({"sleep": 0.7}, say("first")))
+    run.wait_state(a, "started")
+    waiting = [run.send(message(say(each))) for each in ("two", "three", "four")]
+    story = run.finish(a, *waiting)
+
+    after_a = story[story.index("A completed") + 1 :]
+    assert after_a == [
+        *["echo B", "echo C", "B started", "C started", "D started", "init BCD", "replay D"],
+        *["says two", "says three", "says four"],
+        *["result BCD completed", "B completed", "C completed", "D completed"],
+    ]
+    (line,) = [each for each in claude.transcript() if each.get("uuid") == waiting[-1]]
+    assert line["mergedSendUuids"] == waiting[:-1]
+    texts = [message(say(each)) for each in ("two", "three", "four")]
+    assert line["message"]["content"] == "\n".join(texts)
+    assert [claude.told(each) for each in texts] == [1, 1, 1]
+
+
+def test_of_what_became_one_message_all_but_the_last_run_again_when_they_are_sent_again(
+    claude: Claude,
+) -> None:
+    run = claude.start()
+    a = run.send(message({"sleep": 0.7}, say("first")))
+    run.wait_state(a, "started")
+    b, c = run.send(message(say("two"))), run.send(message(say("three")))
+    run.finish(a, b, c)
+
+    again = claude.start(resume=True)
+    d = again.send(message(say("new")))
+    again.wait_state(d, "completed")
+    again.send(message(say("two")), b)
+    again.wait_state(b, "completed")
+    again.send(message(say("three")), c)
+    story = again.finish(b, c)
+
+    assert story.count("says two") == 1, "a hazard: it is for whoever sends to look into the transcript"
+    assert story[-2:] == ["echo B", "B completed"]
+
+
 def test_interrupt_ends_the_tool_and_the_turn_and_the_next_goes_on(claude: Claude, gate: Path) -> None:
     run = claude.start("--allowedTools", "Bash")
 

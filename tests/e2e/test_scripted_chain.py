@@ -25,7 +25,7 @@ def arrivals(home: Path) -> Counter[str]:
         for line in transcript.read_text().splitlines():
             data = json.loads(line)
             if data.get("type") == "user" and "[coordinator delivery=" in json.dumps(data["message"]):
-                found[data["uuid"]] += 1
+                found.update([data["uuid"], *data.get("mergedSendUuids", ())])
             if data.get("type") == "attachment":
                 found[data["attachment"]["source_uuid"]] += 1
     return found

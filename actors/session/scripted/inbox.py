@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .faults import Faults
@@ -18,11 +18,17 @@ class Interrupted(Exception):  # noqa: N818  an outcome, not an error
 
 
 class Message(NamedTuple):
-    """A message of the user: the nth that this process has read."""
+    """A message of the user: the nth that this process has read; what waited with it is part of it."""
 
     number: int
     id: str
     content: Any
+    others: tuple["Message", ...] = ()
+
+    @property
+    def all(self) -> tuple["Message", ...]:
+        """Each message that it is made of, in order."""
+        return (*self.others, self)
 
     @property
     def text(self) -> str:
@@ -35,6 +41,13 @@ class Message(NamedTuple):
     def message(self) -> dict[str, Any]:
         """As it came."""
         return {"role": "user", "content": self.content}
+
+
+def _joined(messages: list[Message]) -> Message:
+    *others, last = messages
+    if not others:
+        return last
+    return last._replace(content="\n".join(each.text for each in messages), others=tuple(others))
 
 
 class Inbox:
@@ -64,6 +77,7 @@ class Inbox:
         self._known = transcript.known_ids()
         self._unanswered = transcript.unanswered_id()
         self._taken: set[str] = set()
+        self._alone: Message | None = None
         self._queue: deque[Message] = deque()
         self._answers: dict[str, Mapping[str, Any]] = {}
         self._changed = threading.Condition()
@@ -77,7 +91,10 @@ class Inbox:
     # The worker's side.
 
     def take(self) -> Message | None:
-        """The next message, as soon as there is one; None when no more will come."""
+        """The next message, as soon as there is one; None when no more will come.
+
+        What came during a turn, and no tool had taken in, is one message.
+        """
         with self._changed:
             self._working = False
             self._changed.wait_for(lambda: self._queue or self._ended)
@@ -85,15 +102,15 @@ class Inbox:
                 return None
             self._working = True
             self.interrupted.clear()
-            return self._pop()
+            first = self._pop()
+            if first is self._alone or first.text.startswith("/"):
+                return first
+            return _joined([first, *self._pop_waiting()])
 
     def absorb(self) -> list[Message]:
         """The messages that came while a tool ran; a command of claude's own stays for a turn of its own."""
         with self._changed:
-            absorbed = []
-            while self._queue and not self._queue[0].text.startswith("/"):
-                absorbed.append(self._pop())
-            return absorbed
+            return list(self._pop_waiting())
 
     def answer(self, request_id: str) -> Mapping[str, Any] | None:
         """The host's answer to a control request; None if it is interrupted or nobody is there."""
@@ -110,6 +127,10 @@ class Inbox:
         """
         if self.interrupted.wait(seconds):
             raise Interrupted("aborted_streaming")
+
+    def _pop_waiting(self) -> Iterator[Message]:
+        while self._queue and not self._queue[0].text.startswith("/"):
+            yield self._pop()
 
     def _pop(self) -> Message:
         message = self._queue.popleft()
@@ -168,6 +189,8 @@ class Inbox:
     def _enqueue(self, message: Message) -> None:
         self._output.lifecycle(message.id, "queued")
         self._transcript.add("queue-operation", operation="enqueue", content=message.content)
+        if not self._working and not self._queue:
+            self._alone = message  # its turn begins at once
         self._queue.append(message)
         self._changed.notify_all()
 

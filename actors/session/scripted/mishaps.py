@@ -38,9 +38,12 @@ class Mishaps:
         self._inbox = inbox
         self._output = output
 
+    def _due(self, fault: str, message: Message) -> dict[str, Any] | None:
+        return next(filter(None, (self._faults.due(fault, each.number) for each in message.all)), None)
+
     def crash(self, fault: str, message: Message) -> None:
         """Dies, if this is the time of that fault."""
-        if self._faults.due(fault, message.number):
+        if self._due(fault, message):
             time.sleep(0.01)  # what was written before lies in the terminal's buffer by then
             self._faults.die()
 
@@ -49,22 +52,22 @@ class Mishaps:
         if noise := self._faults.get("stderr_noise"):
             sys.stderr.write(f"{noise}\n")
             sys.stderr.flush()
-        if self._faults.due("hang_in_turn", message.number):
+        if self._due("hang_in_turn", message):
             self._inbox.interrupted.wait()
-        if self._faults.due("close_terminal", message.number):
+        if self._due("close_terminal", message):
             os.close(sys.stdout.fileno())
             self._inbox.interrupted.wait()
-        if self._faults.due("garbage_line", message.number):
+        if self._due("garbage_line", message):
             self._output.raw("this is no JSON \x1b[31m\n")
-        if self._faults.due("half_line_then_exit", message.number):
+        if self._due("half_line_then_exit", message):
             self._output.raw('{"type":"assistant","message":{"content":[{"type":"te')
             os._exit(1)
-        if retry := self._faults.due("api_retry", message.number):
+        if retry := self._due("api_retry", message):
             self._retry(retry)
 
     def failure(self, message: Message) -> dict[str, Any] | None:
         """The error of the API that ends this turn, if one does."""
-        fault = self._faults.due("result_error", message.number)
+        fault = self._due("result_error", message)
         if fault and (seconds := fault.get("limit_seconds")):
             info = {
                 "status": "rejected",

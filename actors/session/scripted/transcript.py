@@ -5,7 +5,7 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,11 @@ class Transcript:
             file.write("".join(self._held))
         self._held.clear()
 
-    def user(self, message_id: str, content: object) -> None:
-        """A message of the user, or the result of a tool."""
-        self.add("user", uuid=message_id or str(uuid.uuid4()), message={"role": "user", "content": content})
+    def user(self, message_id: str, content: object, others: Sequence[str] = ()) -> None:
+        """A message of the user, with the ids of others that are part of it; or the result of a tool."""
+        merged = {"mergedSendUuids": others} if others else {}
+        message = {"role": "user", "content": content}
+        self.add("user", uuid=message_id or str(uuid.uuid4()), message=message, **merged)
 
     def assistant(self, message: Mapping[str, Any], **fields: object) -> None:
         """One block of an answer."""

@@ -71,12 +71,16 @@ class Worker:
         """
         self._tools.connect()
         while message := self._inbox.take():
-            self._output.lifecycle(message.id, "started")
-            self._transcript.add("queue-operation", operation="dequeue")
-            self._account.begin([message.id])
+            for other in message.others:
+                self._output.replay(other.id, other.message, fresh=False)
+            for each in message.all:
+                self._output.lifecycle(each.id, "started")
+                self._transcript.add("queue-operation", operation="dequeue")
+            self._account.begin([each.id for each in message.all])
             command = message.text[1:].split(maxsplit=1)[:1] if message.text.startswith("/") else []
             state = self._command(command[0]) if COMMANDS.intersection(command) else self._turn(message)
-            self._output.lifecycle(message.id, state)
+            for each in message.all:
+                self._output.lifecycle(each.id, state)
             self._failed = state == "cancelled"
         return int(self._failed)
 
@@ -112,7 +116,7 @@ class Worker:
         if self._fresh and message.id != self._transcript.unanswered_id():
             self._transcript.close_open_end()
         self._fresh = False
-        self._transcript.user(message.id, message.content)
+        self._transcript.user(message.id, message.content, [each.id for each in message.others])
         self._plan.add(message.text)
         self._mishaps.crash("crash_after_started", message)
 

@@ -97,6 +97,20 @@ def test_in_the_window_before_the_first_answer_nothing_runs_twice(stage: Stage) 
     assert stage.told(CONTINUED) == 1
 
 
+def test_what_waited_together_and_became_one_message_is_not_sent_again(stage: Stage) -> None:
+    """The transcript has one line with the id of the last, and claude would run the others again."""
+    stage.start()
+    texts = [message({"sleep": 0.7}, say("one")), message(say("two")), message({"sleep": 0.7}, say("three"))]
+    deliveries = [stage.deliver(texts[0])]
+    stage.wait_step(deliveries[0], DeliveryState.STARTED)
+    deliveries += [stage.deliver(each) for each in texts[1:]]
+    stage.wait_transcript(lambda line: line.get("uuid") == deliveries[2])
+    stage.crash()
+    stage.wait_completed(*deliveries)
+    assert [stage.told(each) for each in texts] == [1, 1, 1]
+    assert stage.told(CONTINUED) == 1
+
+
 def test_one_that_had_joined_a_turn_is_not_sent_again_either(
     stage: Stage, gate: Path, tmp_path: Path
 ) -> None:

@@ -53,6 +53,16 @@ def test_a_message_that_joined_a_turn_arrives_as_an_attachment(tmp_path: Path) -
     assert read(tmp_path, USER, said(TOOL), RESULT, ABSORBED, said(text("Done."))).is_answered
 
 
+def test_messages_that_waited_together_arrive_in_one_line(tmp_path: Path) -> None:
+    merged = USER | {"mergedSendUuids": ["u2", "u3"]}
+    assert read(tmp_path, merged) == Conversation(arrived={"u1", "u2", "u3"}, is_answered=False)
+
+
+@pytest.mark.parametrize("merged", [None, "u2", {"u2": 1}, 7])
+def test_what_is_no_list_of_them_is_none(tmp_path: Path, merged: Any) -> None:
+    assert read(tmp_path, USER | {"mergedSendUuids": merged}).arrived == {"u1"}
+
+
 @pytest.mark.parametrize("attachment", [None, "u2", {}, {"type": "file", "source_uuid": None}])
 def test_other_attachments_are_no_messages(tmp_path: Path, attachment: Any) -> None:
     found = read(tmp_path, USER, said(text("Done.")), {"type": "attachment", "attachment": attachment})
