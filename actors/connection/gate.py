@@ -24,7 +24,7 @@ class Gate:
     def __init__(self) -> None:
         self._retry = Retry()
         self._state = _State.OPEN
-        self._tried: str | None = None
+        self._tried = ""
 
     @property
     def pauses(self) -> bool:
@@ -40,20 +40,21 @@ class Gate:
 
     def shut(self, key: str) -> float | None:
         """The backend can't take this one now; seconds until the next trial, or None where there will be one anyway."""
-        if self._state is not _State.OPEN and key != self._tried:
+        is_trial = self._state is _State.TRIES and key == self._tried
+        if self._state is not _State.OPEN and not is_trial:
             return None  # it was on its way with the first
-        self._state, self._tried = _State.PAUSES, None
+        self._state = _State.PAUSES
         self._retry.failed()
         return self._retry.delay()
 
     def admit_one(self) -> None:
         """Let the next one try, where it is shut."""
         if self._state is not _State.OPEN:
-            self._state, self._tried = _State.ADMITS, None
+            self._state = _State.ADMITS
 
     def open(self) -> bool:
         """The backend has answered for one; whether it was shut until now."""
         was_shut = self._state is not _State.OPEN
-        self._state, self._tried = _State.OPEN, None
+        self._state = _State.OPEN
         self._retry.reset()
         return was_shut
