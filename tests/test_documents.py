@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.main import app
-from actors.settings import Settings
+from actors.app.settings import Settings
+from actors.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
 NONE = "\u2013"

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 import orjson
 import structlog
 
-from actors.connection.backend_socket import (
+from actors.connection.backpressure import Room
+from actors.connection.client import (
     BackendSocket,
     Closed,
     Connecting,
@@ -18,16 +19,13 @@ from actors.connection.backend_socket import (
     Skipped,
     SocketEvent,
 )
-from actors.connection.dial import Address
-from actors.connection.dialects import parse
-from actors.connection.gate import Gate
-from actors.connection.line import MAX_MESSAGE
-from actors.connection.parsed import Ack, AnyControl, Live, Nack, Subscribed, Welcome
-from actors.connection.room import Room
-from actors.failpoints import failpoint
-from actors.messages import (
-    ROUTER,
-    Announce,
+from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Subscribed, Welcome
+from actors.connection.dialects.registry import parse
+from actors.connection.handshake import Address
+from actors.connection.publication_gate import Gate
+from actors.connection.websocket_io import MAX_MESSAGE
+from actors.lib.failpoints import failpoint
+from actors.protocol.backend import (
     BackendChanged,
     BackendOpened,
     EventReceived,
@@ -38,8 +36,9 @@ from actors.messages import (
     Publish,
     ReplayChanged,
     Resume,
-    Revive,
 )
+from actors.protocol.names import ROUTER
+from actors.protocol.sessions import Announce, Revive
 from supervisors import Actor, Context
 
 CHANNELS = ["tasks", "subtasks", "agents"]

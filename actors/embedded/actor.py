@@ -9,10 +9,10 @@ from pathlib import Path
 
 import structlog
 
-from actors.errors import ConfigurationError, CoordinatorError
-from actors.model import Model
-from actors.session.orphans import work_dir_mark
-from actors.stopping import BACKEND_PROCESS as STOP_SECONDS
+from actors.lib.deadlines import BACKEND_PROCESS as STOP_SECONDS
+from actors.lib.errors import ConfigurationError, CoordinatorError
+from actors.lib.process_marks import work_dir_mark
+from actors.protocol.base import Model
 from supervisors import Actor, Context
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,8 @@ from actors.gateway.ask import REPLY_SECONDS, Router
 from actors.gateway.http_thread import HttpThread
 from actors.gateway.server import build_app
 from actors.gateway.tokens import Tokens
-from actors.messages import ROUTER, WritingPaused, WritingResumed
+from actors.protocol.feed import WritingPaused, WritingResumed
+from actors.protocol.names import ROUTER
 from supervisors import Actor, Context
 
 _log = structlog.stdlib.get_logger(__name__)

@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from actors.errors import ConfigurationError
+from actors.lib.errors import ConfigurationError
 
 _HOST = "127.0.0.1"
 _BACKLOG = 128

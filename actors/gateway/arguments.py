@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from actors.model import AgentName, NodeId, Text
+from actors.protocol.base import AgentName, NodeId, Text
 
 KIB = 1024
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from actors.failpoints import failpoint
 from actors.gateway.errors import RouterSilentError
-from actors.messages import Answer, Reply, Report
+from actors.lib.failpoints import failpoint
+from actors.protocol.reports import Answer, Reply, Report
 
 REPLY_SECONDS = 30.0
 

@@ -1,6 +1,6 @@
 """What can go wrong at the gateway."""
 
-from actors.errors import CoordinatorError
+from actors.lib.errors import CoordinatorError
 
 
 class GatewayError(CoordinatorError):

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from actors.gateway.errors import ServerDiedError
-from actors.stopping import HTTP as STOP_SECONDS
+from actors.lib.deadlines import HTTP as STOP_SECONDS
 
 START_SECONDS = 10.0
 _GRACE_SECONDS = 0.5

@@ -11,7 +11,8 @@ from actors.gateway.ask import Router
 from actors.gateway.auth import operator_only
 from actors.gateway.errors import RouterSilentError
 from actors.gateway.tokens import Tokens
-from actors.messages import (
+from actors.protocol.base import AGENT_PATTERN, NODE_PATTERN
+from actors.protocol.reports import (
     DropDelivery,
     Reply,
     Report,
@@ -21,7 +22,6 @@ from actors.messages import (
     SendMessage,
     StartSession,
 )
-from actors.model import AGENT_PATTERN, NODE_PATTERN
 
 PERSON = "person"
 """The sender's name of what a person writes."""

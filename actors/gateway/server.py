@@ -15,7 +15,7 @@ from actors.gateway.auth import AgentsOnly
 from actors.gateway.mcp_server import AGENT, AgentTools
 from actors.gateway.operator import operator_routes
 from actors.gateway.tokens import Tokens
-from actors.messages import WritingPaused
+from actors.protocol.feed import WritingPaused
 
 PRODUCT = "agent-coordinator"
 MAX_BODY_BYTES = 1024 * 1024

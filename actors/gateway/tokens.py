@@ -6,9 +6,9 @@ import secrets
 import stat
 from pathlib import Path
 
-from actors.errors import ConfigurationError
-from actors.model import is_agent_name
-from actors.workdir.files import write_atomically
+from actors.lib.errors import ConfigurationError
+from actors.lib.files import write_atomically
+from actors.protocol.base import is_agent_name
 
 SECRET_BYTES = 32
 _OPERATOR = "operator"

@@ -7,7 +7,7 @@ from mcp_types import Tool, ToolAnnotations
 from pydantic import Field
 
 from actors.gateway.arguments import Agent, Arguments, Files, Insights, Line, Subtask, Summary, Words
-from actors.messages import (
+from actors.protocol.reports import (
     Completion,
     DescribeSubtask,
     Reply,

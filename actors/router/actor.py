@@ -13,15 +13,16 @@ from pathlib import Path
 
 import structlog
 
-from actors.messages import GATEWAY, WORKDIR, JournalRemoved, MirrorAt, WritingPaused, WritingResumed
-from actors.model import Model
+from actors.graph.graph import Graph
+from actors.journal.history import History
+from actors.journal.journal import Journal, may_pass
+from actors.protocol.base import Model
+from actors.protocol.feed import JournalRemoved, MirrorAt, WritingPaused, WritingResumed
+from actors.protocol.names import GATEWAY, WORKDIR
 from actors.router.context import ContextBuilder
-from actors.router.desk import Desk
 from actors.router.dispatch import Dispatch
-from actors.router.graph import Graph
-from actors.router.history import History
-from actors.router.journal import Journal, may_pass
-from actors.router.mirrors import Mirrors
+from actors.router.feed import Mirrors
+from actors.router.handlers import Desk
 from actors.router.outgoing import Outgoing
 from actors.router.publisher import Publisher
 from actors.router.recovery import make_whole

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from actors.delivery import DeliveryKind
-from actors.failpoints import failpoint
-from actors.model import AGENT_PATTERN
-from actors.router.node import Node
+from actors.graph.node import Node
+from actors.lib.failpoints import failpoint
+from actors.protocol.base import AGENT_PATTERN
+from actors.protocol.deliveries import DeliveryKind
 
 QUOTE = "> "
 BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")

@@ -5,13 +5,14 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from actors.delivery import Delivery, DeliveryKind, DeliveryState, DeliveryStep
-from actors.messages import SESSIONS, Adopt, Announce, Deliver, Revive, SessionState, session_name
+from actors.graph.graph import Graph
+from actors.graph.node import Node
+from actors.journal.journal import Journal
+from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
+from actors.protocol.names import SESSIONS, session_name
+from actors.protocol.sessions import Adopt, Announce, Deliver, Revive, SessionState
 from actors.router.context import ContextBuilder
-from actors.router.graph import Graph
-from actors.router.journal import Journal
 from actors.router.lanes import Lane, Window
-from actors.router.node import Node
 from actors.router.outgoing import Outgoing
 from supervisors import ChildSpec, StartChild
 

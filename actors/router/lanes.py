@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from actors.delivery import ORDER, Delivery, DeliveryState, DeliveryStep
-from actors.messages import SessionState
+from actors.protocol.deliveries import ORDER, Delivery, DeliveryState, DeliveryStep
+from actors.protocol.sessions import SessionState
 
 Fetch = Callable[[int, int], list[tuple[int, Delivery]]]
 """``(after, limit)``: what waits in the journal behind this number, in order."""

@@ -4,8 +4,8 @@ from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from typing import Any
 
-from actors.failpoints import failpoint
-from actors.messages import Answer, Reply
+from actors.lib.failpoints import failpoint
+from actors.protocol.reports import Answer, Reply
 from supervisors import System
 
 

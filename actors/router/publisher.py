@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from actors.failpoints import failpoint
-from actors.messages import CONNECTION, Publish
-from actors.router.journal import Journal
+from actors.journal.journal import Journal
+from actors.lib.failpoints import failpoint
+from actors.protocol.backend import Publish
+from actors.protocol.names import CONNECTION
 from actors.router.outgoing import Outgoing
 
 WINDOW = 100

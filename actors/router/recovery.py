@@ -4,9 +4,9 @@ The backend repeats its events, but those that could be kept are known, and chan
 built from the events that tell of them, and then everything open is looked over: is it on its way to its agents?
 """
 
+from actors.graph.graph import Graph
+from actors.journal.journal import Journal
 from actors.router.dispatch import Dispatch
-from actors.router.graph import Graph
-from actors.router.journal import Journal
 from actors.router.workflow import Workflow
 
 

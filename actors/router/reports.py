@@ -2,29 +2,29 @@
 
 from collections.abc import Callable, Collection, Iterable
 
-from actors.delivery import Delivery
-from actors.messages import (
-    CONNECTION,
+from actors.graph.graph import Graph
+from actors.graph.node import BY_GRAPH, FOR_A_PERSON, Hold, Node, Status
+from actors.journal.history import History
+from actors.journal.journal import Journal
+from actors.protocol.backend import InputRejected
+from actors.protocol.deliveries import Delivery
+from actors.protocol.names import CONNECTION
+from actors.protocol.reports import (
     Completion,
     DescribeSubtask,
     DropDelivery,
-    InputRejected,
     Report,
     ReportBlocked,
     ReportCompletion,
     RetryBackend,
     RetryDelivery,
     RetrySubtask,
-    Revive,
     SendMessage,
     ShareKnowledge,
     StartSession,
 )
+from actors.protocol.sessions import Revive
 from actors.router.dispatch import Dispatch
-from actors.router.graph import Graph
-from actors.router.history import History
-from actors.router.journal import Journal
-from actors.router.node import BY_GRAPH, FOR_A_PERSON, Hold, Node, Status
 from actors.router.outgoing import Outgoing
 from actors.router.workflow import Workflow
 

@@ -2,26 +2,18 @@
 
 from collections.abc import Callable
 
-from actors.delivery import Delivery, DeliveryState
-from actors.messages import (
-    Completion,
-    Progressed,
-    ReportBlocked,
-    ReportCompletion,
-    SessionChanged,
-    SessionReady,
-    SessionState,
-    TurnEnded,
-)
-from actors.router.attention import log_blocked, log_dead
+from actors.graph.graph import Graph
+from actors.graph.node import Hold, Node
+from actors.journal.history import History
+from actors.journal.journal import Journal
+from actors.protocol.deliveries import Delivery, DeliveryState
+from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
+from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState, TurnEnded
+from actors.router.alerts import log_blocked, log_dead
 from actors.router.context import ContextBuilder
 from actors.router.dispatch import Dispatch
-from actors.router.graph import Graph
-from actors.router.history import History
-from actors.router.journal import Journal
 from actors.router.lanes import Lane
 from actors.router.markers import find_marker
-from actors.router.node import Hold, Node
 from actors.router.reports import Reports
 from actors.router.workflow import Workflow
 

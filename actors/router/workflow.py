@@ -3,16 +3,17 @@
 from collections.abc import Iterable
 from uuid import uuid4
 
-from actors.delivery import DeliveryKind
-from actors.events import AgentBlocked, AgentMessage, Event, NodeCompleted
-from actors.messages import Completion, Source
-from actors.router.attention import log_held
-from actors.router.changes import Amended, Change, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
+from actors.graph.changes import Amended, Change, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
+from actors.graph.graph import Graph
+from actors.graph.node import BY_GRAPH, Hold, Node, Status
+from actors.journal.history import History
+from actors.protocol.deliveries import DeliveryKind
+from actors.protocol.events import AgentBlocked, AgentMessage, Event, NodeCompleted
+from actors.protocol.names import Source
+from actors.protocol.reports import Completion
+from actors.router.alerts import log_held
 from actors.router.context import ContextBuilder
 from actors.router.dispatch import Dispatch
-from actors.router.graph import Graph
-from actors.router.history import History
-from actors.router.node import BY_GRAPH, Hold, Node, Status
 from actors.router.publisher import Publisher
 
 

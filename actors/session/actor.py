@@ -8,14 +8,17 @@ import time
 
 import structlog
 
-from actors.delivery import Delivery
-from actors.errors import CoordinatorError, may_pass
-from actors.messages import Adopt, Announce, Deliver, Revive, SessionState
-from actors.model import Model
-from actors.session.api import ApiFaults
-from actors.session.claude import Claude
-from actors.session.command import SessionSettings
-from actors.session.facts import (
+from actors.agents.prompt import PromptError
+from actors.lib.errors import CoordinatorError, may_pass
+from actors.protocol.base import Model
+from actors.protocol.deliveries import Delivery
+from actors.protocol.sessions import Adopt, Announce, Deliver, Revive, SessionState
+from actors.session.conversation import Talk
+from actors.session.drives.stream.api_faults import ApiFaults
+from actors.session.drives.stream.command import SessionSettings
+from actors.session.drives.stream.drive import Claude
+from actors.session.drives.stream.lock import SessionTakenError
+from actors.session.drives.stream.parse import (
     Answering,
     ApiFailed,
     Fact,
@@ -26,7 +29,6 @@ from actors.session.facts import (
     TurnBegan,
     TurnOver,
 )
-from actors.session.lock import SessionTakenError
 from actors.session.news import (
     Exited,
     FromProcess,
@@ -38,10 +40,8 @@ from actors.session.news import (
     Written,
 )
 from actors.session.policy import FIRST_START, LONGEST_START, Retries
-from actors.session.prompt import PromptError
 from actors.session.receipts import InFlight
-from actors.session.reports import Reports, later
-from actors.session.talk import Talk
+from actors.session.router_link import Reports, later
 from supervisors import Actor, Context, Timer
 
 log = structlog.get_logger(__name__)

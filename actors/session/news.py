@@ -2,8 +2,8 @@
 
 import itertools
 
-from actors.model import Model
-from actors.session.facts import Fact
+from actors.protocol.base import Model
+from actors.session.drives.stream.parse import Fact
 
 EPOCHS = itertools.count(1)
 """Numbers the processes of all sessions, so that no incarnation takes the news of another's for its own."""

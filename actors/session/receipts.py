@@ -5,7 +5,7 @@ A plain class: no clock, no process.
 
 from dataclasses import dataclass
 
-from actors.delivery import ORDER, Delivery, DeliveryState
+from actors.protocol.deliveries import ORDER, Delivery, DeliveryState
 
 REMEMBERED = 10_000
 """How many completed deliveries are remembered: one may be given again by a router that hasn't heard yet."""

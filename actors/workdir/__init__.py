@@ -1,8 +1,8 @@
 """The work directory: what lies in it, who may, and the actor that reads and writes it."""
 
+from actors.lib.files import write_atomically
 from actors.workdir.actor import WorkdirActor
 from actors.workdir.directory import WorkDir, find_workdir, prepare
-from actors.workdir.files import write_atomically
 from actors.workdir.history import shown
 from actors.workdir.lock import AlreadyRunning, Holder, Lock, find_holder
 

@@ -4,15 +4,11 @@ from typing import NamedTuple
 
 import structlog
 
-from actors.failpoints import failpoint
-from actors.messages import (
-    ROUTER,
-    Announce,
-    InputRejected,
-    JournalRemoved,
-    Mirror,
-    MirrorAt,
-)
+from actors.lib.failpoints import failpoint
+from actors.protocol.backend import InputRejected
+from actors.protocol.feed import JournalRemoved, Mirror, MirrorAt
+from actors.protocol.names import ROUTER
+from actors.protocol.sessions import Announce
 from actors.workdir.directory import WorkDir
 from actors.workdir.mirror import Mirrors
 from actors.workdir.results import ResultFile, ResultProblem, Stamp, is_meant, read_result

@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.errors import ConfigurationError
-from actors.model import is_agent_name, is_node_id
+from actors.lib.errors import ConfigurationError
+from actors.protocol.base import is_agent_name, is_node_id
 from actors.workdir.lock import Lock
 
 RESULT_PREFIX, RESULT_SUFFIX = "task_result_", ".json"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from actors.failpoints import failpoint
-from actors.workdir.files import open_ours, write_all
+from actors.lib.failpoints import failpoint
+from actors.lib.files import open_ours, write_all
 
 _BLOCK = 64 * 1024
 _BEYOND = 2**53

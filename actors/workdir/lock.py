@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from actors.errors import ConfigurationError
-from actors.workdir.files import open_ours, write_all
+from actors.lib.errors import ConfigurationError
+from actors.lib.files import open_ours, write_all
 
 _MOST = 4096
 LOOKS, LOOK_SECONDS = 10, 0.05

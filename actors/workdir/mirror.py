@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from actors.failpoints import failpoint
-from actors.messages import Mirror
+from actors.lib.failpoints import failpoint
+from actors.lib.files import write_atomically
+from actors.protocol.feed import Mirror
 from actors.workdir.directory import WorkDir
-from actors.workdir.files import write_atomically
 from actors.workdir.history import History
 
 _STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE

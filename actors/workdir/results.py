@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import orjson
 
-from actors.messages import Completion, ReportBlocked, ReportCompletion
-from actors.model import is_node_id
-from actors.wire import Fields, load_json, shown
+from actors.lib.files import UnsafeFileError, open_ours
+from actors.lib.lenient_json import Fields, load_json, shown
+from actors.protocol.base import is_node_id
+from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
 from actors.workdir.directory import RESULT_PREFIX, RESULT_SUFFIX
-from actors.workdir.files import UnsafeFileError, open_ours
 
 MAX_RESULT = 1024 * 1024
 """The longest result file, in bytes."""

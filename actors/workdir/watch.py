@@ -8,7 +8,7 @@ from typing import NamedTuple
 from watchfiles import Change
 from watchfiles._rust_notify import RustNotify
 
-from actors.stopping import WATCH as STOP_SECONDS
+from actors.lib.deadlines import WATCH as STOP_SECONDS
 from actors.workdir.results import is_meant
 
 _GROUP_MS, _STEP_MS = 200, 50

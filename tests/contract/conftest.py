@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.session.scripted.launch import command
+from actors.scripted_claude.launch import command
 from tests.claude import BOTH, real_claude
 from tests.contract.harness import Claude
-from tests.doubles.model_api import ModelApi
+from tools.common.model_api import ModelApi
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from tests.claude import real_environment, scripted_environment
-from tests.doubles.model_api import ModelApi
+from tools.common.model_api import ModelApi
 
 STREAM = (
     "-p",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actors.session.scripted.play import (
+from actors.scripted_claude.play import (
     BLOCKED,
     COMPLETE,
     Fault,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.session.scripted.faults import KNOWN
+from actors.scripted_claude.faults import KNOWN
 from tests.contract.harness import Claude, Run
 from tests.contract.messages import message, say
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from actors.tree import SCRIPTED
+from actors.app.tree import SCRIPTED
 from tests.claude import real_claude, real_environment, scripted_environment
-from tests.doubles.model_api import ModelApi
 from tests.e2e.product import Product
+from tools.common.model_api import ModelApi
 
 Make = Callable[..., Product]
 

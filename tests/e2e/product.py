@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from actors.coordinator import Coordinator, free_port
-from actors.follow import follow_history
-from actors.router.reader import JournalReader, Row
-from actors.settings import load_defaults
+from actors.app.coordinator import Coordinator, free_port
+from actors.app.settings import load_defaults
+from actors.cli.follow import follow_history
+from actors.journal.reader import JournalReader, Row
 
 
 class Product:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from actors.coordinator import free_port
-from actors.follow import follow_history
-from actors.tree import SCRIPTED
+from actors.app.coordinator import free_port
+from actors.app.tree import SCRIPTED
+from actors.cli.follow import follow_history
 from tests.claude import ROOT, scripted_environment
 
 

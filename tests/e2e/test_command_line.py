@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from tests.claude import ROOT, real_claude, real_environment
-from tests.doubles.model_api import ModelApi
 from tests.e2e.program import closed_environment, create, main, running, wait_for
+from tools.common.model_api import ModelApi
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -257,7 +257,8 @@ def test_the_demo_on_ones_own_claude(environment: dict[str, str], tmp_path: Path
 
 DOOMED = """
 import contextlib, threading
-from actors import coordinator, main, tree
+from actors import main
+from actors.app import coordinator, tree
 from supervisors import SupervisionError
 
 start = coordinator.Coordinator.start

@@ -22,9 +22,9 @@ from typing import Any, get_args
 
 import pytest
 
-from actors import failpoints
-from actors.errors import ConfigurationError
-from actors.failpoints import FAILPOINTS, VARIABLE, Failpoint, arm
+from actors.lib import failpoints
+from actors.lib.errors import ConfigurationError
+from actors.lib.failpoints import FAILPOINTS, VARIABLE, Failpoint, arm
 from tests.backend.conftest import TOKEN, Running
 from tests.claude import ROOT
 from tests.e2e.program import closed_environment

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from actors.session.orphans import MARK, _lives, work_dir_mark
+from actors.lib.process_marks import MARK, _lives, work_dir_mark
 from tests.e2e.program import closed_environment, main, running
 from tests.supervisors.helpers import until
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.doubles.model_api import ModelApi
 from tests.e2e.conftest import Make
+from tools.common.model_api import ModelApi
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from actors.connection import retry
+from actors.lib import backoff
 from tests.actors.connection.peer import Listener
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # no test asserts on the clock
@@ -15,7 +15,7 @@ hypothesis.settings.load_profile("unhurried")
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again almost at once."""
-    monkeypatch.setattr(retry, "FIRST", 0.01)
+    monkeypatch.setattr(backoff, "FIRST", 0.01)
 
 
 @pytest.fixture

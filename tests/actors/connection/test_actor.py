@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from actors.connection import ConnectionActor, line, retry
+from actors.connection import ConnectionActor, websocket_io
 from actors.connection import actor as actor_module
 from actors.connection.actor import CHANNELS
-from actors.connection.backend_socket import Closed, Epoch, Failed, Opened, Received
-from actors.events import NodeCreated
-from actors.messages import (
-    CONNECTION,
-    ROUTER,
-    Announce,
+from actors.connection.client import Closed, Epoch, Failed, Opened, Received
+from actors.lib import backoff
+from actors.protocol.backend import (
     BackendChanged,
     BackendOpened,
     EventReceived,
@@ -29,8 +26,10 @@ from actors.messages import (
     Publish,
     ReplayChanged,
     Resume,
-    Revive,
 )
+from actors.protocol.events import NodeCreated
+from actors.protocol.names import CONNECTION, ROUTER
+from actors.protocol.sessions import Announce, Revive
 from supervisors import Context, System
 from tests.actors.connection.peer import Listener, Peer, frame
 from tests.actors.support import DEADLINE, Record, child, recorder, running
@@ -228,7 +227,7 @@ def _nack(key: str) -> dict[str, str]:
 def test_what_a_backend_can_not_take_now_is_published_again_in_order_without_a_storm(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST", 0.02)
+    monkeypatch.setattr(backoff, "FIRST", 0.02)
     record, keys = Record(), ["k-1", "k-2", "k-3"]
     with _connected(listener.url, record, _outbox(keys)), listener.open() as peer:
         peer.send(WELCOME)
@@ -250,8 +249,8 @@ def test_what_a_backend_can_not_take_now_is_published_again_in_order_without_a_s
 
 
 def test_a_new_connection_tries_one_too(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST", 3600.0)  # the pause itself is never over
-    monkeypatch.setattr(retry.random, "uniform", lambda _, bound: bound if gate_pauses else 0.0)
+    monkeypatch.setattr(backoff, "FIRST", 3600.0)  # the pause itself is never over
+    monkeypatch.setattr(backoff.random, "uniform", lambda _, bound: bound if gate_pauses else 0.0)
     record, gate_pauses = Record(), True
     with _connected(listener.url, record, _outbox(["k-1", "k-2"])) as system:
         with listener.open() as peer:
@@ -343,7 +342,7 @@ def test_an_event_of_which_a_part_was_dropped_is_used_and_reported(listener: Lis
 def test_a_message_that_is_too_long_is_rejected_with_its_size(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "MAX_MESSAGE", 50_000)
+    monkeypatch.setattr(websocket_io, "MAX_MESSAGE", 50_000)
     record = Record()
     with _ready(listener, record, WELCOME) as (_, peer):
         peer.socket.sendall(frame(b"y" * 60_000))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from actors.tree import SCRIPTED
+from actors.app.tree import SCRIPTED
 from tests.actors.connection.peer import Listener
 from tests.claude import scripted_environment
 from tests.e2e.product import Product

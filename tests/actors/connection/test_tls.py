@@ -13,8 +13,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from actors.connection.backend_socket import BackendSocket, Closed, Opened, Received
-from actors.connection.dial import Address
+from actors.connection.client import BackendSocket, Closed, Opened, Received
+from actors.connection.handshake import Address
 from tests.actors.connection.peer import Listener
 from tests.actors.support import DEADLINE, Record
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from actors.coordinator import free_port
+from actors.app.coordinator import free_port
 from actors.embedded import BackendActor
 from actors.embedded import actor as module
 from actors.embedded.actor import BackendFailedError, Ended
-from actors.errors import ConfigurationError, root_cause
-from actors.messages import BACKEND
-from actors.session import orphans
+from actors.lib import process_marks
+from actors.lib.errors import ConfigurationError, root_cause
+from actors.protocol.names import BACKEND
 from supervisors import Backoff, ChildSpec, ExitReport, StartFailed, System
 from tests.actors.session.stage import wait_for
 from tests.actors.support import DEADLINE, Record, running
@@ -231,10 +231,10 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path, port: int) -> None:
 def test_one_that_does_not_end_with_its_owner_is_not_in_the_next_ones_way(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orphans, "ORPHAN_SECONDS", 0.1)
+    monkeypatch.setattr(process_marks, "ORPHAN_SECONDS", 0.1)
     with orphaned(tmp_path / "work", port, stopped=True):
         # When the next coordinator begins as it always does
-        orphans.end_orphans(tmp_path / "work")
+        process_marks.end_orphans(tmp_path / "work")
         # Then the port and the directory are its own
         with backend(tmp_path / "work", port):
             assert is_well(port)

@@ -11,7 +11,8 @@ import pytest
 from actors.gateway.actor import GatewayActor
 from actors.gateway.address import bind, url_of
 from actors.gateway.tokens import Tokens
-from actors.messages import GATEWAY, ROUTER, Answer, Report
+from actors.protocol.names import GATEWAY, ROUTER
+from actors.protocol.reports import Answer, Report
 from supervisors import Actor, Backoff, ChildSpec, Context, ExitReport, Supervisor, System
 
 SECONDS = 15.0

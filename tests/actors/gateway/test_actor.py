@@ -15,7 +15,9 @@ from fastapi.responses import StreamingResponse
 from actors.gateway.address import url_of
 from actors.gateway.errors import ServerDiedError
 from actors.gateway.http_thread import HttpThread
-from actors.messages import GATEWAY, Answer, WritingPaused, WritingResumed
+from actors.protocol.feed import WritingPaused, WritingResumed
+from actors.protocol.names import GATEWAY
+from actors.protocol.reports import Answer
 from tests.actors.gateway.conftest import SECONDS, Gateway
 
 StartGateway = Callable[..., Gateway]

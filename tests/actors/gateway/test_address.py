@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from actors.errors import ConfigurationError
 from actors.gateway.address import bind, url_of
+from actors.lib.errors import ConfigurationError
 from tests.actors.gateway.conftest import SECONDS
 
 

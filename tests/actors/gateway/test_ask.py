@@ -6,7 +6,7 @@ import pytest
 
 from actors.gateway.ask import Router
 from actors.gateway.errors import RouterSilentError
-from actors.messages import Answer, DescribeSubtask, Reply
+from actors.protocol.reports import Answer, DescribeSubtask, Reply
 
 ANSWER = Answer(ok=True, text="Recorded.")
 

@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.messages import Answer, Completion, ReportCompletion, RetrySubtask, SendMessage, StartSession
+from actors.protocol.reports import (
+    Answer,
+    Completion,
+    ReportCompletion,
+    RetrySubtask,
+    SendMessage,
+    StartSession,
+)
 from tests.actors.gateway.conftest import SECONDS, Gateway
 
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

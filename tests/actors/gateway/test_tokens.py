@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.errors import ConfigurationError
 from actors.gateway.tokens import Tokens, load_secret
+from actors.lib.errors import ConfigurationError
 
 SECRET = bytes(range(32))
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from actors.gateway.tools import TOOLS, CompleteSubtask
-from actors.messages import (
-    GATEWAY,
+from actors.protocol.names import GATEWAY
+from actors.protocol.reports import (
     Answer,
     Completion,
     DescribeSubtask,

@@ -5,26 +5,21 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from actors.delivery import Delivery, DeliveryState, DeliveryStep
-from actors.events import AgentMessage, NodeCompleted, NodeCreated, NodeUpdated
-from actors.messages import (
-    Answer,
-    BackendOpened,
-    Completion,
+from actors.graph.node import Node
+from actors.protocol.backend import BackendOpened, EventReceived, Publish
+from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
+from actors.protocol.events import AgentMessage, NodeCompleted, NodeCreated, NodeUpdated
+from actors.protocol.names import session_name
+from actors.protocol.reports import Answer, Completion, ReportBlocked, ReportCompletion
+from actors.protocol.sessions import (
     Deliver,
-    EventReceived,
     Progressed,
-    Publish,
-    ReportBlocked,
-    ReportCompletion,
     SessionChanged,
     SessionReady,
     SessionState,
     TurnEnded,
-    session_name,
 )
 from actors.router import ContextBuilder, RouterParts, RouterSettings
-from actors.router.node import Node
 from supervisors import Actor, ChildSpec, StartChild
 
 

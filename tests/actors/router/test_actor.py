@@ -9,35 +9,20 @@ from typing import Any
 import orjson
 import pytest
 
-from actors.delivery import DeliveryState, DeliveryStep
-from actors.events import NodeCompleted, NodeCreated
-from actors.messages import (
-    CONNECTION,
-    GATEWAY,
-    ROUTER,
-    SESSIONS,
-    WORKDIR,
-    Completion,
-    Deliver,
-    EventReceived,
-    JournalRemoved,
-    Mirror,
-    MirrorAt,
-    Progressed,
-    Reply,
-    ReportCompletion,
-    SessionReady,
-    WritingPaused,
-    WritingResumed,
-    session_name,
-)
-from actors.model import Model
+from actors.journal.history import PAGE_BYTES
+from actors.journal.journal import PAGE
+from actors.journal.reader import JournalReader
+from actors.protocol.backend import EventReceived
+from actors.protocol.base import Model
+from actors.protocol.deliveries import DeliveryState, DeliveryStep
+from actors.protocol.events import NodeCompleted, NodeCreated
+from actors.protocol.feed import JournalRemoved, Mirror, MirrorAt, WritingPaused, WritingResumed
+from actors.protocol.names import CONNECTION, GATEWAY, ROUTER, SESSIONS, WORKDIR, session_name
+from actors.protocol.reports import Completion, Reply, ReportCompletion
+from actors.protocol.sessions import Deliver, Progressed, SessionReady
 from actors.router import ContextBuilder, RouterActor, RouterSettings
 from actors.router import actor as actor_module
 from actors.router.actor import MirrorDue
-from actors.router.history import PAGE_BYTES
-from actors.router.journal import PAGE
-from actors.router.reader import JournalReader
 from supervisors import Actor, ChildSpec, Context, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 

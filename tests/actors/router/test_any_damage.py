@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.delivery import DeliveryState
+from actors.protocol.deliveries import DeliveryState
 from tests.actors.router.office import Office
 
 SIZE = 12

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.events import Event, NodeCompleted, NodeCreated, NodeDeleted, NodeUpdated
-from actors.messages import EventReceived
-from actors.router.node import Node
+from actors.graph.node import Node
+from actors.protocol.backend import EventReceived
+from actors.protocol.events import Event, NodeCompleted, NodeCreated, NodeDeleted, NodeUpdated
 from tests.actors.router.office import Office
 
 AGENTS = ("a", "b", "c")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.delivery import DeliveryKind
+from actors.graph.node import Node
+from actors.protocol.deliveries import DeliveryKind
 from actors.router import context
 from actors.router.context import clean, header, quote
-from actors.router.node import Node
 from tests.actors.router.office import Office
 
 NASTY = [

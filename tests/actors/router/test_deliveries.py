@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.delivery import DeliveryState
-from actors.messages import SessionChanged, SessionState
+from actors.protocol.deliveries import DeliveryState
+from actors.protocol.sessions import SessionChanged, SessionState
 from tests.actors.router.office import Office
 
 
@@ -143,8 +143,8 @@ def test_a_subtask_that_others_complete_is_taken_from_its_agent(office: Office) 
 
 @pytest.mark.parametrize("how", ["cancelled", "deleted"])
 def test_a_subtask_that_is_gone_is_taken_from_its_agent(office: Office, how: str) -> None:
-    from actors.events import NodeDeleted  # noqa: PLC0415 - one of two ways
-    from actors.messages import EventReceived  # noqa: PLC0415
+    from actors.protocol.backend import EventReceived  # noqa: PLC0415
+    from actors.protocol.events import NodeDeleted  # noqa: PLC0415 - one of two ways
 
     office.up("coder")
     office.create("A", "coder")

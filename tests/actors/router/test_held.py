@@ -6,23 +6,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from actors.delivery import DeliveryState, DeliveryStep
-from actors.events import AgentMessage, NodeUpdated
-from actors.messages import (
-    BackendChanged,
-    EventReceived,
-    Progressed,
-    ReportBlocked,
-    RetryDelivery,
-    RetrySubtask,
-    Revive,
-    SendMessage,
-    SessionChanged,
-    SessionReady,
-    SessionState,
-    StartSession,
-    session_name,
-)
+from actors.protocol.backend import BackendChanged, EventReceived
+from actors.protocol.deliveries import DeliveryState, DeliveryStep
+from actors.protocol.events import AgentMessage, NodeUpdated
+from actors.protocol.names import session_name
+from actors.protocol.reports import ReportBlocked, RetryDelivery, RetrySubtask, SendMessage, StartSession
+from actors.protocol.sessions import Progressed, Revive, SessionChanged, SessionReady, SessionState
 from tests.actors.router.office import Office
 
 

@@ -7,17 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.delivery import DeliveryState, DeliveryStep
-from actors.messages import (
-    Progressed,
-    ReportBlocked,
-    RetrySubtask,
-    Revive,
-    SendMessage,
-    SessionReady,
-    StartSession,
-)
-from actors.router.node import Node
+from actors.graph.node import Node
+from actors.protocol.deliveries import DeliveryState, DeliveryStep
+from actors.protocol.reports import ReportBlocked, RetrySubtask, SendMessage, StartSession
+from actors.protocol.sessions import Progressed, Revive, SessionReady
 from tests.actors.router.office import Office
 
 AGENTS = ("a", "b")

@@ -1,9 +1,6 @@
 """What a router takes up where another has left it, and what the backend hears of it."""
 
-from actors.delivery import DeliveryState
-from actors.events import NodeCompleted, NodeCreated
-from actors.messages import (
-    Announce,
+from actors.protocol.backend import (
     BackendChanged,
     BackendOpened,
     EventReceived,
@@ -12,9 +9,10 @@ from actors.messages import (
     PublicationSent,
     ReplayChanged,
     Resume,
-    SessionReady,
-    SessionsLost,
 )
+from actors.protocol.deliveries import DeliveryState
+from actors.protocol.events import NodeCompleted, NodeCreated
+from actors.protocol.sessions import Announce, SessionReady, SessionsLost
 from tests.actors.router.office import Office
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.delivery import DeliveryState
-from actors.events import NodeCompleted
-from actors.messages import EventReceived
+from actors.protocol.backend import EventReceived
+from actors.protocol.deliveries import DeliveryState
+from actors.protocol.events import NodeCompleted
 from tests.actors.router.office import Office
 
 

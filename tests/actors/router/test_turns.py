@@ -2,24 +2,21 @@
 
 import pytest
 
-from actors.delivery import DeliveryState, DeliveryStep
-from actors.messages import (
+from actors.protocol.deliveries import DeliveryState, DeliveryStep
+from actors.protocol.reports import (
     Completion,
     DescribeSubtask,
     DropDelivery,
-    Progressed,
     ReportBlocked,
     ReportCompletion,
     RetryDelivery,
     SendMessage,
-    SessionChanged,
-    SessionReady,
-    SessionState,
     ShareKnowledge,
     StartSession,
 )
+from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState
+from actors.router.feed import KNOWLEDGE_SIZE
 from actors.router.markers import find_marker
-from actors.router.mirrors import KNOWLEDGE_SIZE
 from tests.actors.router.office import Office
 
 

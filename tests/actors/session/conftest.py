@@ -8,10 +8,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from actors.session.scripted.launch import command
+from actors.scripted_claude.launch import command
 from tests.actors.session.stage import Stage
 from tests.claude import BOTH, real_claude, real_environment, scripted_environment
-from tests.doubles.model_api import ModelApi
+from tools.common.model_api import ModelApi
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # no test asserts on the clock
 hypothesis.settings.load_profile("unhurried")

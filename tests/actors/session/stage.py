@@ -14,9 +14,11 @@ from uuid import uuid4
 
 import psutil
 
-from actors.delivery import Delivery, DeliveryKind, DeliveryState, DeliveryStep
-from actors.messages import (
-    ROUTER,
+from actors.agents.prompt import AgentPrompt, find_prompt
+from actors.lib.process_marks import MARK
+from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
+from actors.protocol.names import ROUTER, session_name
+from actors.protocol.sessions import (
     Adopt,
     Deliver,
     Progressed,
@@ -24,16 +26,13 @@ from actors.messages import (
     SessionReady,
     SessionState,
     TurnEnded,
-    session_name,
 )
 from actors.session import SessionActor, SessionSettings
+from actors.session.drives.stream.transcript import find_transcript
 from actors.session.news import ReceiptDue
-from actors.session.orphans import MARK
-from actors.session.prompt import AgentPrompt, find_prompt
-from actors.session.transcript import find_transcript
 from supervisors import Context, StopChild, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
-from tests.doubles.model_api import ModelApi
+from tools.common.model_api import ModelApi
 
 AGENT = "coder"
 NAME = session_name(AGENT)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.delivery import DeliveryState
-from actors.messages import (
+from actors.protocol.deliveries import DeliveryState
+from actors.protocol.sessions import (
     Announce,
     Deliver,
     Progressed,
@@ -19,9 +19,9 @@ from actors.messages import (
     SessionState,
     TurnEnded,
 )
-from actors.session import claude
-from actors.session.lock import SessionLock
-from actors.session.reports import Reports
+from actors.session.drives.stream import drive
+from actors.session.drives.stream.lock import SessionLock
+from actors.session.router_link import Reports
 from supervisors.mailbox import Mailbox
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.actors.support import DEADLINE
@@ -289,8 +289,8 @@ def flood(
             assert let_go.wait(30)
 
     def begin(program: str) -> Mailbox:
-        monkeypatch.setattr(claude, "ROOM", 5)
-        monkeypatch.setattr(claude, "ROOM_SECONDS", 0.02)
+        monkeypatch.setattr(drive, "ROOM", 5)
+        monkeypatch.setattr(drive, "ROOM_SECONDS", 0.02)
         monkeypatch.setattr(Reports, "announce", slow)
         scripted.start(command=(sys.executable, "-c", program))
         scripted.wait_step(scripted.deliver("talk"), DeliveryState.WRITTEN)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.delivery import DeliveryState
-from actors.messages import Announce, Revive, SessionChanged, SessionReady, SessionState, TurnEnded
+from actors.protocol.deliveries import DeliveryState
+from actors.protocol.sessions import Announce, Revive, SessionChanged, SessionReady, SessionState, TurnEnded
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
 

@@ -12,11 +12,20 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from actors.delivery import DeliveryState
-from actors.messages import Adopt, Announce, Progressed, Revive, SessionReady, SessionState, TurnEnded
-from actors.session import claude, policy
+from actors.lib.process_marks import MARK, _lives
+from actors.protocol.deliveries import DeliveryState
+from actors.protocol.sessions import (
+    Adopt,
+    Announce,
+    Progressed,
+    Revive,
+    SessionReady,
+    SessionState,
+    TurnEnded,
+)
+from actors.session import policy
+from actors.session.drives.stream import drive
 from actors.session.news import EPOCHS, Exited, ReceiptDue
-from actors.session.orphans import MARK, _lives
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -359,7 +368,7 @@ def test_an_orphaned_claude_of_the_conversation_is_ended_first(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: a process of this conversation whose coordinator was killed; it doesn't mind SIGTERM.
-    monkeypatch.setattr(claude, "ORPHAN_SECONDS", 0.05)
+    monkeypatch.setattr(drive, "ORPHAN_SECONDS", 0.05)
     made = subprocess.run(
         [sys.executable, "-c", ORPHAN, sys.executable, "-c", STUBBORN],
         env={MARK: scripted.session_id},

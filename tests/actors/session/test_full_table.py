@@ -8,9 +8,10 @@ from typing import NoReturn
 import psutil
 import pytest
 
-from actors.messages import SessionState
-from actors.session import actor, claude
-from actors.session.transcript import Conversation
+from actors.protocol.sessions import SessionState
+from actors.session import actor
+from actors.session.drives.stream import drive
+from actors.session.drives.stream.transcript import Conversation
 from tests.actors.session.stage import Stage
 from tests.contract.messages import message, say
 
@@ -24,13 +25,13 @@ def test_a_transcript_that_cannot_be_read_now_is_asked_later(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given: a message that was lost, and a table that is full when its receipt is overdue.
-    reads, read = [0], claude.read_transcript
+    reads, read = [0], drive.read_transcript
 
     def read_if_there_is_room(path: Path | None) -> Conversation:
         reads[0] += 1
         return full() if reads[0] in (2, 3) else read(path)  # the first is that of the start
 
-    monkeypatch.setattr(claude, "read_transcript", read_if_there_is_room)
+    monkeypatch.setattr(drive, "read_transcript", read_if_there_is_room)
     monkeypatch.setattr(actor, "LOOK_SECONDS", 0.01)
     scripted.start(faults={"lose_message": 1}, receipt_seconds=0.15)
     delivery = scripted.deliver(message(say("once")))

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from actors.delivery import Delivery, DeliveryKind, DeliveryState
-from actors.messages import Announce, Deliver, SessionReady, TurnEnded
+from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState
+from actors.protocol.sessions import Announce, Deliver, SessionReady, TurnEnded
 from tests.actors.session.stage import Stage
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate

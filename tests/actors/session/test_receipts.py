@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.delivery import ORDER, Delivery, DeliveryKind, DeliveryState
+from actors.protocol.deliveries import ORDER, Delivery, DeliveryKind, DeliveryState
 from actors.session.receipts import MOST_DOUBLINGS, REMEMBERED, InFlight, Receipts
 
 STATES = st.sampled_from(DeliveryState)

@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from actors.delivery import DeliveryState
-from actors.messages import Announce, Deliver, SessionReady, SessionState
+from actors.protocol.deliveries import DeliveryState
+from actors.protocol.sessions import Announce, Deliver, SessionReady, SessionState
 from actors.session import actor
-from actors.session.claude import Claude
-from actors.session.transcript import Conversation
+from actors.session.drives.stream.drive import Claude
+from actors.session.drives.stream.transcript import Conversation
 from tests.actors.session.stage import Stage, wait_for
 from tests.actors.support import DEADLINE
 from tests.contract.messages import message, say

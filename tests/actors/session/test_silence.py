@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.messages import Announce, SessionReady, SessionState, TurnEnded
-from actors.session.facts import Retrying
+from actors.protocol.sessions import Announce, SessionReady, SessionState, TurnEnded
+from actors.session.drives.stream.parse import Retrying
 from actors.session.news import SilenceDue, StreamRead
 from tests.actors.session.stage import Stage, wait_for
 from tests.contract.messages import message, say

@@ -13,10 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
-from actors.messages import Announce, Revive, SessionReady, SessionState
-from actors.session import claude, lock, pipe, process
+from actors.lib.process_marks import reap
+from actors.protocol.sessions import Announce, Revive, SessionReady, SessionState
+from actors.session.drives.stream import drive, lock, pipe, process
 from actors.session.news import Respawn
-from actors.session.orphans import reap
 from actors.session.policy import CRASHES
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
@@ -40,9 +40,9 @@ def exhausted(*_: object) -> None:
 
 FAILURES = {
     "the lock": (lock.os, "open", errno.ENOSPC),
-    "the look for orphans": (claude, "reap", errno.EMFILE),
-    "the transcript": (claude, "find_transcript", errno.EIO),
-    "the prompt and the tools": (claude, "write_atomically", errno.EDQUOT),
+    "the look for orphans": (drive, "reap", errno.EMFILE),
+    "the transcript": (drive, "find_transcript", errno.EIO),
+    "the prompt and the tools": (drive, "write_atomically", errno.EDQUOT),
     "the pipe": (pipe.os, "mkfifo", errno.EROFS),
     "the pipe's wake": (pipe.os, "pipe", errno.ENFILE),
     "the terminal": (process.os, "openpty", errno.EMFILE),

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.messages import SessionState
-from actors.session import claude
-from actors.session.lock import SessionLock, SessionTakenError
-from actors.session.orphans import _lives
+from actors.lib.process_marks import _lives
+from actors.protocol.sessions import SessionState
+from actors.session.drives.stream import drive
+from actors.session.drives.stream.lock import SessionLock, SessionTakenError
 from tests.actors.session.stage import Stage, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -32,7 +32,7 @@ def test_a_stop_leaves_nothing(stage: Stage, gate: Path, *, at_work: bool) -> No
 
 
 def test_a_stop_ends_one_that_ignores_sigterm(scripted: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claude, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(drive, "STOP_SECONDS", 0.1)
     scripted.start(faults={"ignore_sigterm": True})
     scripted.deliver(message(say("idle")))
     scripted.wait_turn()

@@ -11,18 +11,11 @@ from typing import Any
 
 import pytest
 
-from actors.messages import (
-    ROUTER,
-    WORKDIR,
-    Announce,
-    Completion,
-    InputRejected,
-    JournalRemoved,
-    Mirror,
-    MirrorAt,
-    ReportBlocked,
-    ReportCompletion,
-)
+from actors.protocol.backend import InputRejected
+from actors.protocol.feed import JournalRemoved, Mirror, MirrorAt
+from actors.protocol.names import ROUTER, WORKDIR
+from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
+from actors.protocol.sessions import Announce
 from actors.workdir import WorkDir, WorkdirActor, write_atomically
 from actors.workdir import history as history_module
 from actors.workdir.watch import ResultsChanged, ResultWatch, WatchFailed

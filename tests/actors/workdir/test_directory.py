@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.errors import ConfigurationError
+from actors.lib.errors import ConfigurationError
+from actors.lib.files import UnsafeFileError, open_ours, write_atomically
 from actors.workdir import WorkDir, find_workdir, prepare
-from actors.workdir.files import UnsafeFileError, open_ours, write_atomically
 
 
 def _mode(path: Path) -> int:

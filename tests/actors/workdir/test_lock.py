@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from actors.errors import ConfigurationError
+from actors.lib.errors import ConfigurationError
 from actors.workdir import AlreadyRunning, Holder, WorkDir, find_holder
 
 HOLDER = """

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Mirror
+from actors.protocol.feed import Mirror
 from actors.workdir import WorkDir, shown
 from actors.workdir.history import History
 from actors.workdir.mirror import Mirrors

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Completion
+from actors.protocol.reports import Completion
 from actors.workdir import WorkDir
 from actors.workdir.results import (
     MAX_RESULT,

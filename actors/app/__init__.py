@@ -1,0 +1,1 @@
+"""The process: the tree of actors, settings, logging, signals."""

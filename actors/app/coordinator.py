@@ -1,0 +1,119 @@
+"""The coordinator as one thing: started, waited for, stopped."""
+
+import socket
+from collections.abc import Mapping
+
+import structlog
+
+from actors.agents.prompt import bad_prompts
+from actors.app.environment import claude_environment
+from actors.app.settings import Settings
+from actors.app.tree import PROMPTS, build_tree
+from actors.gateway import Tokens, bind, load_secret, url_of
+from actors.lib import deadlines
+from actors.lib.errors import ConfigurationError, root_cause
+from actors.lib.process_marks import end_orphans, work_dir_mark
+from actors.protocol.backend import InputRejected
+from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
+from actors.protocol.names import ROUTER
+from actors.protocol.sessions import Deliver, Progressed
+from actors.workdir import Lock, prepare
+from supervisors import DeadLetter, ExitReport, StartFailed, System
+
+log = structlog.get_logger(__name__)
+
+
+class Coordinator:
+    """Holds the work directory and the tree of actors.
+
+    Args:
+        settings: The settings.
+        environment: What claude is started with; by default the user's own environment.
+
+    Raises:
+        ConfigurationError: The work directory or a port can't be had, or another coordinator runs there.
+    """
+
+    def __init__(self, settings: Settings, *, environment: Mapping[str, str] | None = None) -> None:
+        port = settings.embedded_port or free_port()
+        self.settings = settings.model_copy(update={"embedded_port": port})
+        self.workdir = prepare(settings.work_dir)
+        given = claude_environment() if environment is None else environment
+        self._environment = {**given, **work_dir_mark(self.workdir.path)}
+        self.system = System(on_dead_letter=self._dead_letter)
+        self._lock: Lock | None = None
+        self._listener: socket.socket | None = None
+
+    def start(self) -> None:
+        """Start all actors, in order; returns when all are ready.
+
+        Raises:
+            ConfigurationError: Something that the user can mend.
+            DiskFullError: There is no room to write anything down.
+            OSError: What an earlier coordinator has left can't be looked for now.
+            StartFailed: Something else.
+        """
+        self.workdir.check_room()
+        self._lock = lock = self.workdir.lock()
+        end_orphans(self.workdir.path)  # the journal may know nothing of them: it may be another one
+        self.tokens = Tokens(load_secret(self.workdir.secret))
+        self._listener = listener = bind(self.settings.gateway_port)
+        try:
+            lock.publish(self.url)
+            self.system.start(
+                build_tree(self.settings, self.workdir, listener, self.tokens, environment=self._environment)
+            )
+        except StartFailed as error:
+            self._release()
+            cause = root_cause(error)
+            if isinstance(cause, ConfigurationError):
+                raise cause from error
+            raise
+        for bad in bad_prompts(self.workdir.prompts, PROMPTS):
+            log.warning("prompt_unusable", reason=str(bad))  # now, not when its agent is needed
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers, from the start on."""
+        if self._listener is None:
+            raise RuntimeError("the coordinator has not started")
+        return url_of(self._listener)
+
+    def wait(self) -> ExitReport | None:
+        """Wait until the root has ended; its report says why."""
+        return self.system.wait()
+
+    def stop(self) -> list[str]:
+        """Stop everything, in reverse order; the names of what had to be abandoned."""
+        abandoned = self.system.stop(deadlines.ALL)
+        self._release()
+        return abandoned
+
+    def _release(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _dead_letter(self, letter: DeadLetter) -> None:
+        """A message that killed its reader twice is kept as what it is: something that can't be used."""
+        if isinstance(letter.message, Deliver):
+            self._delivery_died(letter, letter.message.delivery)
+        raw = repr(letter.message).encode(errors="replace")
+        reason = f"it killed its reader {letter.name}: {letter.traceback[-3000:]}"
+        self.system.handle(ROUTER).tell(
+            InputRejected(origin=f"actor {letter.name}", reason=reason, raw=raw[:4096], size=len(raw))
+        )
+
+    def _delivery_died(self, letter: DeadLetter, delivery: Delivery) -> None:
+        """A context that its session can't handle is a dead letter for people too, and is not given again."""
+        reason = f"it killed its session twice: {letter.traceback[-3000:]}"
+        step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason=reason)
+        self.system.handle(ROUTER).tell(Progressed(agent=delivery.agent, steps=(step,)))
+
+
+def free_port() -> int:
+    """A port on loopback that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,74 @@
+"""Logging: constant event names and key-values, to standard error."""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+from actors.lib.errors import ConfigurationError, root_cause
+
+
+def set_up_logging(level: str, stream: TextIO | None = None) -> None:
+    """Log from this level on.
+
+    Args:
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        stream: Where to; standard error by default.
+    """
+    target = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        # A terminal is read as it is written; what is kept is read another day, and elsewhere.
+        structlog.processors.TimeStamper(
+            fmt="%H:%M:%S" if target.isatty() else "iso", utc=not target.isatty()
+        ),
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.stdlib.filter_by_level,
+            *(() if number == logging.DEBUG else (_in_plain_words,)),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.dev.ConsoleRenderer(
+                    colors=target.isatty(),
+                    exception_formatter=structlog.dev.plain_traceback,  # rich's would show locals: tokens among them
+                ),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    for noisy in ("uvicorn", "uvicorn.access", "mcp", "websocket", "watchfiles", "pykka"):
+        logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
+
+
+def _in_plain_words(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Leave out the traceback where a person has something to mend.
+
+    Raises:
+        DropEvent: It is what nothing could start for, and the command line is about to say that.
+    """
+    error = event.get("exc_info")
+    cause = root_cause(error) if isinstance(error, BaseException) else None
+    if not isinstance(cause, ConfigurationError):
+        return event
+    if event.get("stage") == "start" and event.get("incarnation") == 1:
+        raise structlog.DropEvent
+    del event["exc_info"]
+    event["reason"] = str(cause)
+    return event

@@ -1,0 +1,196 @@
+"""The tree of actors: who is started, in which order, with what."""
+
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from actors.agents.prompt import agents_with_prompts, find_prompt
+from actors.app.settings import Settings
+from actors.connection import ConnectionActor
+from actors.embedded import BackendActor
+from actors.gateway import GatewayActor, Tokens, url_of
+from actors.lib import deadlines
+from actors.protocol.names import BACKEND, CONNECTION, GATEWAY, ROUTER, SESSIONS, WORKDIR, session_name
+from actors.protocol.reports import ReportBlocked, ReportCompletion
+from actors.protocol.sessions import SessionsLost
+from actors.router import ContextBuilder, RouterActor, RouterSettings
+from actors.scripted_claude.launch import command as scripted_command
+from actors.session import SessionActor, SessionSettings
+from actors.workdir import WorkDir, WorkdirActor, shown, write_atomically
+from actors.workdir.results import ResultFile, read_result
+from supervisors import Actor, Backoff, ChildSpec, Context, Intensity, Restart, Strategy, Supervisor
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMPTS = ROOT / "prompts"
+RESTARTS, RESTART_PERIOD = 20, 120.0
+"""More than so many restarts within so many seconds end the process: what runs it starts it again."""
+START_SECONDS = 20.0
+"""How long an actor may take to start."""
+SALVAGE_RATE = 5_000_000
+"""Bytes of a journal a second that even a slow disk allows to be looked over, and salvaged."""
+LONGEST_BACKOFF = 5.0
+"""Seconds; short enough that an actor which always fails gets there."""
+
+
+def build_tree(
+    settings: Settings,
+    workdir: WorkDir,
+    listener: socket.socket,
+    tokens: Tokens,
+    *,
+    environment: Mapping[str, str],
+) -> ChildSpec:
+    """The root supervisor's spec.
+
+    Args:
+        settings: The settings.
+        workdir: The work directory, ours and locked.
+        listener: The gateway's listening socket.
+        tokens: The gateway's tokens.
+        environment: What claude is started with.
+    """
+    session = partial(
+        _session_spec, _session_settings(settings, workdir, url_of(listener), tokens, environment)
+    )
+    router = partial(RouterActor, settings=_router_settings(settings, workdir, session))
+    router_seconds = START_SECONDS + _size(workdir.journal) / SALVAGE_RATE
+    children = [  # they stop in reverse: what one has to say at its end goes to those before it
+        _spec(WORKDIR, partial(WorkdirActor, workdir=workdir), deadlines.WORKDIR),
+        _spec(ROUTER, router, deadlines.ROUTER, start_timeout=router_seconds),
+        _spec(GATEWAY, partial(GatewayActor, listener=listener, tokens=tokens), deadlines.GATEWAY),
+        _spec(SESSIONS, _sessions, deadlines.SESSIONS),
+        _spec(CONNECTION, partial(_connection, settings, workdir), deadlines.CONNECTION),
+    ]
+    if settings.ws_url is None:
+        backend = partial(
+            BackendActor,
+            port=settings.embedded_port,
+            work_dir=workdir.path,
+            root=ROOT,
+            database_url=_secret(settings.embedded_database_url),
+        )
+        children.insert(0, _spec(BACKEND, backend, deadlines.BACKEND, start_timeout=40.0))
+    return ChildSpec(
+        name="root",
+        start=partial(
+            Supervisor,
+            children=children,
+            strategy=Strategy.ONE_FOR_ONE,
+            intensity=Intensity(restarts=RESTARTS, period=RESTART_PERIOD),
+        ),
+        restart=Restart.TEMPORARY,
+        shutdown=deadlines.ALL,
+        start_timeout=120.0 + router_seconds,
+    )
+
+
+SCRIPTED = tuple(scripted_command())
+
+
+def _spec(
+    name: str, start: Callable[[Context], Actor], shutdown: float, *, start_timeout: float = START_SECONDS
+) -> ChildSpec:
+    return ChildSpec(
+        name=name,
+        start=start,
+        shutdown=shutdown,
+        start_timeout=start_timeout,
+        backoff=Backoff(initial=0.1, maximum=LONGEST_BACKOFF),
+    )
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value is not None else None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _sessions(context: Context) -> Supervisor:
+    """The supervisor of the sessions; where it is a new one, the router starts them again."""
+    if context.incarnation > 1:
+        context.system.handle(ROUTER).tell(SessionsLost())
+    return Supervisor(
+        context, strategy=Strategy.SIMPLE_ONE_FOR_ONE, intensity=Intensity(restarts=20, period=60.0)
+    )
+
+
+def _session_spec(settings: SessionSettings, agent: str) -> ChildSpec:
+    return ChildSpec(
+        name=session_name(agent),
+        start=partial(SessionActor, agent=agent, settings=settings),
+        shutdown=deadlines.SESSION,
+        backoff=Backoff(initial=0.2, maximum=30.0),
+    )
+
+
+def _session_settings(
+    settings: Settings, workdir: WorkDir, gateway_url: str, tokens: Tokens, environment: Mapping[str, str]
+) -> SessionSettings:
+    return SessionSettings(
+        command=settings.claude_command,
+        directory=settings.project_dir,
+        environment=environment,
+        files=workdir.sessions,
+        readable=workdir.context,
+        results=workdir.results,
+        pipe=workdir.pipe,
+        prompt=lambda agent: find_prompt(agent, workdir.prompts, PROMPTS),
+        gateway_url=gateway_url,
+        token=tokens.for_agent,
+        permission_mode=settings.permission_mode,
+        receipt_seconds=settings.receipt_seconds,
+        max_attempts=settings.max_delivery_attempts,
+        silence_seconds=settings.silence_seconds,
+    )
+
+
+def _router_settings(settings: Settings, workdir: WorkDir, session: "partial[ChildSpec]") -> RouterSettings:
+    return RouterSettings(
+        journal=workdir.journal,
+        context=ContextBuilder(
+            workdir.context, settings.max_context_bytes, workdir.result_file, write_atomically
+        ),
+        session=session,
+        read_result=lambda subtask_id: _read_report(workdir.result_file(subtask_id)),
+        shown=partial(shown, workdir.history),
+        auto_start=settings.auto_start_sessions,
+        queue_size=settings.max_queue_size,
+        agents=partial(_agents, workdir.prompts),
+    )
+
+
+def _agents(prompts: Path) -> set[str] | None:
+    try:
+        return agents_with_prompts(prompts, PROMPTS)
+    except OSError:
+        return None  # its session will tell what can't be read
+
+
+def _read_report(path: Path) -> ReportCompletion | ReportBlocked | None:
+    found = read_result(path)
+    return found.report() if isinstance(found, ResultFile) else None  # of a bad one its watcher tells
+
+
+def _connection(settings: Settings, workdir: WorkDir, context: Context) -> ConnectionActor:
+    """Made anew at each start: the embedded backend may have made its token just now."""
+    if settings.ws_url is not None:
+        url = settings.ws_url
+        token = _secret(settings.ws_token)
+    else:
+        url = f"ws://127.0.0.1:{settings.embedded_port}/ws"
+        token = workdir.backend_token.read_text("ascii").strip()
+    return ConnectionActor(
+        context,
+        url=url,
+        token=token,
+        ping_seconds=settings.ping_seconds,
+        max_reconnect_attempts=settings.max_reconnect_attempts,
+    )

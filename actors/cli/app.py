@@ -1,0 +1,63 @@
+"""The command line: its commands, and how their errors are told."""
+
+import errno
+import os
+import sys
+
+import typer
+
+from actors.cli import act, look, run
+from actors.lib.errors import ConfigurationError, CoordinatorError
+
+FAILED = 1
+USAGE_ERROR = 2
+
+UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO)
+"""What is said of an output that nobody reads any more, or that has no room."""
+
+OF_THE_APP = ("--help", "-h", "--install-completion", "--show-completion")
+"""Options that don't belong to the default command."""
+
+app = typer.Typer(
+    help="Starts Claude Code agents as their tasks become ready, and puts each result into the session that waits"
+    " for it. Without a command: run.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for command in (run.run, run.demo, look.status, look.history, look.deliveries, act.send, act.start):
+    app.command()(command)
+app.command(name="dead-letters")(look.dead_letters)
+for command in (look.rejected, act.retry, act.drop):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is said in plain words."""
+    words = sys.argv[1:]
+    if not words or (words[0].startswith("-") and words[0] not in OF_THE_APP):
+        words = ["run", *words]
+    try:
+        _call(words)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - this is the command line
+        sys.exit(USAGE_ERROR)
+    except CoordinatorError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the same
+        sys.exit(FAILED)
+
+
+def _call(words: list[str]) -> None:
+    try:
+        try:
+            app(args=words, prog_name="./scripts/run")
+        finally:
+            sys.stdout.flush()  # here, where it can still be said that it failed
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
+        if error.errno != errno.EPIPE:
+            print(f"The output can't be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - the same
+        sys.exit(FAILED)

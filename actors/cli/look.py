@@ -1,0 +1,111 @@
+"""Commands that look: they read the journal, change nothing, and need no running coordinator."""
+
+from typing import Annotated
+
+import typer
+
+from actors.app.settings import Settings
+from actors.cli import render
+from actors.cli.client import health
+from actors.cli.options import with_settings
+from actors.cli.render import console
+from actors.cli.status import overview
+from actors.journal.reader import JournalReader
+from actors.lib.errors import ConfigurationError
+from actors.protocol.deliveries import DeliveryState
+from actors.workdir import find_holder, find_workdir
+
+
+@with_settings("work_dir")
+def status(
+    settings: Settings,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Show closed subtasks too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the agents, the subtasks that are open, and what they wait for."""
+    workdir = find_workdir(settings.work_dir)
+    running = find_holder(workdir.lock_file)
+    found = overview(JournalReader(workdir.journal), running, health(running), closed=everything)
+    render.status(console, found, as_json=as_json)
+
+
+@with_settings("work_dir")
+def history(
+    settings: Settings,
+    *,
+    subtask: Annotated[
+        str | None, typer.Argument(help="Only events about this task or subtask: the beginning of its id.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one event a line.")] = False,
+) -> None:
+    """Show the newest events."""
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    subject = None if subtask is None else reader.subject(subtask)
+    render.events(console, reader.events(limit=limit, subject=subject), as_json=as_json)
+
+
+@with_settings("work_dir")
+def deliveries(
+    settings: Settings,
+    *,
+    agent: Annotated[str | None, typer.Argument(help="Only what went to this agent.")] = None,
+    state: Annotated[
+        DeliveryState | None,
+        typer.Option(help="Only those in this state."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one delivery a line.")] = False,
+) -> None:
+    """Show the newest deliveries: what agents were told, and the evidence that it arrived."""
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    render.deliveries(console, reader.deliveries(agent=agent, state=state, limit=limit), as_json=as_json)
+
+
+@with_settings("work_dir")
+def dead_letters(
+    settings: Settings,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[show] [ID]", help="Show this one whole: its id, or the beginning of it."),
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what could not be delivered: each with its reason, its attempts and the receipts that it had."""
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    match [word for word in words or () if word != "show"]:
+        case []:
+            render.dead_letters(console, reader.dead_letters(), as_json=as_json)
+            if not as_json and (count := reader.counts()["rejected"]):
+                console.print(f"Rejected, and shown by the command of that name: {count}")
+        case [delivery]:
+            render.whole(console, reader.delivery(delivery), body="text", as_json=as_json)
+        case more:
+            raise ConfigurationError(f"One id at a time: {' '.join(more)}")
+
+
+@with_settings("work_dir")
+def rejected(
+    settings: Settings,
+    number: Annotated[int | None, typer.Argument(help="Show this one whole.")] = None,
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one a line.")] = False,
+) -> None:
+    """Show input that could not be used, and messages that made an actor fail twice: each with the reason."""
+    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    if number is None:
+        render.rejected(console, reader.rejected(limit=limit), as_json=as_json)
+        return
+    found = reader.rejection(number)
+    if found is None:
+        raise ConfigurationError(f"Nothing that was rejected has the number {number}.")
+    render.whole(console, found, body="raw", as_json=as_json)

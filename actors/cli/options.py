@@ -1,0 +1,61 @@
+"""Settings as options of the command line: one option a setting, of the same name, made from its field."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic.fields import FieldInfo
+
+from actors.app.settings import Settings, load
+
+
+def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of these settings (none named: of all), and the settings as ``settings``.
+
+    An option that isn't given leaves the environment and ``.env`` to decide. Other settings have their defaults:
+    what the command doesn't use can't be wrong.
+    """
+    chosen = names or tuple(Settings.model_fields)
+    others = {name: field.default for name, field in Settings.model_fields.items() if name not in chosen}
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(command)
+        own = [each for each in signature.parameters.values() if each.name != "settings"]
+        options = [_parameter(name, Settings.model_fields[name]) for name in chosen]
+
+        @wraps(command)
+        def run(**values: Any) -> Any:  # noqa: ANN401 - whatever the command takes
+            given = {name: values.pop(name) for name in chosen}
+            return command(**values, settings=load(**(others | given)))
+
+        run.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]  # typer reads it
+        run.__annotations__ = {each.name: each.annotation for each in (*own, *options)}
+        return run
+
+    return decorate
+
+
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    kind: type = next(
+        (
+            each
+            for each in (bool, int, float, Path)
+            if each in (field.annotation, *get_args(field.annotation))
+        ),
+        str,
+    )
+    option = "--" + name.replace("_", "-")
+    switch = f"{option}/--no-{option[2:]}" if kind is bool else option
+    shown = (
+        field.default
+        if name not in ("claude_command", "project_dir")
+        else {"claude_command": "claude"}.get(name, ".")
+    )
+    text = f"{field.description} \\[env: {name.upper()}]" + (
+        "" if shown is None else f" \\[default: {shown}]"
+    )
+    annotation = Annotated[kind | None, typer.Option(switch, help=text, show_default=False)]  # type: ignore[valid-type]  # made at run time
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -1,0 +1,188 @@
+"""Tables and lines for people, and JSON for programs."""
+
+import json
+import os
+import re
+import sys
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+
+from actors.cli.table import UNWRAPPED, Listing
+from actors.journal.reader import Row
+from actors.router.context import clean
+
+_UUID = re.compile(r"\b([0-9a-f]{8})-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
+
+COLOURS = {
+    "completed": "green",
+    "working": "cyan",
+    "ready": "cyan",
+    "blocked": "red",
+    "unfinished": "red",
+    "dead": "red",
+    "crashed": "red",
+    "rate_limited": "yellow",
+}
+
+
+def open_console() -> Console:
+    """Standard output; tables are as wide as the terminal, or as they need where there is none."""
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if has_width else UNWRAPPED)
+
+
+console = open_console()
+
+
+def text(value: object) -> str:
+    """Any value as a cell: on one line, and without anything that a terminal obeys."""
+    if value is None:
+        return ""
+    return escape(clean(str(value)).replace("\n", " ⏎ "))
+
+
+def short(value: object) -> str:
+    """A cell in which uuids have their first eight characters; where an id is asked for, they are enough."""
+    return _UUID.sub(r"\1", text(value))
+
+
+def state(value: str) -> str:
+    """A state in its colour."""
+    colour = COLOURS.get(value)
+    return f"[{colour}]{text(value)}[/]" if colour else text(value)
+
+
+def clock(at: float | None) -> str:
+    """A local time; with its date, unless that is today's."""
+    if not at:
+        return ""
+    when = datetime.fromtimestamp(at).astimezone()
+    is_today = when.date() == datetime.now().astimezone().date()
+    return when.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")
+
+
+def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
+    """All that ``status`` shows."""
+    if as_json:
+        print_json(found)
+        return
+    running = found["coordinator"]
+    where = f"runs (pid {running['pid']}, {running['url']})" if running else "does not run"
+    console.print(f"Coordinator: {where}")
+    if running and not running["answers"]:
+        console.print("             [red]It doesn't answer[/]; what follows is what the journal says.")
+    if paused := found["paused"]:
+        since, reason = clock(paused["since"]), text(paused["reason"])
+        console.print(
+            f"Paused:      [red]the journal can't be written since {since} ({reason})[/]; nothing is lost,"
+        )
+        console.print("             it goes on by itself when there is room")
+    console.print(f"Backend:     {text(found['backend'])}")
+    counts = ", ".join(f"{name}: {count}" for name, count in found["counts"].items())
+    console.print(Padding(counts, (0, 0, 0, 13), expand=False))
+    agents = Listing("agent", "state", "in hand", "waiting", "since", "detail")
+    for row in found["agents"]:
+        agents.add_row(
+            text(row["agent"]), state(row["state"]), short(row["in_hand"]), str(row["waiting"]), clock(row["since"]),
+            text(row["detail"]),
+        )  # fmt: skip
+    agents.put(console)
+    subtasks = Listing("subtask", "title", "agent", "state", "why")
+    for node in found["subtasks"]:
+        subtasks.add_row(
+            short(node["id"]), text(node.get("title"))[:60], text(", ".join(node.get("assignees") or ())),
+            state(node["state"]), short(node["why"]),
+        )  # fmt: skip
+    subtasks.put(console)
+
+
+def events(console: Console, rows: list[Row], *, as_json: bool) -> None:
+    """The history."""
+    if as_json:
+        for row in rows:
+            print_json(row, indent=None)
+        return
+    found = Listing("#", "at", "from", "event", "subject", "agent", "what")
+    for row in rows:
+        found.add_row(
+            str(row["number"]), clock(row["at"]), row["source"], text(row["kind"]), short(row["subject"]),
+            text(row["agent"]), text(gist(row["document"]))[:100],
+        )  # fmt: skip
+    found.put(console)
+
+
+def deliveries(console: Console, rows: list[Row], *, as_json: bool) -> None:
+    """Deliveries with their receipts."""
+    if as_json:
+        for row in rows:
+            print_json(row, indent=None)
+        return
+    found = Listing("delivery", "agent", "what", "subtask", "state", "receipt", "tries", "queued", "took")
+    for row in rows:
+        took = f"{row['started_at'] - row['queued_at']:.2f} s" if row["started_at"] else ""
+        found.add_row(
+            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), short(row["subtask_id"]), state(row["state"]),
+            text(row["receipt"] or row["reason"])[:60], str(row["attempts"]), clock(row["queued_at"]), took,
+        )  # fmt: skip
+    found.put(console)
+
+
+def dead_letters(console: Console, rows: list[Row], *, as_json: bool) -> None:
+    """Deliveries that died, each with its reason, its attempts and the receipts that it had."""
+    if as_json:
+        deliveries(console, rows, as_json=True)
+        return
+    found = Listing("delivery", "agent", "what", "subtask", "tries", "receipts", "reason")
+    for row in rows:
+        receipts = ", ".join(step for step in ("written", "accepted", "started") if row[f"{step}_at"])
+        found.add_row(
+            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), short(row["subtask_id"]),
+            str(row["attempts"]), receipts or "none", text(row["reason"])[:200],
+        )  # fmt: skip
+    found.put(console)
+
+
+def rejected(console: Console, rows: list[Row], *, as_json: bool) -> None:
+    """What couldn't be used."""
+    if as_json:
+        for row in rows:
+            print_json(row, indent=None)
+        return
+    found = Listing("number", "at", "from", "bytes", "reason")
+    for row in rows:
+        found.add_row(
+            str(row["number"]), clock(row["at"]), text(row["origin"]), str(row["size"]), text(row["reason"])[:200]
+        )  # fmt: skip
+    found.put(console)
+
+
+def whole(console: Console, row: Row, *, body: str, as_json: bool) -> None:
+    """One row of a table: a line a field, and then the field that is a text of its own."""
+    if as_json:
+        print_json(row)
+        return
+    for name, value in row.items():
+        if name == "at" or name.endswith("_at"):
+            console.print(f"{name:<12} {clock(value)}")
+        elif name != body:
+            shown = "" if value is None else clean(str(value))
+            console.print(f"{name:<12} {escape(shown)}", highlight=False)
+    console.print()
+    console.print(escape(clean(row[body])), highlight=False)
+
+
+def gist(document: dict[str, Any]) -> str:
+    """The most telling value of an event."""
+    for name in ("summary", "reason", "text", "title", "detail", "topic"):
+        if document.get(name):
+            return str(document[name])
+    return ""
+
+
+def print_json(value: object, indent: int | None = 2) -> None:
+    """JSON on standard output, pure ASCII, so that no text in it can reach the terminal."""
+    print(json.dumps(value, indent=indent, default=str))  # noqa: T201 - this is what was asked for

@@ -1,0 +1,59 @@
+"""What ``status`` shows: what the journal says, as far as it is still true."""
+
+from typing import Any
+
+from actors.journal.reader import JournalReader, Row
+from actors.protocol.sessions import SessionState
+from actors.workdir import Holder
+
+AT_WORK = (SessionState.READY, SessionState.WORKING)
+
+
+def overview(
+    reader: JournalReader, running: Holder | None, said: dict[str, Any] | None, *, closed: bool
+) -> dict[str, Any]:
+    """Everything at a glance.
+
+    Args:
+        reader: The journal.
+        running: Its coordinator, if one runs.
+        said: What that says of itself; None if it doesn't answer.
+        closed: Whether closed subtasks are wanted too.
+    """
+    backend, agents = reader.backend(), reader.agents()
+    if running is None:  # the journal has what was so at the end, and a kill leaves it no time to say more
+        backend = f"unknown (when it last ran: {backend})"
+        agents = [row | {"state": SessionState.STOPPED.value, "pid": None} for row in agents]
+    by_name = {row["agent"]: row for row in agents}
+    return {
+        "coordinator": running._asdict() | {"answers": said is not None} if running else None,
+        "paused": (said or {}).get("paused"),
+        "backend": backend,
+        "counts": reader.counts(),
+        "agents": agents,
+        "subtasks": [node | {"why": why(node, by_name)} for node in reader.nodes(closed=closed, limit=1000)],
+    }
+
+
+def why(node: Row, agents: dict[str, Row]) -> str:
+    """Why nobody works on this subtask now; nothing if somebody does, or nobody needs to."""
+    if node.get("reason"):
+        return str(node["reason"])
+    if node["waits_for"]:
+        return "waits for " + ", ".join(node["waits_for"])
+    if node["state"] != "ready":
+        return ""
+    if assignees := node.get("assignees"):
+        return "; ".join(_waits_for(agent, agents.get(agent), node["id"]) for agent in assignees)
+    return "waits for its subtasks" if node.get("entity") == "task" else "nobody is assigned"
+
+
+def _waits_for(agent: str, row: Row | None, subtask: str) -> str:
+    """What keeps this agent from a subtask that it could begin."""
+    if row is None:
+        return f"waits for {agent}, which has not been started"
+    if row["state"] not in AT_WORK:
+        return f"waits for {agent}, which is {row['state'].replace('_', ' ')}"
+    if row["in_hand"] not in (None, subtask):
+        return f"waits for {agent}, which has {row['in_hand']} in hand"
+    return f"is on its way to {agent}"

@@ -1,0 +1,220 @@
+"""Opens the WebSocket, and says in plain words why it could not."""
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import ssl
+import threading
+from urllib.parse import urlsplit
+
+import websocket
+
+from actors.connection.websocket_io import Line
+from actors.lib.errors import ConfigurationError, CoordinatorError
+
+_REFUSED = {401: "the token is missing or wrong", 403: "the token is missing, wrong or not allowed here"}
+_FAULTS = {
+    404: "there is nothing at this path",
+    429: "it has too many requests",
+    502: "a proxy can't reach it",
+    503: "it is not available",
+}
+
+_NO_SERVER = "what answers is no WebSocket server"
+_WORDS: dict[type[Exception], str] = {
+    ConnectionRefusedError: "nothing listens at {host}:{port}",
+    TimeoutError: "no answer within {timeout:g} s",
+    websocket.WebSocketTimeoutException: "no answer within {timeout:g} s",
+    socket.gaierror: "the host name {host!r} can't be resolved",
+    websocket.WebSocketConnectionClosedException: "it hung up during the handshake",
+}
+
+
+class Address:
+    """Where the backend is, without what must not be shown: a URL's query may hold a token.
+
+    Raises:
+        ConfigurationError: It is no WebSocket URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ConfigurationError("the backend's URL can't be read") from None
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise ConfigurationError("the backend's URL must look like ws://host:port/path or wss://…")
+        self.url = url
+        self.secure = parts.scheme == "wss"
+        self.host = parts.hostname
+        self.port = port or (443 if self.secure else 80)
+        self.shown = f"{parts.scheme}://{self.host}:{self.port}{parts.path}"
+
+
+class DialError(CoordinatorError):
+    """There is no connection.
+
+    Attributes:
+        reason: Why, for a person.
+        refused: Whether the backend answered and does not want us; trying again soon is of no use.
+    """
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.refused = refused
+
+
+class Dial:
+    """One attempt to connect, which another thread can cut short.
+
+    Args:
+        address: Where to.
+        token: The bearer token, sent in the ``Authorization`` header.
+        timeout: Seconds for each step, and later for each send.
+    """
+
+    def __init__(self, address: Address, token: str | None, timeout: float) -> None:
+        self._address = address
+        self._headers = [f"Authorization: Bearer {token}"] if token else []
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._cut = False
+        self._woken, self._waker = socket.socketpair()
+
+    def open(self) -> Line:
+        """Connect, with TLS where the URL wants it, and shake hands.
+
+        Raises:
+            DialError: It did not work; nothing is left open.
+        """
+        try:
+            return self._open()
+        except DialError:
+            self.hang_up()
+            raise
+        except Exception as error:  # whatever the library raises over a stranger's answer, it failed
+            self.hang_up()
+            raise _explained(error, self._address, self._timeout) from error
+
+    def cut(self) -> None:
+        """End it now, from another thread: what blocks in it fails. The thread that opened it hangs up."""
+        with self._lock:
+            if self._cut:
+                return
+            self._cut = True
+            self._waker.send(b"!")
+            if self._socket is not None:
+                _shut(self._socket)
+
+    def hang_up(self) -> None:
+        """Close the socket."""
+        with self._lock:
+            self._cut = True
+            for opened in (self._woken, self._waker, self._socket):
+                if opened is not None:
+                    opened.close()
+
+    def _open(self) -> Line:
+        plain = self._connect()
+        ready = self._secure(plain) if self._address.secure else plain
+        ws = websocket.WebSocket(skip_utf8_validation=True)
+        ws.settimeout(self._timeout)
+        # No redirects: the token is for this backend only.
+        ws.connect(  # type: ignore[no-untyped-call]  # the library has no annotation here
+            self._address.url, socket=ready, header=self._headers, suppress_origin=True, redirect_limit=0
+        )
+        return Line(ws, ready)
+
+    def _connect(self) -> socket.socket:
+        failure: OSError | None = None
+        found = socket.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in found:
+            candidate = socket.socket(family, kind, protocol)
+            try:
+                self._reach(candidate, address)
+            except OSError as error:
+                candidate.close()
+                failure = error
+            else:
+                return candidate
+        raise failure or OSError("no address")
+
+    def _reach(self, candidate: socket.socket, address: object) -> None:
+        """Connect as ``connect`` does, but so that it can be cut: there is nothing yet that could be shut."""
+        candidate.settimeout(0)
+        error = candidate.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
+        if error == errno.EINPROGRESS:
+            error = self._outcome(candidate)
+        if error:
+            raise OSError(error, os.strerror(error))
+        candidate.settimeout(self._timeout)
+        candidate.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._hold(candidate)
+
+    def _outcome(self, candidate: socket.socket) -> int:
+        """Wait until it is connected or not; the error number, or 0."""
+        poll = select.poll()
+        poll.register(candidate, select.POLLOUT)
+        poll.register(self._woken, select.POLLIN)
+        ready = [fd for fd, _ in poll.poll(self._timeout * 1000)]
+        if candidate.fileno() not in ready:
+            return errno.ETIMEDOUT  # or cut, and nobody asks why
+        return candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def _secure(self, plain: socket.socket) -> ssl.SSLSocket:
+        context = ssl.create_default_context()
+        wrapped = context.wrap_socket(
+            plain, server_hostname=self._address.host, do_handshake_on_connect=False
+        )
+        self._hold(wrapped)
+        wrapped.do_handshake()
+        return wrapped
+
+    def _hold(self, opened: socket.socket) -> None:
+        """Remember the connected socket, so that it can be cut; close it if it was cut by now."""
+        with self._lock:
+            if self._cut:
+                opened.close()
+                raise DialError("closed")
+            self._socket = opened
+
+
+def check_token(token: str | None) -> None:
+    """Make sure that a token can stand in a header.
+
+    Raises:
+        ConfigurationError: It can't.
+    """
+    if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token):
+        raise ConfigurationError("the backend's token holds characters that can't stand in an HTTP header")
+
+
+def _shut(opened: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it was not connected, or isn't any more
+        # The plain method: on TLS it must not wait for the peer.
+        socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+
+def _explained(error: Exception, address: Address, timeout: float) -> DialError:
+    if isinstance(error, websocket.WebSocketBadStatusException):
+        status = error.status_code
+        words = _REFUSED.get(status) or _FAULTS.get(status) or "it does not open a WebSocket"
+        return DialError(f"HTTP {status}: {words}", refused=status in _REFUSED)
+    return DialError(_words(error, address, timeout))
+
+
+def _words(error: Exception, address: Address, timeout: float) -> str:
+    """Never the error's own text where a stranger, or the URL, may have a part in it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS with it ({error.reason or 'it hung up'}); is it ws:// instead of wss://?"
+    for kind, words in _WORDS.items():
+        if isinstance(error, kind):
+            return words.format(host=address.host, port=address.port, timeout=timeout)
+    return error.strerror if isinstance(error, OSError) and error.strerror else _NO_SERVER

@@ -1,0 +1,1 @@
+"""The dependency graph: pure, without files, clocks or threads."""

@@ -1,0 +1,1 @@
+"""The journal: the durable store, and those who read it."""

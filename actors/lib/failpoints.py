@@ -1,0 +1,94 @@
+"""Points at which a test has the coordinator die, as by ``kill -9``: before and after whatever must not be half done.
+
+Where ``COORDINATOR_FAILPOINT`` is set to one of the names (see ``arm``), the process kills itself when it comes there.
+Where it isn't, a point is a call that does nothing.
+"""
+
+import itertools
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from actors.lib.errors import ConfigurationError
+
+VARIABLE = "COORDINATOR_FAILPOINT"
+SETTING = re.compile(r"(?P<name>[a-z.]+)(:(?P<nth>[1-9]\d*)(:(?P<seconds>\d+(\.\d+)?))?)?")
+
+Failpoint = Literal[
+    "router.schema.after",  # a new journal has its tables, but no version (router/journal.py)
+    "router.salvage.moved",  # a damaged journal is out of the way, what belongs to it isn't (router/salvage.py)
+    "router.salvage.before",  # the new one isn't committed (router/journal.py)
+    "router.salvage.after",  # it is, and nobody was told
+    "router.commit.before",  # a transaction is written, but not committed
+    "router.commit.after",
+    "router.tell.before",  # each message that follows from a commit (router/outgoing.py)
+    "router.tell.after",
+    "router.answer.before",  # each answer to a report
+    "router.answer.after",
+    "router.context.before",  # the file of a context that is too long (router/context.py)
+    "router.context.after",
+    "router.ack.before",  # the backend has a publication; the journal is to know (router/publisher.py)
+    "router.ack.after",  # it is in the transaction
+    "connection.event.before",  # an event of the backend's is handed to the router (connection/actor.py)
+    "connection.event.after",
+    "connection.publish.before",  # a publication is sent
+    "connection.publish.after",
+    "session.spawn.before",  # the conversation is locked, claude is to be started (session/actor.py)
+    "session.spawn.after",  # it runs, and has been given nothing
+    "session.write.before",  # contexts go into claude's standard input
+    "session.write.partly",  # a part of one is in, the rest waits for room (session/pipe.py)
+    "session.write.after",
+    "session.receipt.accepted",  # a receipt has come in, and nobody was told (session/actor.py)
+    "session.receipt.started",
+    "session.receipt.completed",
+    "session.report.before",  # the router is told how far deliveries have come
+    "session.report.after",
+    "session.turn.before",  # the router is told that a turn has ended
+    "session.turn.after",
+    "gateway.report.before",  # an agent's report is handed to the router (gateway/ask.py)
+    "gateway.report.after",
+    "workdir.replace.before",  # a file's new content lies beside it (workdir/files.py)
+    "workdir.replace.after",
+    "workdir.history.before",  # lines are appended to the event history (workdir/history.py)
+    "workdir.history.after",
+    "workdir.state.before",  # a file that shows a state is written or removed (workdir/mirror.py)
+    "workdir.state.after",
+    "workdir.result.before",  # what a result file says is handed to the router (workdir/actor.py)
+    "workdir.result.after",
+]
+
+FAILPOINTS: frozenset[str] = frozenset(get_args(Failpoint))
+
+
+def _pass(_name: Failpoint) -> None:
+    pass
+
+
+def arm(setting: str) -> Callable[[Failpoint], None]:
+    """A function that kills this process at a point.
+
+    Args:
+        setting: ``name``, ``name:nth`` or ``name:nth:seconds``. Without a number it is the first visit that kills;
+            the seconds pass before it does, and the other threads go on meanwhile.
+
+    Raises:
+        ConfigurationError: It is none of these, or there is no such point.
+    """
+    found = SETTING.fullmatch(setting)
+    if found is None or found["name"] not in FAILPOINTS:
+        raise ConfigurationError(f"{VARIABLE}: {setting!r} is no point (name, name:nth or name:nth:seconds)")
+    chosen, last, seconds = found["name"], int(found["nth"] or 1), float(found["seconds"] or 0)
+    visits = itertools.count(1)
+
+    def visit(name: Failpoint) -> None:
+        if name == chosen and next(visits) == last:
+            time.sleep(seconds)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return visit
+
+
+failpoint = arm(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else _pass

@@ -1,0 +1,1 @@
+"""The ways to drive an agent's program."""

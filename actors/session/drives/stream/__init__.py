@@ -1,0 +1,1 @@
+"""The stream drive: ``claude -p`` with stream-json."""

@@ -1,0 +1,101 @@
+"""How claude is started for an agent: its command line, its files, its environment."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.agents.prompt import AgentPrompt
+
+SERVER = "coordinator"
+"""The name of the gateway's MCP server; its tools are ``mcp__coordinator__…``."""
+
+STREAM = (
+    "-p",
+    "--input-format", "stream-json",
+    "--output-format", "stream-json",
+    "--verbose",
+    "--replay-user-messages",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """What a session needs to know.
+
+    Attributes:
+        command: The claude to run.
+        directory: Where the agents work.
+        environment: The environment that claude is given.
+        files: The directory for a session's own files (0700).
+        readable: A directory that the agent may read beside its own: long contexts lie there.
+        results: The result files that an agent without tools may write, as a path with a ``*`` in it.
+        pipe: The path of an agent's named pipe.
+        prompt: Finds an agent's prompt; raises ``PromptError``.
+        gateway_url: Where the gateway's MCP server answers.
+        token: The gateway's token for an agent.
+        permission_mode: Where the prompt names none.
+        receipt_seconds: How long Claude may take to acknowledge a context.
+        silence_seconds: How long a claude that works may say nothing before it is taken to hang.
+        max_attempts: Attempts before a delivery is dead.
+    """
+
+    command: tuple[str, ...]
+    directory: Path
+    environment: Mapping[str, str]
+    files: Path
+    readable: Path
+    results: Path
+    pipe: Callable[[str], Path]
+    prompt: Callable[[str], AgentPrompt]
+    gateway_url: str
+    token: Callable[[str], str]
+    permission_mode: str = "acceptEdits"
+    receipt_seconds: float = 10.0
+    max_attempts: int = 5
+    silence_seconds: float = 1800.0
+
+
+def command_line(
+    settings: SessionSettings,
+    agent: str,
+    session_id: str,
+    *,
+    resume: bool,
+    write: Callable[[Path, bytes], None],
+) -> list[str]:
+    """The arguments to start (or resume) the agent's conversation with; writes the files that they name.
+
+    Raises:
+        PromptError: The agent has no prompt, or one that can't be used.
+    """
+    prompt = settings.prompt(agent)
+    prompt_file = settings.files / f"{agent}.prompt.md"
+    mcp_file = settings.files / f"{agent}.mcp.json"
+    write(prompt_file, prompt.text.encode())
+    write(mcp_file, _mcp(settings, agent))
+    arguments = [*settings.command, *STREAM]
+    arguments += ["--resume" if resume else "--session-id", session_id]
+    arguments += ["--append-system-prompt-file", str(prompt_file)]
+    arguments += ["--mcp-config", str(mcp_file)]
+    arguments += ["--permission-mode", prompt.permission_mode or settings.permission_mode]
+    arguments += ["--allowedTools", f"mcp__{SERVER}", f"Edit(/{settings.results})"]
+    arguments += ["--disallowedTools", ",".join(("AskUserQuestion", *prompt.disallowed_tools))]
+    arguments += ["--add-dir", str(settings.readable)]
+    if prompt.strict_mcp:
+        arguments.append("--strict-mcp-config")
+    if prompt.model:
+        arguments += ["--model", prompt.model]
+    if prompt.tools:
+        arguments += ["--tools", ",".join(prompt.tools)]
+    return [*arguments, *prompt.extra_arguments]
+
+
+def _mcp(settings: SessionSettings, agent: str) -> bytes:
+    server = {
+        "type": "http",
+        "url": f"{settings.gateway_url}/mcp",
+        "headers": {"Authorization": f"Bearer {settings.token(agent)}"},
+        "alwaysLoad": True,
+    }
+    return json.dumps({"mcpServers": {SERVER: server}}).encode()

@@ -1,0 +1,68 @@
+"""What the log says of an actor that died."""
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from actors.app.logs import set_up_logging
+from actors.lib.errors import ConfigurationError
+
+PORT_IN_USE = "the port is in use"
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Put back the logging of the tests."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def logged(level: str, error: Exception, *, incarnation: int) -> str:
+    """What is written when an actor dies of this at its start."""
+    stream = io.StringIO()
+    set_up_logging(level, stream)
+    failure = RuntimeError("a child could not be started")
+    failure.__cause__ = error
+    structlog.get_logger("supervisors").error(
+        "child_exited", stage="start", incarnation=incarnation, exc_info=failure
+    )
+    return stream.getvalue()
+
+
+def test_what_a_person_has_to_mend_before_anything_runs_is_left_to_the_command_line() -> None:
+    assert logged("info", ConfigurationError(PORT_IN_USE), incarnation=1) == ""
+
+
+def test_later_on_it_is_a_line_without_a_traceback() -> None:
+    text = logged("info", ConfigurationError(PORT_IN_USE), incarnation=2)
+    assert f"reason='{PORT_IN_USE}'" in text
+    assert text.count("\n") == 1
+
+
+def test_who_looks_for_a_fault_of_ours_sees_it_all() -> None:
+    assert "RuntimeError: a child could not be started" in logged(
+        "debug", ConfigurationError(PORT_IN_USE), incarnation=1
+    )
+
+
+def test_what_is_a_fault_of_ours_has_its_traceback() -> None:
+    assert "RuntimeError: a child could not be started" in logged("info", ValueError("oops"), incarnation=1)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "stamp"), [(True, r"\S*\d\d:\d\d:\d\d"), (False, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")]
+)
+def test_what_is_kept_has_the_date(is_terminal: bool, stamp: str) -> None:  # noqa: FBT001 - a parameter of the test
+    stream = io.StringIO()
+    stream.isatty = lambda: is_terminal  # type: ignore[method-assign]  # all that is asked of it
+    set_up_logging("info", stream)
+    structlog.get_logger("actors").info("something")
+    assert re.match(rf"(\x1b\[\d*m)?{stamp}", stream.getvalue())

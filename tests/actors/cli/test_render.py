@@ -1,0 +1,77 @@
+"""Tables that people can read, wherever they are shown."""
+
+import io
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from actors.cli import render
+from actors.cli.table import Listing
+
+UUID = "de04c502-6537-47b6-8f60-43448ccee03e"
+
+
+def shown(width: int) -> str:
+    """A delivery as a terminal of this width shows it."""
+    stream = io.StringIO()
+    row = {
+        "id": UUID, "agent": "architect-agent", "kind": "dependency_completed", "subtask_id": UUID,
+        "state": "completed", "receipt": "lifecycle:completed", "reason": None, "attempts": 1,
+        "queued_at": 1.0, "started_at": 2.0,
+    }  # fmt: skip
+    render.deliveries(Console(file=stream, width=width), [row], as_json=False)
+    return stream.getvalue()
+
+
+def test_a_narrow_terminal_shows_fewer_columns_and_each_of_them_whole() -> None:
+    narrow, wide = shown(80), shown(200)
+    assert narrow.count("\n") == wide.count("\n") == 2
+    for word in ("de04c502", "architect-agent", "dependency_completed", "completed"):
+        assert word in narrow
+    assert "receipt" not in narrow
+    assert all(word in wide for word in ("lifecycle:completed", "took", "1.00 s", "tries"))
+    assert UUID not in wide
+
+
+def test_even_where_there_is_no_room_something_is_shown() -> None:
+    stream = io.StringIO()
+    found = Listing("agent", "state")
+    found.add_row("architect-agent", "completed")
+    found.put(Console(file=stream, width=12))
+    assert "arch" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (UUID, "de04c502"),
+        (UUID.replace("-", ""), "de04c502"),
+        (f"waits for {UUID} (working)", "waits for de04c502 (working)"),
+        ("A-1", "A-1"),
+        (None, ""),
+        ("f" * 64, "f" * 64),
+    ],
+)
+def test_uuids_are_short(value: str | None, expected: str) -> None:
+    assert render.short(value) == expected
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    now = datetime.now().astimezone().replace(hour=12, minute=0, second=5, microsecond=0)
+    yesterday = now - timedelta(days=1)
+    assert render.clock(now.timestamp()) == "12:00:05"
+    assert render.clock(yesterday.timestamp()) == f"{yesterday:%Y-%m-%d} 12:00:05"
+    assert render.clock(None) == ""
+
+
+def test_a_reason_is_shown_whole() -> None:
+    stream = io.StringIO()
+    reason = "because " * 40 + "END"
+    found: dict[str, Any] = {
+        "coordinator": None, "paused": None, "backend": "", "counts": {}, "agents": [],
+        "subtasks": [{"id": "B", "state": "blocked", "why": reason}],
+    }  # fmt: skip
+    render.status(Console(file=stream, width=80), found, as_json=False)
+    assert "END" in stream.getvalue()

@@ -1,0 +1,57 @@
+"""What ``status`` says beyond the journal's own words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.cli.status import overview, why
+from actors.journal.journal import Journal
+from actors.journal.reader import JournalReader
+from actors.workdir import Holder
+
+READY = {"id": "B", "state": "ready", "assignees": ["coding-agent"], "waits_for": []}
+
+
+def agent(state: str, in_hand: str | None = None) -> dict[str, Any]:
+    return {"coding-agent": {"agent": "coding-agent", "state": state, "in_hand": in_hand}}
+
+
+@pytest.mark.parametrize(
+    ("node", "agents", "said"),
+    [
+        (READY, agent("blocked"), "waits for coding-agent, which is blocked"),
+        (READY, agent("blocked", "A"), "waits for coding-agent, which is blocked"),
+        (READY, agent("rate_limited"), "waits for coding-agent, which is rate limited"),
+        (READY, agent("working", "A"), "waits for coding-agent, which has A in hand"),
+        (READY, agent("ready"), "is on its way to coding-agent"),
+        (READY, agent("working", "B"), "is on its way to coding-agent"),
+        (READY, {}, "waits for coding-agent, which has not been started"),
+        (READY | {"assignees": []}, {}, "nobody is assigned"),
+        (READY | {"assignees": [], "entity": "task"}, {}, "waits for its subtasks"),
+        (READY | {"state": "waiting", "waits_for": ["A (working)"]}, {}, "waits for A (working)"),
+        (READY | {"state": "blocked", "reason": "no key"}, agent("ready"), "no key"),
+        (READY | {"state": "working"}, agent("crashed"), ""),
+    ],
+)
+def test_why_nobody_works_on_it(node: dict[str, Any], agents: dict[str, Any], said: str) -> None:
+    assert why(node, agents) == said
+
+
+def test_what_was_so_at_the_end_is_not_said_of_now(tmp_path: Path) -> None:
+    # Given: a journal in which the backend is open and an agent works.
+    journal = Journal(tmp_path / "journal.db")
+    journal.execute("INSERT INTO meta VALUES ('backend', 'open ws://x')")
+    journal.execute(
+        "INSERT INTO agents (agent, session_id, state, since, pid) VALUES ('a', 's', 'working', 1, 7)"
+    )
+    journal.commit()
+    journal.close()
+    reader = JournalReader(tmp_path / "journal.db")
+    # When its coordinator runs, that is how it is; when it doesn't, that is how it was.
+    found = overview(reader, Holder(1, "http://x"), {"paused": None}, closed=False)
+    assert (found["backend"], found["agents"][0]["state"]) == ("open ws://x", "working")
+    found = overview(reader, None, None, closed=False)
+    assert found["backend"] == "unknown (when it last ran: open ws://x)"
+    assert (found["agents"][0]["state"], found["agents"][0]["pid"]) == ("stopped", None)
+    reader.close()

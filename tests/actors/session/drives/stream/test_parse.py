@@ -1,0 +1,192 @@
+"""A line of Claude's stream becomes a fact or is skipped, whatever it is."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from actors.protocol.deliveries import DeliveryState
+from actors.session.drives.stream.parse import (
+    LONGEST_DELAY,
+    PARSERS,
+    Answering,
+    ApiFailed,
+    Fact,
+    Limited,
+    MessageMoved,
+    Noise,
+    Retrying,
+    TurnBegan,
+    TurnOver,
+    parse_line,
+    user_message,
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = (
+    *("uuid", "command_uuid", "state", "isReplay", "subtype", "mcp_servers", "error_status", "attempt"),
+    *("retry_delay_ms", "error", "result", "is_error", "errors", "permission_denials", "total_cost_usd"),
+    *("message", "is_api_error_message", "terminal_reason", "rate_limit_info"),
+)
+KNOWN = {
+    "state": st.sampled_from(["queued", "started", "completed", "cancelled"]),
+    "subtype": st.sampled_from(["init", "api_retry", "success"]),
+}
+
+
+def parse(**fields: Any) -> Fact | None:
+    return parse_line(json.dumps(fields).encode())
+
+
+@pytest.mark.parametrize(
+    ("state", "moved"),
+    [
+        ("queued", DeliveryState.ACCEPTED),
+        ("started", DeliveryState.STARTED),
+        ("completed", DeliveryState.COMPLETED),
+        ("cancelled", DeliveryState.COMPLETED),
+    ],
+)
+def test_the_life_cycle_of_a_message(state: str, moved: DeliveryState) -> None:
+    fact = parse(type="command_lifecycle", command_uuid="u", state=state)
+    assert fact == MessageMoved(uuid="u", state=moved, receipt=f"lifecycle:{state}")
+
+
+def test_a_state_of_a_message_that_is_not_known_is_skipped() -> None:
+    assert parse(type="command_lifecycle", command_uuid="u", state="reconsidered") is None
+
+
+def test_a_replay_says_that_the_model_has_it_and_a_tools_result_says_nothing() -> None:
+    replay = parse(type="user", uuid="u", isReplay=True, message={"role": "user", "content": "hi"})
+    assert replay == MessageMoved(uuid="u", state=DeliveryState.STARTED, receipt="replay")
+    assert (
+        parse(type="user", uuid="u", message={"role": "user", "content": [{"type": "tool_result"}]}) is None
+    )
+
+
+def test_a_turn_begins_and_names_the_servers_that_are_missing() -> None:
+    servers = [{"name": "coordinator", "status": "failed"}, {"name": "other", "status": "connected"}]
+    assert parse(type="system", subtype="init", mcp_servers=servers) == TurnBegan(
+        tools_missing=("coordinator",)
+    )
+    assert parse(type="system", subtype="init") == TurnBegan()
+
+
+def test_the_model_answers_and_an_error_put_into_its_mouth_is_no_answer() -> None:
+    message = {"role": "assistant", "content": [{"type": "text", "text": "hi"}]}
+    assert parse(type="assistant", message=message) == Answering()
+    error = {"is_api_error_message": True, "error": "billing_error"}
+    assert parse(type="assistant", message=message, **error) == ApiFailed(kind="billing_error")
+
+
+@pytest.mark.parametrize(
+    ("info", "until"),
+    [
+        ({"status": "rejected", "resetsAt": 1_800_000_000, "rateLimitType": "five_hour"}, 1_800_000_000.0),
+        ({"status": "allowed_warning", "resetsAt": 1_800_000_000}, None),
+        ({"status": "rejected"}, None),
+        ({"status": "rejected", "resetsAt": "3pm"}, None),
+    ],
+)
+def test_the_accounts_limit_and_when_it_ends(info: dict[str, Any], until: float | None) -> None:
+    assert parse(type="rate_limit_event", rate_limit_info=info) == Limited(until=until)
+    assert parse(type="rate_limit_event", rate_limit_info="?") is None
+
+
+def test_a_retry() -> None:
+    line = {"attempt": 2, "retry_delay_ms": 1500.5, "error_status": 429, "error": "rate_limit"}
+    assert parse(type="system", subtype="api_retry", **line) == Retrying(
+        status=429, attempt=2, seconds=1.5005, error="rate_limit"
+    )
+    dropped = parse(type="system", subtype="api_retry", attempt=1, error_status=None, error="unknown")
+    assert dropped == Retrying(status=None, attempt=1, seconds=0.0, error="unknown")
+
+
+def test_a_retry_in_words_and_no_wait_of_a_lifetime() -> None:
+    limited = Retrying(status=429, attempt=2, seconds=1.5, error="rate_limit")
+    assert limited.words == "the API answered 429 (rate_limit); attempt 2"
+    dropped = Retrying(status=None, attempt=1, seconds=0.0, error="unknown")
+    assert dropped.words == "the API can't be reached (unknown); attempt 1"
+    for delay, seconds in ((1e300, LONGEST_DELAY), (-5000, 0.0)):
+        fact = parse(type="system", subtype="api_retry", retry_delay_ms=delay)
+        assert isinstance(fact, Retrying)
+        assert fact.seconds == seconds
+
+
+def test_a_turn_is_over() -> None:
+    denials = [{"tool_name": "Bash", "tool_use_id": "t", "tool_input": {}}, "?"]
+    fact = parse(
+        type="result",
+        subtype="success",
+        is_error=False,
+        result="Done.",
+        total_cost_usd=0.25,
+        permission_denials=denials,
+    )
+    assert fact == TurnOver(text="Done.", denied=("Bash",), cost_usd=0.25)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"subtype": "success", "result": "API Error: 500"}, "API Error: 500"),
+        ({"subtype": "error_during_execution", "errors": ["aborted"]}, "['aborted']"),
+        ({"subtype": "error_during_execution", "terminal_reason": "aborted_tools"}, "aborted_tools"),
+        ({"subtype": "error_max_turns"}, "error_max_turns"),
+    ],
+)
+def test_a_turn_that_failed_says_why_and_what_it_said_is_no_text_of_claudes(
+    fields: dict[str, Any], error: str
+) -> None:
+    assert parse(type="result", is_error=True, **fields) == TurnOver(text="", error=error)
+
+
+def test_text_that_is_no_json_is_noise() -> None:
+    assert parse_line(b"\x1b[31mwarning: \xff\n") == Noise(text="\x1b[31mwarning: \ufffd")
+    assert parse_line(b'{"type":"assistant","message":{"content":[{"te') is not None
+    assert parse_line(b"x" * 5000) == Noise(text="x" * 1000)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"  ", b"\r", b"null", b"[]", b"5", b'"text"', b"{}", b'{"type":"news"}']
+)
+def test_what_says_nothing_is_skipped(line: bytes) -> None:
+    assert parse_line(line) is None
+
+
+def test_half_a_surrogate_pair_in_a_text_hides_nothing_of_the_line() -> None:
+    """Who cuts a text in JavaScript may cut an emoji in two, and JSON.stringify writes the half as an escape."""
+    fact = parse_line(rb'{"type":"result","is_error":false,"result":"cut \ud83d"}')
+    assert fact == TurnOver(text="cut \ufffd")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_raise(line: bytes) -> None:
+    parse_line(line)
+
+
+@given(
+    st.sampled_from([*PARSERS, "stream_event"]),
+    st.fixed_dictionaries({}, optional={name: KNOWN.get(name, st.nothing()) | JSON for name in FIELDS}),
+)
+@example("system", {"subtype": "api_retry", "attempt": "many", "error_status": "?", "retry_delay_ms": "soon"})
+@example("system", {"subtype": "init", "mcp_servers": 5})
+@example("rate_limit_event", {"rate_limit_info": {"status": "rejected", "resetsAt": "soon"}})
+@example("result", {"permission_denials": 5, "total_cost_usd": "much"})
+@example("command_lifecycle", {"state": ["queued"], "command_uuid": None})
+def test_no_type_in_any_field_makes_it_raise(kind: str, fields: dict[str, Any]) -> None:
+    parse_line(json.dumps({"type": kind, **fields}).encode())
+
+
+@given(st.text())
+def test_a_message_is_one_line_and_holds_the_text_exactly(text: str) -> None:
+    line = user_message("u", text)
+    assert line.index(b"\n") == len(line) - 1
+    assert orjson.loads(line) == {"type": "user", "uuid": "u", "message": {"role": "user", "content": text}}

@@ -1,0 +1,128 @@
+"""Nothing passes between coordinator and backend, and neither is told: both notice, go on, and make up for it."""
+
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.app.tree import SCRIPTED
+from actors.lib import backoff
+from tests.actors.session.stage import wait_for
+from tests.backend.conftest import TOKEN, Running, Socket
+from tests.claude import scripted_environment
+from tests.e2e.product import Product
+from tools.chaos import proxy as proxy_module
+from tools.chaos.looking import look
+from tools.chaos.proxy import Proxy
+
+PING_SECONDS = 0.2
+NEVER = 3600.0
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Running]:
+    """A backend that pings often, once its witness is there."""
+    running = Running(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def witness(backend: Running) -> Socket:
+    """Hears what the backend tells of."""
+    witness = backend.socket()
+    backend.server.config.ws_ping_interval = backend.server.config.ws_ping_timeout = PING_SECONDS
+    return witness
+
+
+@pytest.fixture
+def network(backend: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """The only way to it, which carries each message once."""
+    monkeypatch.setattr(proxy_module, "TWICE", 0.0)
+    between = Proxy(backend.listener.getsockname()[1], "half-open")
+    between.start()
+    yield between
+    between.stop()
+
+
+@contextmanager
+def coordinator(directory: Path, network: Proxy) -> Iterator[Product]:
+    """A coordinator that pings often."""
+    (directory / "home").mkdir()
+    product = Product(
+        directory, SCRIPTED, scripted_environment(directory / "home"),
+        ws_url=f"ws://127.0.0.1:{network.port}/ws", ws_token=TOKEN, ping_seconds=PING_SECONDS,
+    )  # fmt: skip
+    product.start()
+    try:
+        yield product
+    finally:
+        product.stop()
+
+
+def step(name: str, agent: str, *play: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A subtask, and what its agent does for it."""
+    details = f"@play {json.dumps([*play, {'complete': {'completion_summary': f'{name} is done.'}}])}"
+    return {"id": name, "title": name, "details": details, "agent": agent, **more}
+
+
+def completed(witness: Socket, *names: str) -> list[str]:
+    """The completions that the backend tells of, up to the last of these."""
+    heard: list[str] = []
+    while not set(names) <= set(heard):
+        event = witness.hear()
+        if event["event_type"].endswith(".completed"):
+            heard.append(event["payload"]["id"])
+    return heard
+
+
+def test_both_ends_notice_work_goes_on_and_what_waited_goes_out_once(
+    tmp_path: Path, backend: Running, witness: Socket, network: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST", 0.01)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with coordinator(tmp_path, network) as product:
+        # Given an agent in the midst of its work, and another one that waits for what comes of it
+        work = [
+            step("A", "architect-agent", {"bash": f"cat {gate}"}),
+            step("B", "coding-agent", depends_on=["A"]),
+        ]
+        backend.create(id="T", subtasks=work)
+        witness.subscribe(since=0)
+        with gate.open("w"):  # opens when the agent has come there
+            # When nothing passes any more
+            swallowing = threading.Event()
+            network.swallow(NEVER, swallowing.set)
+            # Then both ends notice, and the coordinator says so
+            product.wait_for(
+                lambda event: (
+                    event["event_type"] == "backend.closed"
+                    and "not answered 2 pings" in event["payload"]["detail"]
+                )
+            )
+            listeners = backend.runtime.hub._subscriptions
+            wait_for(lambda: len(listeners) == 1, "the backend's forgetting it")
+        # And the work that is known goes on
+        product.wait_completed("A", "B")
+        waiting = look(product.work.journal, "SELECT key FROM publications WHERE state = 'waiting'")
+        assert len(waiting) >= 2
+        # And the backend takes in what comes
+        backend.create(id="U", subtasks=[step("C", "architect-agent")])
+        # When the network is well again
+        network.heal()
+        # Then what was missed is done too, and the backend learns of each completion once
+        heard = completed(witness, "A", "B", "T", "C", "U")
+        assert Counter(heard) == Counter(["A", "B", "T", "C", "U"])
+        wait_for(
+            lambda: not look(product.work.journal, "SELECT 1 FROM publications WHERE state = 'waiting'"),
+            "all acknowledged",
+        )
+        told = Counter(each["subtask_id"] for each in product.deliveries() if each["kind"] != "message")
+        assert told == Counter(["A", "B", "C"])

@@ -1,0 +1,148 @@
+"""The comparison finds what is amiss: each kind of it, in what would else be a clean run."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tools.chaos.evidence import Evidence, Received
+from tools.chaos.people import Given
+from tools.chaos.plans import Step, Workflow
+from tools.chaos.verdict import judge, judge_model
+
+A, B = Step("a", ("one",), ()), Step("b", ("two",), ("a",))
+GIVEN = Given([Workflow("w", (A, B))], certain={"Note 1.": "two"}, perhaps={"Note 2.": "two"})
+
+
+def delivery(
+    number: int, agent: str, kind: str, subtask: str | None, text: str, **more: Any
+) -> dict[str, Any]:
+    row = {
+        "number": number, "id": f"d{number}", "agent": agent, "kind": kind, "subtask_id": subtask, "text": text,
+        "state": "completed", "reason": None, "handed_at": float(number), "attempts": 1,
+    }  # fmt: skip
+    return row | more
+
+
+def event(kind: str, subject: str | None, key: str, **document: Any) -> dict[str, Any]:
+    return {"kind": kind, "subject": subject, "agent": None, "key": key, "document": json.dumps(document)}
+
+
+def told(key: str, seq: int, kind: str, **payload: Any) -> dict[str, Any]:
+    return {"id": key, "seq": seq, "event_type": kind, "payload": payload}
+
+
+def clean() -> Evidence:
+    """What a run leaves behind in which all went well: a, then b, which was renamed meanwhile, and a message."""
+    result = f"Result of subtask a:\n> Title: Step a\n> Summary:\n> {A.summary}\n"
+    deliveries = [
+        delivery(1, "one", "task_ready", "a", "Title: Step a"),
+        delivery(2, "two", "dependency_completed", "b", f"> Title: Step b, change 1.\n{result}"),
+        delivery(3, "two", "message", None, "From somebody:\n> Note 1."),
+    ]
+    nodes = {step.id: {"status": "completed", "summary": step.summary} for step in (A, B)}
+    done = {"status": "done", "completion_summary": ""}
+    return Evidence(
+        deliveries=deliveries,
+        events=[
+            event("subtask.updated", "b", "k0", title="Step b, change 1."),
+            event("agent.message", None, "k3"),
+            event("subtask.completed", "a", "k1"),
+            event("subtask.completed", "b", "k2"),
+            event("task.completed", "w", "k4"),
+        ],
+        publications=[
+            {"key": key, "event_type": "subtask.completed", "state": "published", "reason": None}
+            for key in ("k1", "k2")
+        ],
+        nodes=nodes,
+        told=[
+            told("k0", 1, "subtask.updated", id="b"),
+            told("k3", 2, "agent.message", message="Note 1."),
+            told("k1", 3, "subtask.completed", id="a"),
+            told("k2", 4, "subtask.completed", id="b"),
+            told("k4", 5, "task.completed", id="w"),
+        ],
+        items={"a": done | {"completion_summary": A.summary}, "b": done | {"completion_summary": B.summary}},
+        received=[Received(each["agent"], each["id"], each["text"]) for each in deliveries],
+        continued=0,
+        sound="ok",
+        rejected=Counter(),
+    )
+
+
+def test_a_clean_run_has_no_findings() -> None:
+    assert judge(GIVEN, clean()) == []
+
+
+Spoil = Callable[[Evidence], object]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil"),
+    [
+        ("lost", lambda found: found.received.pop()),
+        ("doubled", lambda found: found.received.append(found.received[-1])),
+        ("reordered", lambda found: found.received.reverse()),
+        ("wrong", lambda found: found.received.append(Received("one", "d9", "from nowhere"))),
+        ("wrong", lambda found: found.received.__setitem__(0, found.received[0]._replace(text="another"))),
+        ("wrong", lambda found: found.received.__setitem__(0, found.received[0]._replace(agent="two"))),
+        ("lost", lambda found: found.deliveries[0].update(state="accepted")),
+        ("lost", lambda found: found.deliveries[0].update(state="dead", reason="no receipt from claude")),
+        ("lost", lambda found: found.deliveries.pop(0)),
+        ("doubled", lambda found: found.deliveries.append(found.deliveries[0] | {"id": "d4"})),
+        ("wrong", lambda found: found.deliveries[1].update(text="> Title: Step b, change 1.")),
+        ("lost", lambda found: found.deliveries[1].update(text="> Title: Step b")),
+        ("doubled", lambda found: found.deliveries.append(found.deliveries[2] | {"id": "d4"})),
+        ("lost", lambda found: found.nodes["b"].update(status="open")),
+        ("wrong", lambda found: found.nodes["b"].update(summary="another")),
+        ("lost", lambda found: found.items["b"].update(status="todo")),
+        ("wrong", lambda found: found.items["b"].update(completion_summary="another")),
+        ("lost", lambda found: found.events.pop(0)),
+        ("doubled", lambda found: found.events.append(found.events[2] | {"key": "k9"})),
+        ("doubled", lambda found: found.told.append(found.told[2] | {"id": "k9"})),
+        ("lost", lambda found: found.told.pop()),
+        ("lost", lambda found: found.told.pop(2)),
+        ("lost", lambda found: found.publications[0].update(state="waiting")),
+        ("lost", lambda found: found.publications[0].update(state="refused", reason="why")),
+        ("wrong", lambda found: found.rejected.update(["socket"])),
+    ],
+)
+def test_what_is_amiss_is_found(kind: str, spoil: Spoil) -> None:
+    found = clean()
+    spoil(found)
+    assert kind in {finding.kind for finding in judge(GIVEN, found)}
+
+
+def test_a_damaged_journal_is_found() -> None:
+    found = dataclasses.replace(clean(), sound="row 1 missing from index")
+    assert [finding.kind for finding in judge(GIVEN, found)] == ["wrong"]
+
+
+def test_a_message_of_which_nothing_was_said_may_be_missing_but_not_double() -> None:
+    found = clean()
+    found.deliveries.append(delivery(4, "two", "message", None, "> Note 2."))
+    found.received.append(Received("two", "d4", "> Note 2."))
+    assert judge(GIVEN, found) == []
+    found.deliveries.append(delivery(5, "two", "message", None, "> Note 2."))
+    assert "doubled" in {finding.kind for finding in judge(GIVEN, found)}
+
+
+def test_a_context_may_be_withdrawn_before_it_left_but_not_after() -> None:
+    found = clean()
+    withdrawn = {"state": "dead", "reason": "it was completed by one", "handed_at": None}
+    found.deliveries.append(delivery(4, "one", "task_ready", "b", "", **withdrawn))
+    assert judge(GIVEN, found) == []
+    found.deliveries[-1]["handed_at"] = 4.0
+    assert [finding.kind for finding in judge(GIVEN, found)] == ["lost"]
+
+
+def test_what_the_model_was_told_is_compared_too() -> None:
+    texts = [
+        f"[coordinator delivery=d{number} kind=x]\n> [coordinator delivery=d1 kind=x]" for number in (1, 2, 3)
+    ]
+    assert judge_model(clean(), texts) == []
+    assert [finding.kind for finding in judge_model(clean(), [*texts[1:], texts[1]])] == ["lost", "doubled"]

@@ -1,0 +1,1 @@
+"""Programs that prove the product: chaos, fuzz, pressure, bench."""

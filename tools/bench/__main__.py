@@ -1,0 +1,196 @@
+"""Measures what the coordinator costs, beside the barest pipeline that could do its work.
+
+All figures come from one run in which the pipelines take turns, so that their ratios hold on any machine; the
+absolute figures don't. Exits with 0 if all bars hold, else with 1. See docs/performance.md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from tools.bench.stage import Samples, Stage, stage
+
+AGENTS = 20
+PARTS = ("latency", "throughput")
+PIPELINES = {
+    "bare": "bare",
+    "durable": "bare, with one commit an event",
+    "ours": "the coordinator",
+    "history": "the coordinator, 100,000 events in its journal",
+}
+GAP = 0.01
+"""Seconds between two probes: each pipeline is idle again when its next one comes."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        rounds: Probes come in so many rounds; a ratio is the median of the rounds' ratios.
+        probes: Probes of each pipeline in a round.
+        floods: How often the throughput is measured; the best counts, for what else runs can only lower it.
+        flood: Events in each flood.
+    """
+
+    rounds: int
+    probes: int
+    floods: int
+    flood: int
+
+
+WHOLE = Size(rounds=5, probes=200, floods=3, flood=20_000)
+QUICK = Size(rounds=3, probes=100, floods=2, flood=10_000)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        bar: What the value must not be above (or, if ``at_least``, below); None: only shown.
+    """
+
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether the bar holds."""
+        if self.bar is None:
+            return True
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
+
+
+def measure(directory: Path, size: Size, parts: Sequence[str]) -> list[Figure]:
+    """Run the measurements; all that they write goes into the directory."""
+    figures: list[Figure] = []
+    with stage(directory) as made:
+        if "latency" in parts:
+            figures += latency(made, size)
+        if "throughput" in parts:
+            figures.append(throughput(made, size))
+    return figures
+
+
+def latency(made: Stage, size: Size) -> list[Figure]:
+    """From ``subtask.completed`` on the socket to the whole context in the dependent's agent."""
+    made.add("bare", "bare")
+    made.add("durable", "bare", "--durable")
+    made.add("ours", "product", "1")
+    made.add("history", "product", "1", "--full")
+    made.wait_until_ready(*PIPELINES)
+    names = list(PIPELINES)
+    made.probe(names, 20, GAP)  # starts the agents, and warms up
+    rounds = [made.probe(names, size.probes, GAP) for _ in range(size.rounds)]
+    for name in names:
+        made.end(name)
+    return compare([{name: milliseconds(samples) for name, samples in each.items()} for each in rounds])
+
+
+def compare(rounds: Sequence[dict[str, list[float]]]) -> list[Figure]:
+    """The ratios, and the absolute figures behind them."""
+
+    def ratio(name: str, to: str, part: float) -> float:
+        return median(quantile(each[name], part) / quantile(each[to], part) for each in rounds)
+
+    figures = [
+        Figure("latency p50, coordinator / bare", ratio("ours", "bare", 0.5), "x", bar=6.0),
+        Figure("latency p99, coordinator / bare", ratio("ours", "bare", 0.99), "x"),
+        Figure("latency p50, coordinator / bare with a commit", ratio("ours", "durable", 0.5), "x", bar=2.5),
+        Figure("latency p99, coordinator / bare with a commit", ratio("ours", "durable", 0.99), "x", bar=4.0),
+        Figure("latency p50, 100,000 events / empty journal", ratio("history", "ours", 0.5), "x", bar=1.2),
+        Figure("latency p99, 100,000 events / empty journal", ratio("history", "ours", 0.99), "x"),
+    ]
+    for name, words in PIPELINES.items():
+        for label, part in (("p50", 0.5), ("p99", 0.99)):
+            value = median(quantile(each[name], part) for each in rounds)
+            figures.append(Figure(f"{label}, {words}", value, "ms"))
+    return figures
+
+
+def throughput(made: Stage, size: Size) -> Figure:
+    """Events a second, from the first one's sending to the last one's arrival, all of them journaled."""
+    rates = [one_flood(made, f"flood-{number}", size.flood) for number in range(size.floods)]
+    return Figure(f"durable events into {AGENTS} agents", max(rates), "/s", bar=5000, at_least=True)
+
+
+def one_flood(made: Stage, name: str, count: int) -> float:
+    """Events a second in a coordinator of its own.
+
+    Raises:
+        RuntimeError: The journal doesn't hold exactly what has arrived.
+    """
+    made.add(name, "product", str(AGENTS))
+    made.wait_until_ready(name)
+    made.flood(name, AGENTS, AGENTS)  # starts the agents
+    samples = made.flood(name, count, AGENTS)
+    said = made.end(name)
+    if said != {"abandoned": [], "messages": count + AGENTS, "handed": count + AGENTS}:
+        raise RuntimeError(f"the journal doesn't hold what has arrived: {said}")
+    return count / ((max(arrived for _, arrived in samples) - samples[0][0]) / 1e9)
+
+
+def milliseconds(samples: Samples) -> list[float]:
+    """How long each took, sorted."""
+    return sorted((arrived - sent) / 1e6 for sent, arrived in samples)
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    """The value at this part of the sorted values."""
+    return values[min(len(values) - 1, int(len(values) * part))]
+
+
+def machine() -> str:
+    """What it ran on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = f", load {os.getloadavg()[0]:.1f}"
+    return (
+        f"{cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}{load}"
+    )
+
+
+def show(where: str, figures: Sequence[Figure]) -> None:
+    """Print the table."""
+    print(where)
+    for each in figures:
+        sign, verdict = (">=" if each.at_least else "<="), ("holds" if each.holds else "FAILS")
+        bar = "" if each.bar is None else f"{sign} {each.bar:,g}".ljust(10) + verdict
+        digits = 0 if each.unit == "/s" else 2
+        print(f"{each.name:<56}{each.value:>8,.{digits}f} {each.unit:<4}{bar}".rstrip())
+
+
+def main() -> int:
+    """Measure and show; 1 if a bar does not hold."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"what to measure: {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="a third of the time, and less exact")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    if not set(options.parts) <= set(PARTS):
+        parser.error(f"there is only {' and '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # clears up, as Ctrl-C does
+    where = machine()
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        figures = measure(Path(directory), QUICK if options.quick else WHOLE, options.parts or PARTS)
+    if options.json:
+        rows = [asdict(each) | {"holds": each.holds} for each in figures]
+        print(json.dumps({"machine": where, "figures": rows}, indent=2))
+    else:
+        show(where, figures)
+    return 0 if all(each.holds for each in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""A process that plays the backend: it sends stamped events to whoever is connected.
+
+Prints its port, then obeys one JSON object a line: ``{"do": "probe" | "flood", "to": [<path>, …], …}``, and
+answers each with a line ``done``. A connection is known by its path.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+WELCOME = b'{"type":"welcome","server":"bench","instance":"bench","acks":true,"last_seq":0}'
+
+
+class Backend:
+    """The connections, and what is sent on them."""
+
+    def __init__(self) -> None:
+        self._peers: dict[str, ServerConnection] = {}
+        self._connected = asyncio.Condition()
+        self._seq = 0
+
+    async def converse(self, peer: ServerConnection) -> None:
+        """Greet, then acknowledge what is published until the peer hangs up."""
+        path = peer.request.path if peer.request else ""
+        await peer.send(WELCOME, text=True)
+        async with self._connected:
+            self._peers[path] = peer
+            self._connected.notify_all()
+        with suppress(ConnectionClosed):  # however it hangs up
+            async for raw in peer:
+                message = orjson.loads(raw)
+                if "event_type" in message:
+                    await peer.send(orjson.dumps({"type": "ack", "id": message["id"]}), text=True)
+
+    async def obey(self, command: dict[str, Any]) -> None:
+        """Do what the measurement asks for."""
+        wanted = command["to"]
+        async with self._connected:
+            await self._connected.wait_for(lambda: self._peers.keys() >= set(wanted))
+        peers = [self._peers[path] for path in wanted]
+        numbers = range(command["first"], command["first"] + command["count"])
+        if command["do"] == "probe":
+            await self._probe(peers, numbers, command["agents"][0], command["gap"])
+        else:
+            await self._flood(peers[0], numbers, command["agents"])
+
+    async def _probe(self, peers: list[ServerConnection], numbers: range, agent: str, gap: float) -> None:
+        """Complete a subtask that another one waits for, at one peer after the other, in changing order."""
+        for peer in peers:
+            for number in numbers:
+                await self._send(peer, "subtask.created", id=f"up-{number}", title="The upstream")
+                await self._send(
+                    peer, "subtask.created", id=f"down-{number}", title="The dependent",
+                    assignees=[agent], dependencies=[f"up-{number}"], details="Details. " * 40,
+                )  # fmt: skip
+        await asyncio.sleep(0.5)
+        due = time.monotonic()
+        for number in numbers:
+            random.shuffle(peers)
+            for peer in peers:
+                due += gap
+                await asyncio.sleep(due - time.monotonic())
+                summary = f"{stamp(number)} " + "Five tables, with UUIDs. " * 12
+                await self._send(
+                    peer, "subtask.completed", id=f"up-{number}", completion_summary=summary,
+                    insights_found=["Use UUIDs"], files_modified=["schema.sql"],
+                )  # fmt: skip
+
+    async def _flood(self, peer: ServerConnection, numbers: range, agents: list[str]) -> None:
+        """Send a message to each agent in turn, as fast as they are taken."""
+        for number in numbers:
+            text = f"{stamp(number)} " + "Please have a look at this. " * 4
+            await self._send(
+                peer,
+                "agent.message",
+                agent=agents[number % len(agents)],
+                message=text,
+                **{"from": "a-person"},
+            )
+
+    async def _send(self, peer: ServerConnection, kind: str, **payload: Any) -> None:
+        self._seq += 1
+        event = {
+            "id": f"event-{self._seq}",
+            "seq": self._seq,
+            "event_type": kind,
+            "payload": payload,
+            "timestamp": "2025-01-01T00:00:00Z",
+        }
+        await peer.send(orjson.dumps(event), text=True)
+
+
+def stamp(number: int) -> str:
+    """What the agent looks for: the event's number, and when it was sent in nanoseconds."""
+    return f"bench-event={number} sent={time.monotonic_ns()}"
+
+
+async def main() -> None:
+    """Serve on loopback until the standard input ends."""
+    backend = Backend()
+    async with serve(backend.converse, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            await backend.obey(json.loads(line))
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

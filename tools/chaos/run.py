@@ -1,0 +1,145 @@
+"""One run: start everything, let it work while things die, let it settle, and look at what came of it."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.gateway import Tokens, load_secret
+from tools.chaos.evidence import Evidence, gather
+from tools.chaos.keeper import DownError
+from tools.chaos.killer import Kill, Killer
+from tools.chaos.people import Door, Given, People
+from tools.chaos.plans import Planner
+from tools.chaos.recovery import Recovery, recoveries
+from tools.chaos.settling import Left, Settling
+from tools.chaos.stage import Claude, Stage, dice
+from tools.chaos.verdict import Finding, judge
+
+ESCALATED = 70
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much goes on.
+
+    Attributes:
+        agents: How many agents there are.
+        busy: How many subtasks are open at a time.
+        pause: The longest pause between two deeds of those who give out work, in seconds.
+        think: The longest that a step is thought about, in seconds.
+        freeze: The longest that something is stopped before it is killed, in seconds.
+        settle: How long it may take until all is done when nothing dies any more, in seconds.
+    """
+
+    agents: int
+    busy: int
+    pause: float
+    think: float
+    freeze: float
+    settle: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run."""
+
+    seconds: float
+    given: Given
+    kills: list[Kill]
+    left: Left
+    settled_after: float
+    exits: dict[str, int]
+    found: Evidence
+    findings: list[Finding]
+    recoveries: list[Recovery]
+
+
+def run(
+    directory: Path,
+    claude: Claude,
+    scale: Scale,
+    *,
+    seed: str,
+    seconds: float,
+    kills: int,
+    odds: Mapping[str, int],
+    check: Callable[[Evidence], list[Finding]] = lambda _: [],
+) -> Outcome:
+    """Run once.
+
+    Args:
+        directory: For everything that is written.
+        claude: What plays the agents.
+        scale: How much goes on.
+        seed: Decides what is given out and what dies.
+        seconds: How long things die.
+        kills: How many, at most; they are spread over that time.
+        odds: How likely each kind is.
+        check: More to be compared, while everything is still there.
+    """
+    names = [f"agent-{number}" for number in range(scale.agents)]
+    began = time.monotonic()
+    with Stage(directory, claude, names, seed) as stage:
+        alarm = threading.Event()
+        people = _people(stage, scale, names, seed, alarm)
+        killer = Killer(
+            dice(seed, "kills"), coordinator=stage.coordinator, backend=stage.backend, proxy=stage.proxy,
+            journal=stage.journal, pause=seconds / kills, most=kills, odds=odds, freeze=scale.freeze,
+            alarm=alarm,
+        )  # fmt: skip
+        people.start()
+        killer.start()
+        try:
+            alarm.wait(seconds)
+        finally:
+            killed, given = killer.stop(), people.stop()
+        with suppress(DownError):  # which is a finding, as all that is left undone
+            stage.backend.wait_until_ready()
+            stage.coordinator.wait_until_ready()
+        settling = time.monotonic()
+        left = Settling(stage.journal, stage.database).wait(scale.settle)
+        settled_after = time.monotonic() - settling
+    found = gather(stage.journal, stage.database, stage.home)
+    findings = judge(given, found) + check(found) + _ends(stage)
+    return Outcome(
+        seconds=time.monotonic() - began,
+        given=given,
+        kills=killed,
+        left=left,
+        settled_after=settled_after,
+        exits={f"{name} {code}": count for name, code, count in _exits(stage)},
+        found=found,
+        findings=findings,
+        recoveries=recoveries(killed, found, stage.coordinator),
+    )
+
+
+def _people(stage: Stage, scale: Scale, names: list[str], seed: str, alarm: threading.Event) -> People:
+    tokens = Tokens(load_secret(stage.work / "gateway.secret"))
+    return People(
+        dice(seed, "people"),
+        Planner(dice(seed, "plans"), names, scale.think),
+        backend=Door(stage.backend_port, stage.token),
+        gateway=Door(stage.gateway_port, tokens.operator),
+        journal=stage.journal,
+        busy=scale.busy,
+        pause=scale.pause,
+        alarm=alarm,
+    )
+
+
+def _exits(stage: Stage) -> list[tuple[str, int, int]]:
+    both = (("coordinator", stage.coordinator), ("backend", stage.backend))
+    return [(name, code, count) for name, keeper in both for code, count in keeper.exits.items()]
+
+
+def _ends(stage: Stage) -> list[Finding]:
+    """Ends that nobody had asked for; a coordinator may give up and ask to be started again."""
+    return [
+        Finding("wrong", f"the {name} ended by itself with exit code {code}, {count} times")
+        for name, code, count in _exits(stage)
+        if (name, code) != ("coordinator", ESCALATED)
+    ]

@@ -1,0 +1,167 @@
+"""Everything that a run needs, started in order, and ended in every case."""
+
+import os
+import random
+import secrets
+import shlex
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from actors.scripted_claude.launch import command as scripted_command
+from tools.chaos import agents
+from tools.chaos.keeper import Keeper
+from tools.chaos.looking import sessions
+from tools.chaos.proxy import Proxy
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL = ROOT / ".cache" / "claude" / "node_modules" / ".bin" / "claude"
+PROMPT = "You work in a drill.\n"
+
+
+@dataclass(frozen=True)
+class Claude:
+    """What plays the agents.
+
+    Attributes:
+        command: The program.
+        environment: What it needs beside the closed environment.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def scripted(pace: float) -> Claude:
+    """The scripted stand-in; it thinks so long before each answer, in seconds."""
+    return Claude(tuple(scripted_command()), {"SCRIPTED_CLAUDE_PACE": str(pace)})
+
+
+def real(url: str) -> Claude:
+    """The pinned claude, which knows no other peer than a double of the Messages API at this address.
+
+    Raises:
+        FileNotFoundError: It isn't installed.
+    """
+    if not REAL.exists():
+        raise FileNotFoundError(f"{REAL}: run scripts/install-claude first")
+    environment = {
+        "ANTHROPIC_API_KEY": "sk-ant-not-a-key",
+        "ANTHROPIC_BASE_URL": url,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        "CLAUDE_CODE_MAX_RETRIES": "2",
+    }
+    return Claude((str(REAL),), environment)
+
+
+class Stage:
+    """The backend, the network before it, and the coordinator with its agents; a context manager.
+
+    Args:
+        directory: For everything that is written.
+        claude: What plays the agents.
+        names: The agents' names.
+        seed: Of the network's dice.
+
+    Attributes:
+        token: The backend's bearer token.
+    """
+
+    def __init__(self, directory: Path, claude: Claude, names: list[str], seed: str) -> None:
+        self.home = directory / "home"
+        self.work, self._tasks, self._project = (directory / name for name in ("work", "tasks", "project"))
+        for each in (self.home, self._project, self._tasks, self.work / "prompts"):
+            each.mkdir(parents=True)
+        for each in (self.work, self._tasks):
+            each.chmod(0o700)
+        self.token = secrets.token_urlsafe()
+        (self._tasks / "backend.token").touch(0o600)
+        (self._tasks / "backend.token").write_text(self.token)
+        for name in names:
+            (self.work / "prompts" / f"{name}.md").write_text(PROMPT)
+        self.journal, self.database = self.work / "journal.db", self._tasks / "backend.db"
+        self.backend_port, self.gateway_port = free_ports(2)
+        self._undo = ExitStack()
+        self.proxy = Proxy(self.backend_port, f"{seed}-network")
+        environment = self._environment(claude)
+        self.backend = Keeper(
+            [sys.executable, "-m", "backend", "--port", str(self.backend_port),
+             "--work-dir", str(self._tasks), "--exit-with-stdin"],
+            environment, directory=ROOT, ready="ready ", log=directory / "backend.log",
+        )  # fmt: skip
+        self.coordinator = Keeper(
+            [sys.executable, "-m", "tools.chaos.coordinator", "run"],
+            environment | self._settings(claude),
+            directory=ROOT,
+            ready="The coordinator runs",
+            log=directory / "coordinator.log",
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self._start(self.proxy.start, self.proxy.stop)
+            self._undo.callback(self._end_agents)
+            self._start(self.backend.start, self.backend.stop)
+            self.backend.wait_until_ready()
+            self._start(self.coordinator.start, self.coordinator.stop)
+            self.coordinator.wait_until_ready()
+        except BaseException:
+            self._undo.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo.close()
+
+    def _start(self, start: Callable[[], object], stop: Callable[[], object]) -> None:
+        self._undo.callback(stop)
+        start()
+
+    def _end_agents(self) -> None:
+        """What a coordinator that was killed has left behind; the coordinator itself has ended by now."""
+        agents.kill_all(sessions(self.journal).values())
+
+    def _environment(self, claude: Claude) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "400",
+            **claude.environment,
+        }
+
+    def _settings(self, claude: Claude) -> dict[str, str]:
+        return {
+            "WORK_DIR": str(self.work),
+            "PROJECT_DIR": str(self._project),
+            "WS_URL": f"ws://127.0.0.1:{self.proxy.port}/ws",
+            "WS_TOKEN": self.token,
+            "CLAUDE_COMMAND": shlex.join(claude.command),
+            "GATEWAY_PORT": str(self.gateway_port),
+            "PING_SECONDS": "1",
+            "RECEIPT_SECONDS": "2",
+            "LOG_LEVEL": "info",
+        }
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports on loopback that nobody has at the moment."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def dice(seed: str, what: str) -> random.Random:
+    """Dice of their own for each part, so that none depends on how often another one rolls."""
+    return random.Random(f"{seed}-{what}")  # noqa: S311 - dice

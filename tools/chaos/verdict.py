@@ -1,0 +1,234 @@
+"""Compares what happened with what should have happened; each difference is a finding."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+from tools.chaos.evidence import Evidence, Received, Row
+from tools.chaos.people import Given
+from tools.chaos.plans import Step
+
+Kind = Literal["lost", "doubled", "reordered", "wrong"]
+KINDS: tuple[Kind, ...] = ("lost", "doubled", "reordered", "wrong")
+TOLD = re.compile(r"^\[coordinator delivery=([0-9a-z-]+)", re.MULTILINE)
+ASSIGNING = ("task_ready", "dependency_completed")
+
+
+class Finding(NamedTuple):
+    """Something is not as it should be."""
+
+    kind: Kind
+    text: str
+
+
+def judge(given: Given, found: Evidence) -> list[Finding]:
+    """All differences."""
+    checks: list[Callable[[Given, Evidence], Iterator[Finding]]] = [
+        _deliveries,
+        _strangers,
+        _order,
+        _subtasks,
+        _tasks,
+        _contexts,
+        _changes,
+        _incoming,
+        _messages,
+        _publications,
+        _file,
+    ]
+    return [finding for check in checks for finding in check(given, found)]
+
+
+def judge_model(found: Evidence, texts: list[str]) -> list[Finding]:
+    """The model was told every finished delivery once; ``texts`` are all that it was told."""
+    told = Counter(TOLD.findall("\n".join(texts)))
+    return [
+        Finding(
+            "doubled" if told[each["id"]] else "lost",
+            f"the model was told {each['id']} {told[each['id']]} times",
+        )
+        for each in found.deliveries
+        if each["state"] == "completed" and told[each["id"]] != 1
+    ]
+
+
+def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:
+    """Every delivery that isn't dead was received exactly once, by its agent, as it was written."""
+    received: dict[str, list[Received]] = defaultdict(list)
+    for each in found.received:
+        received[each.id].append(each)
+    for delivery in found.deliveries:
+        what = f"delivery {delivery['id']} ({delivery['kind']} for {delivery['agent']}, {delivery['state']})"
+        copies = received[delivery["id"]]
+        if len(copies) > 1:
+            yield Finding("doubled", f"{what} was received {len(copies)} times")
+        if delivery["state"] == "dead":
+            if not _was_withdrawn(delivery):
+                yield Finding("lost", f"{what}: {delivery['reason']}")
+        elif delivery["state"] != "completed":
+            yield Finding("lost", f"{what} was never finished")
+        elif not copies:
+            yield Finding("lost", f"{what} was never received")
+        for copy in copies:
+            if (copy.agent, copy.text) != (delivery["agent"], delivery["text"]):
+                yield Finding("wrong", f"{what} was received by {copy.agent} as {copy.text[:200]!r}")
+
+
+def _was_withdrawn(delivery: Row) -> bool:
+    """Whether there was no sense in it any more, before it was handed over."""
+    return delivery["handed_at"] is None and str(delivery["reason"]).startswith("it ")
+
+
+def _strangers(_given: Given, found: Evidence) -> Iterator[Finding]:
+    known = {delivery["id"] for delivery in found.deliveries}
+    for each in found.received:
+        if each.id not in known:
+            yield Finding("wrong", f"{each.agent} received {each.id}, which the journal doesn't know")
+
+
+def _order(_given: Given, found: Evidence) -> Iterator[Finding]:
+    """Each agent received in the order in which the router handed over."""
+    handed = {each["id"]: (each["handed_at"] or 0.0, each["number"]) for each in found.deliveries}
+    last: dict[str, Received] = {}
+    for each in found.received:
+        before = last.get(each.agent)
+        if before is not None and handed.get(before.id, (0.0, 0)) > handed.get(each.id, (0.0, 0)):
+            yield Finding("reordered", f"{each.agent} received {before.id} before {each.id}")
+        last[each.agent] = each
+
+
+def _subtasks(given: Given, found: Evidence) -> Iterator[Finding]:
+    """Every subtask is done, here and there, with the one result that it had to have, and told once."""
+    here = Counter(each["subject"] for each in found.events if each["kind"] == "subtask.completed")
+    there = _completed(found, "subtask")
+    for step in given.steps.values():
+        node, item = found.nodes.get(step.id, {}), found.items.get(step.id, {})
+        if node.get("status") != "completed":
+            hold = f"; {node['hold']}: {node.get('reason')}" if node.get("hold") else ""
+            yield Finding("lost", f"subtask {step.id} is {node.get('status', 'not there')} here{hold}")
+        if item.get("status") != "done":
+            yield Finding("lost", f"subtask {step.id} is {item.get('status', 'not there')} in the backend")
+        for name, summary in (("here", node.get("summary")), ("there", item.get("completion_summary"))):
+            if summary and summary not in _endings(step, found):
+                yield Finding("wrong", f"subtask {step.id} ended {name} with {summary[:200]!r}")
+        for name, times in (("here", here[step.id]), ("in the backend", there[step.id])):
+            if times > 1:
+                yield Finding("doubled", f"subtask {step.id} was completed {times} times {name}")
+
+
+def _endings(step: Step, found: Evidence) -> list[str]:
+    """What a subtask may end with: as planned; or with what the stand-in says that had to be reminded of it."""
+    reminded = any(each["kind"] == "reminder" and each["subtask_id"] == step.id for each in found.deliveries)
+    return [step.summary, f"(simulated) Done: {step.id}"] if reminded else [step.summary]
+
+
+def _tasks(given: Given, found: Evidence) -> Iterator[Finding]:
+    there = _completed(found, "task")
+    for workflow in given.workflows:
+        if there[workflow.id] != 1:
+            kind: Kind = "doubled" if there[workflow.id] else "lost"
+            yield Finding(kind, f"task {workflow.id} was completed {there[workflow.id]} times in the backend")
+
+
+def _completed(found: Evidence, entity: str) -> Counter[str]:
+    kind = f"{entity}.completed"
+    return Counter(event["payload"]["id"] for event in found.told if event["event_type"] == kind)
+
+
+def _contexts(given: Given, found: Evidence) -> Iterator[Finding]:
+    """Each assignment was given once to an agent, to the right one, with the results of all upstreams."""
+    assignments: dict[str, list[Row]] = defaultdict(list)
+    for delivery in found.deliveries:
+        if delivery["kind"] in ASSIGNING and delivery["state"] != "dead":
+            assignments[delivery["subtask_id"]].append(delivery)
+    for step in given.steps.values():
+        times = Counter(each["agent"] for each in assignments[step.id])
+        if not times:
+            yield Finding("lost", f"subtask {step.id} was never given to anybody")
+        for agent, count in times.items():
+            if count > 1:
+                yield Finding("doubled", f"subtask {step.id} was given to {agent} {count} times")
+            if agent not in step.agents:
+                yield Finding("wrong", f"subtask {step.id} was given to {agent}")
+        for delivery in assignments[step.id]:
+            yield from _upstreams(step, delivery, found)
+
+
+def _upstreams(step: Step, delivery: Row, found: Evidence) -> Iterator[Finding]:
+    for upstream in step.upstreams:
+        summary = found.nodes.get(upstream, {}).get("summary")
+        result = f"Result of subtask {upstream}:"
+        if result not in delivery["text"] or f"> {summary}\n" not in delivery["text"]:
+            yield Finding("wrong", f"{delivery['agent']} began {step.id} without the result of {upstream}")
+
+
+def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
+    """The last change of a subtask that was known before its end was told to whoever had it."""
+    latest: dict[str, str] = {}
+    over: set[str] = set()
+    for event in found.events:
+        if event["kind"] == "subtask.completed":
+            over.add(event["subject"])
+        elif event["kind"] == "subtask.updated" and event["subject"] not in over:
+            title = _title(event)
+            if title is not None:
+                latest[event["subject"]] = title
+    texts: dict[str, list[str]] = defaultdict(list)
+    for delivery in found.deliveries:
+        texts[delivery["subtask_id"] or ""].append(delivery["text"])
+    for subtask_id, title in latest.items():
+        if subtask_id in given.steps and not any(
+            f"Title: {title}\n" in text + "\n" for text in texts[subtask_id]
+        ):
+            yield Finding("lost", f"nobody was told that {subtask_id} is called {title!r}")
+
+
+def _title(event: Row) -> str | None:
+    """The title that an event gives, if it is one of the people's changes."""
+    title: str | None = json.loads(event["document"]).get("title")
+    return title if title and ", change " in title else None
+
+
+def _incoming(_given: Given, found: Evidence) -> Iterator[Finding]:
+    """Every event of the backend's came in."""
+    known = {event["key"] for event in found.events}
+    for event in found.told:
+        if event["id"] not in known:
+            yield Finding("lost", f"the backend's event {event['seq']} ({event['event_type']}) never came in")
+
+
+def _messages(given: Given, found: Evidence) -> Iterator[Finding]:
+    """Every message became one delivery; one of which nothing was said when it was written, one at most."""
+    contexts: dict[str, list[Row]] = defaultdict(list)
+    for delivery in found.deliveries:
+        if delivery["kind"] == "message":
+            contexts[delivery["text"].rpartition("> ")[2].strip()].append(delivery)
+    stored = {event["payload"]["message"] for event in found.told if event["event_type"] == "agent.message"}
+    for text, agent in {**given.certain, **given.perhaps}.items():
+        copies = contexts[text]
+        if not copies and (text in given.certain or text in stored):
+            yield Finding("lost", f"the message {text!r} for {agent} became no delivery")
+        if len(copies) > 1:
+            yield Finding("doubled", f"the message {text!r} for {agent} became {len(copies)} deliveries")
+        if any(each["agent"] != agent for each in copies):
+            yield Finding("wrong", f"the message {text!r} for {agent} went to somebody else")
+
+
+def _publications(_given: Given, found: Evidence) -> Iterator[Finding]:
+    """Everything that was to be published is in the backend once, under its key."""
+    keys = Counter(event["id"] for event in found.told)
+    for each in found.publications:
+        what = f"publication {each['key']} ({each['event_type']})"
+        if each["state"] != "published":
+            yield Finding("lost", f"{what} is {each['state']}: {each['reason']}")
+        elif not keys[each["key"]]:
+            yield Finding("lost", f"{what} counts as published, and the backend doesn't have it")
+
+
+def _file(_given: Given, found: Evidence) -> Iterator[Finding]:
+    if found.sound != "ok":
+        yield Finding("wrong", f"the journal's file is damaged: {found.sound}")
+    for origin, count in found.rejected.items():
+        yield Finding("wrong", f"{count} inputs from {origin} were rejected")

@@ -1,0 +1,357 @@
+"""The doors through which input comes to the coordinator: for each, how an input is made and how it is taken in."""
+
+import json
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+from zlib import crc32
+
+from pydantic import ValidationError
+
+from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Parsed, Subscribed, Welcome
+from actors.connection.dialects.registry import parse
+from actors.connection.frames import FrameDecoder, Item, Message, Oversized, ProtocolError
+from actors.gateway.arguments import explain
+from actors.gateway.tools import TOOLS
+from actors.protocol.backend import (
+    BackendOpened,
+    EventReceived,
+    InputRejected,
+    PublicationConfirmed,
+    PublicationRefused,
+    ReplayChanged,
+)
+from actors.protocol.deliveries import DeliveryStep
+from actors.protocol.reports import Answer, Reply, ReportBlocked, ReportCompletion
+from actors.protocol.sessions import Progressed, TurnEnded
+from actors.session.drives.stream.parse import Fact, MessageMoved, TurnOver, parse_line
+from actors.session.drives.stream.transcript import read_transcript
+from actors.workdir.results import ResultFile, ResultProblem, read_result
+from tools.fuzz.mutate import Mutator
+from tools.fuzz.office import Office
+from tools.fuzz.rules import BrokenError, check_text
+from tools.fuzz.samples import Story
+
+MAX_MESSAGE = 8192
+"""The longest message that the socket takes, in bytes: short, so that many are longer."""
+KEPT = 4096
+SHORT = 125
+"""The longest frame whose length fits into its second byte."""
+LONGEST_PROBLEMS = 10_000
+"""The longest explanation of what was wrong with one input, in characters."""
+
+
+class Round:
+    """What the doors of one round share.
+
+    Args:
+        directory: An empty one.
+        source: Where chance comes from.
+    """
+
+    def __init__(self, directory: Path, source: random.Random) -> None:
+        self.directory = directory
+        self.random = source
+        self.mutator = Mutator(source)
+        self.story = Story(source)
+        self.office = Office(directory, source)
+
+
+class Door(ABC):
+    """One way in.
+
+    Attributes:
+        name: What its inputs are called.
+        weight: How often it is used, in parts of a hundred.
+    """
+
+    name: ClassVar[str]
+    weight: ClassVar[int]
+
+    def __init__(self, the_round: Round) -> None:
+        self.round = the_round
+        self.mutator = the_round.mutator
+        self.story = the_round.story
+        self.office = the_round.office
+
+    @abstractmethod
+    def make(self) -> bytes:
+        """An input, valid or not."""
+
+    @abstractmethod
+    def take(self, raw: bytes) -> bool:
+        """Take an input in, as the product does; whether it was of use.
+
+        Raises:
+            Exception: The product broke.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of what it holds."""
+
+    def varied(self, sample: Callable[[], Any]) -> bytes:
+        """A sample as it is, with wrong values in it, with wrong bytes in it, or nothing like it."""
+        match self.mutator.random.choices(("as it is", "values", "bytes", "noise"), (4, 9, 6, 1))[0]:
+            case "as it is":
+                return self.mutator.dump(sample())
+            case "values":
+                return self.mutator.dump(self.mutator.structure(sample()))
+            case "bytes":
+                return self.mutator.spoil(self.mutator.dump(sample()), self.mutator.dump(sample()))
+        return self.mutator.noise()
+
+
+# ---------------------------------------------------------------- the socket
+
+
+class Socket(Door):
+    """The backend's bytes: frames, messages, events; and what follows from those in the router."""
+
+    name, weight = "frames", 42
+
+    def make(self) -> bytes:
+        """One message in one frame or more, now and then a control frame or another message, and wrong bytes."""
+        chance = self.mutator.random
+        raw = b"".join(
+            self._framed(self.varied(self.story.message)) for _ in range(chance.choice((1, 1, 1, 2)))
+        )
+        return self.mutator.spoil(raw, self._framed(b"{}")) if self.mutator.chance(0.15) else raw
+
+    def _framed(self, message: bytes) -> bytes:
+        chance = self.mutator.random
+        if self.mutator.chance(0.8) or not message:
+            return frame(message)
+        place = chance.randrange(len(message))
+        between = chance.choice((b"", frame(b"ping", 9), frame(b"\x03\xe8gone", 8), frame(b"pong", 10)))
+        return frame(message[:place], final=False) + between + frame(message[place:], 0)
+
+    def take(self, raw: bytes) -> bool:
+        """Read the frames, whole and in pieces, and take in the messages."""
+        items = decode([raw])
+        pieces = decode(cut(raw, random.Random(crc32(raw))))  # noqa: S311 - only to be cut alike again
+        if items[0] is None and pieces != items:
+            raise BrokenError("the frames read otherwise in other pieces")
+        useful = False
+        for item in pieces[1]:
+            if isinstance(item, Oversized):
+                self.office.tell(
+                    InputRejected(origin="socket", reason="too long", raw=item.head, size=item.size)
+                )
+            elif isinstance(item, Message):
+                useful = self._message(item.data) or useful
+        return useful
+
+    def _message(self, data: bytes) -> bool:
+        parsed = parse(data)
+        check_problems(parsed)
+        if parsed.problems:
+            reason = "; ".join(parsed.problems)
+            self.office.tell(InputRejected(origin="socket", reason=reason, raw=data[:KEPT], size=len(data)))
+        if parsed.event is not None:
+            self.office.tell(EventReceived(event=parsed.event))
+        else:
+            self._control(parsed.control)
+        return parsed.event is not None or parsed.control is not None
+
+    def _control(self, control: AnyControl | None) -> None:
+        match control:
+            case Welcome():
+                self.office.tell(BackendOpened(instance=control.instance, acks=control.acks))
+            case Ack():
+                self.office.tell(PublicationConfirmed(key=control.id))
+            case Nack():
+                self.office.tell(
+                    PublicationRefused(key=control.id, reason=f"{control.code}: {control.error}")
+                )
+            case Subscribed(live=False):
+                self.office.tell(ReplayChanged(running=True))
+            case Live():
+                self.office.tell(ReplayChanged(running=False))
+
+
+def frame(data: bytes, opcode: int = 1, *, final: bool = True) -> bytes:
+    """One frame as a server sends it."""
+    head = bytes([final << 7 | opcode])
+    if len(data) < 126:  # noqa: PLR2004 - RFC 6455
+        return head + bytes([len(data)]) + data
+    if len(data) < 1 << 16:
+        return head + b"\x7e" + len(data).to_bytes(2) + data
+    return head + b"\x7f" + len(data).to_bytes(8) + data
+
+
+def cut(raw: bytes, source: random.Random) -> Iterable[bytes]:
+    """The bytes in a few pieces."""
+    places = sorted(source.randrange(len(raw) + 1) for _ in range(source.choice((0, 1, 3, 8))))
+    return [raw[begin:end] for begin, end in zip([0, *places], [*places, len(raw)], strict=True)]
+
+
+def decode(pieces: Iterable[bytes]) -> tuple[str | None, list[Item]]:
+    """The items up to the first fault, and the fault.
+
+    Raises:
+        BrokenError: More is held than one message.
+    """
+    decoder, items: list[Item] = FrameDecoder(MAX_MESSAGE), []
+    for piece in pieces:
+        try:
+            items += decoder.feed(piece)
+        except ProtocolError as error:
+            return str(error), items
+        held = len(decoder._buffer) + len(decoder._parts or b"")  # noqa: SLF001 - that it is bounded can't be seen outside
+        if held > 2 * MAX_MESSAGE + 14:
+            raise BrokenError(f"{held} bytes are held of messages of at most {MAX_MESSAGE}")
+    return None, items
+
+
+def check_problems(parsed: Parsed) -> None:
+    """See that what was wrong is said in bounded words, and that nothing was an accident.
+
+    Raises:
+        BrokenError: The parser raised, or says too much.
+    """
+    if any("it could not be read" in problem for problem in parsed.problems):
+        raise BrokenError(f"the parser raised: {parsed.problems}")
+    check_reason("; ".join(parsed.problems))
+
+
+def check_reason(reason: str) -> None:
+    """See that it is bounded.
+
+    Raises:
+        BrokenError: It isn't.
+    """
+    if len(reason) > LONGEST_PROBLEMS:
+        raise BrokenError(f"an explanation of {len(reason)} characters")
+
+
+# ---------------------------------------------------------------- agents
+
+
+class Results(Door):
+    """Result files."""
+
+    name, weight = "result files", 12
+
+    def make(self) -> bytes:
+        """A file's content."""
+        return self.varied(self.story.result)
+
+    def take(self, raw: bytes) -> bool:
+        """Write it as the result of a subtask, read it, and tell the router."""
+        subtask = f"S{crc32(raw) % 200}"
+        path = self.round.directory / f"task_result_{subtask}.json"
+        path.write_bytes(raw)
+        found = read_result(path)
+        if found is None:
+            raise BrokenError("the file is there and was not found")
+        self.office.tell(as_report(found))
+        return isinstance(found, ResultFile)
+
+
+def as_report(found: ResultFile | ResultProblem) -> ReportCompletion | ReportBlocked | InputRejected:
+    """What the router is told of it."""
+    if isinstance(found, ResultProblem):
+        check_reason(found.reason)
+        return InputRejected(origin="file", reason=found.reason, raw=found.head, size=len(found.head))
+    check_reason("; ".join(found.problems))
+    subtask, outcome = found.subtask_id, found.outcome
+    if isinstance(outcome, str):
+        return ReportBlocked(agent=None, way="file", reason=outcome, subtask_id=subtask)
+    return ReportCompletion(agent=None, way="file", completion=outcome, subtask_id=subtask)
+
+
+class Stream(Door):
+    """Lines of claude's output."""
+
+    name, weight = "stream lines", 16
+
+    def make(self) -> bytes:
+        """A line; some are about messages that the session really has."""
+        self.story.uuids = self.office.outstanding[:50] + self.office.keys
+        return self.varied(self.story.line)
+
+    def take(self, raw: bytes) -> bool:
+        """Read it, and tell the router what a session would."""
+        fact = parse_line(raw)
+        self._tell(fact)
+        return fact is not None
+
+    def _tell(self, fact: Fact | None) -> None:
+        match fact:
+            case MessageMoved(uuid=uuid, state=state, receipt=receipt):
+                step = DeliveryStep(delivery_id=uuid, state=state, receipt=receipt)
+                self.office.tell(Progressed(agent=self.office.whose(uuid), steps=(step,)))
+            case TurnOver():
+                ended = TurnEnded(
+                    agent="coder",
+                    text=fact.text,
+                    error=fact.error,
+                    denied=fact.denied,
+                    cost_usd=fact.cost_usd,
+                )
+                self.office.tell(ended)
+
+
+class Transcripts(Door):
+    """Transcripts of conversations."""
+
+    name, weight = "transcripts", 10
+
+    def make(self) -> bytes:
+        """A few lines, the last of them perhaps torn."""
+        lines = [self.varied(self.story.spoken) for _ in range(self.mutator.random.randrange(4))]
+        return b"\n".join(lines) + self.mutator.random.choice((b"\n", b"", b"\r\n", b"\n{"))
+
+    def take(self, raw: bytes) -> bool:
+        """Write it to a file and read that."""
+        path = self.round.directory / "transcript.jsonl"
+        path.write_bytes(raw)
+        conversation = read_transcript(path)
+        if not all(isinstance(each, str) for each in (*conversation.arrived, conversation.last_text)):
+            raise BrokenError(f"no texts: {conversation}")
+        return bool(conversation.arrived or conversation.last_text)
+
+
+class Calls(Door):
+    """Calls of the agents' tools."""
+
+    name, weight = "tool calls", 12
+
+    def make(self) -> bytes:
+        """A call as JSON."""
+        return self.varied(self.story.call)
+
+    def take(self, raw: bytes) -> bool:
+        """Read the arguments, and have the router answer."""
+        try:
+            call = json.loads(raw)
+        except (ValueError, RecursionError):
+            return False  # such a request never gets to a tool
+        name, arguments = (
+            (call.get(each) for each in ("name", "arguments")) if isinstance(call, dict) else (None, None)
+        )
+        tool = TOOLS.get(name) if isinstance(name, str) else None
+        if tool is None or not isinstance(arguments, dict):
+            return False
+        try:
+            read = tool.model_validate(arguments)
+        except ValidationError as error:
+            check_text(explain(error))
+            return False
+        reply: Reply = Reply()
+        self.office.tell(read.report("coder", reply))
+        self.office.commit()
+        check_answer(reply.result(timeout=0))
+        return True
+
+
+def check_answer(answer: Answer) -> None:
+    """See that it can be sent, and that its words are ours.
+
+    Raises:
+        BrokenError: They aren't.
+    """
+    check_text(answer.text)
+    json.dumps(answer.data, ensure_ascii=False).encode()

@@ -1,0 +1,259 @@
+"""The router's plain classes on a journal of their own, with agents that answer, and eyes for what must hold."""
+
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from actors.journal.reader import JournalReader
+from actors.protocol.backend import BackendOpened, PublicationConfirmed, Publish
+from actors.protocol.deliveries import DeliveryState, DeliveryStep
+from actors.protocol.feed import Mirror
+from actors.protocol.names import session_name
+from actors.protocol.sessions import (
+    Deliver,
+    Progressed,
+    SessionChanged,
+    SessionReady,
+    SessionState,
+    TurnEnded,
+)
+from actors.router import ContextBuilder, RouterParts, RouterSettings
+from supervisors import Actor, ChildSpec, StartChild, System
+from tools.fuzz.rules import BrokenError, check_delivery, check_text
+
+LIMIT = 6000
+"""The longest context in bytes: short, so that many go into a file."""
+GROUP = 8
+"""So many messages share a commit."""
+ALL = 1_000_000
+
+
+class Office:
+    """What is said to the router is handled at once, and committed in groups.
+
+    Args:
+        directory: An empty one, for the journal.
+        source: Where chance comes from.
+    """
+
+    def __init__(self, directory: Path, source: random.Random) -> None:
+        self._random = source
+        self._path = directory / "journal.db"
+        self._settings = RouterSettings(
+            journal=self._path,
+            context=ContextBuilder(
+                directory / "context", LIMIT, lambda each: directory / f"task_result_{each}.json", self._write
+            ),
+            session=lambda agent: ChildSpec(name=session_name(agent), start=Actor),
+            read_result=lambda _: None,
+            queue_size=10,
+        )
+        self._now = 1_700_000_000.0
+        self._waiting = self._shown = 0
+        self._post: list[tuple[str, Any]] = []
+        self._told: dict[str, bytes] = {}
+        self._open: dict[str, dict[str, None]] = {}
+        self._keys: list[str] = []
+        self._start()
+
+    def _start(self) -> None:
+        self.parts = RouterParts(self._settings, self._clock)
+        self.parts.desk.start()
+        self.tell(BackendOpened(instance="one", acks=True))
+
+    def close(self) -> None:
+        """End it."""
+        self.parts.journal.close()
+
+    def _clock(self) -> float:
+        self._now += 0.01
+        return self._now
+
+    @staticmethod
+    def _write(_path: Path, data: bytes) -> None:
+        check_text(data.decode())
+
+    @property
+    def outstanding(self) -> list[str]:
+        """The messages that sessions have and that aren't over."""
+        return [each for ids in self._open.values() for each in ids]
+
+    @property
+    def keys(self) -> list[str]:
+        """Of publications that were sent."""
+        return self._keys
+
+    def tell(self, message: object) -> None:
+        """Say something to the router."""
+        self.parts.desk.handle(message)
+        self._waiting += 1
+        if self._waiting >= GROUP:
+            self.commit()
+
+    def commit(self) -> None:
+        """Make it durable, take what the router says, and let the sessions answer now and then."""
+        self._waiting = 0
+        self.parts.desk.commit()
+        self.parts.outgoing.flush(cast("System", _Post(self._post)))
+        post, self._post[:] = self._post[:], []
+        for _, message in post:
+            self._take(message)
+        if self._random.random() < 0.3:  # noqa: PLR2004 - often enough that nothing piles up
+            self._answer()
+            self._show()
+
+    def _show(self) -> None:
+        """Bring the files for people up to date."""
+        self.parts.mirrors.ask(self._shown)
+        mirror = self.parts.mirrors.gather()
+        check_mirror(mirror)
+        if mirror.history:
+            self._shown = orjson.loads(mirror.history[-1])["number"]
+
+    def whose(self, delivery_id: str) -> str:
+        """The agent that has this message; anybody, if nobody has it."""
+        return next((agent for agent, ids in self._open.items() if delivery_id in ids), "coder")
+
+    # ------------------------------------------------------------ what the router says
+
+    def _take(self, message: object) -> None:
+        match message:
+            case Deliver(delivery=delivery):
+                check_delivery(delivery)
+                digest = blake2b(delivery.text.encode()).digest()
+                if self._told.setdefault(delivery.id, digest) != digest:
+                    raise BrokenError(f"delivery {delivery.id} was given twice with different texts")
+                self._open.setdefault(delivery.agent, {})[delivery.id] = None
+            case StartChild(spec=spec):
+                agent = spec.name.removeprefix(session_name(""))
+                self.tell(SessionReady(agent=agent))
+                self.tell(SessionChanged(agent=agent, state=SessionState.READY))
+            case Publish(key=key):
+                self._keys = [*self._keys[-20:], key]
+
+    def _answer(self) -> None:
+        """Every session has read what it was given, and ends its turn; the backend takes what it was sent."""
+        given, self._open = self._open, {}
+        for agent, ids in given.items():
+            steps = [
+                DeliveryStep(delivery_id=each, state=state, receipt="lifecycle", attempts=1)
+                for each in ids
+                for state in (DeliveryState.WRITTEN, DeliveryState.STARTED, DeliveryState.COMPLETED)
+            ]
+            self.tell(Progressed(agent=agent, steps=tuple(steps)))
+            self.tell(TurnEnded(agent=agent, text=self._random.choice(("", "TASK_COMPLETE", "BLOCKED"))))
+        keys, self._keys = self._keys, []
+        for key in keys:
+            self.tell(PublicationConfirmed(key=key))
+
+    # ------------------------------------------------------------ whether all is well
+
+    def check(self) -> None:
+        """See that the journal is sound, and that another router would go on from the same point.
+
+        Raises:
+            BrokenError: It isn't, or it wouldn't.
+        """
+        self.commit()
+        while self._waiting:  # what the router said may have led to answers
+            self.commit()
+        with closing(sqlite3.connect(self._path)) as database:
+            self._check_rows(database.execute)
+        check_reader(self._path)
+        before = self._state()
+        self.parts.journal.close()  # as a router does that dies
+        self._start()
+        if self.parts.journal.loss is not None:
+            raise BrokenError("the journal was taken to be damaged")
+        after = self._state()
+        for name in before:
+            for key in before[name].keys() | after[name].keys():
+                if (old := before[name].get(key)) != (new := after[name].get(key)):
+                    raise BrokenError(f"another router sees {name} {key} differently: {old} became {new}")
+
+    def digest(self) -> bytes:
+        """Of all that the journal holds, wherever it lies: contexts name the files of their directory."""
+        with closing(sqlite3.connect(self._path)) as database:
+            text = "\n".join(database.iterdump()).replace(str(self._path.parent), "")
+        return blake2b(text.encode()).digest()
+
+    def _check_rows(self, execute: Callable[..., sqlite3.Cursor]) -> None:
+        if execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+            raise BrokenError("SQLite finds the journal damaged")
+        for table, column in (("events", "document"), ("nodes", "document"), ("publications", "payload")):
+            for (document,) in execute(f"SELECT {column} FROM {table}"):  # noqa: S608 - our own words
+                orjson.loads(document)
+        found = execute("SELECT id, text FROM deliveries WHERE handed_at IS NOT NULL")
+        kept = {each: blake2b(text.encode()).digest() for each, text in found}
+        if kept != self._told:
+            raise BrokenError("the journal doesn't hold the texts that the sessions were given")
+
+    def _state(self) -> dict[str, dict[str, Any]]:
+        nodes = self.parts.graph.open
+        lanes = self.parts.dispatch.lanes
+        return {
+            "node": {
+                each.id: (
+                    each.status,
+                    each.state,
+                    each.reason,
+                    sorted(each.pending),
+                    sorted(each.dependents & nodes.keys()),
+                )
+                for each in nodes.values()
+                if each.dependents & nodes.keys() or each.status != "unknown" or each.title
+            },
+            "lane": {
+                each.agent: (each.in_hand, each.reminders, list(each.outstanding)) for each in lanes.values()
+            },
+        }
+
+
+class _Post:
+    """Takes the place of a system of actors: keeps what each is told."""
+
+    def __init__(self, kept: list[tuple[str, Any]]) -> None:
+        self._kept = kept
+
+    def handle(self, name: str) -> "_Address":
+        return _Address(partial(self._keep, name))
+
+    def _keep(self, name: str, message: object) -> None:
+        self._kept.append((name, message))
+
+
+class _Address:
+    def __init__(self, tell: Callable[[object], None]) -> None:
+        self.tell = tell
+
+
+def check_mirror(mirror: Mirror) -> None:
+    """See that the files for people get one JSON object a line, and nothing that JSON can't hold.
+
+    Raises:
+        BrokenError: A line is none.
+    """
+    for line in mirror.history:
+        if b"\n" in line or not isinstance(orjson.loads(line), dict):
+            raise BrokenError(f"no line of the history: {line[:200]!r}")
+    orjson.dumps((mirror.queues, mirror.current, mirror.knowledge))
+
+
+def check_reader(path: Path) -> None:
+    """See that people can read the whole journal."""
+    reader = JournalReader(path)
+    try:
+        reader.counts(), reader.agents(), reader.dead_letters()
+        reader.events(limit=ALL)
+        reader.nodes(closed=True, limit=ALL)
+        for each in reader.deliveries(limit=50):
+            reader.delivery(each["id"])
+    finally:
+        reader.close()

@@ -1,0 +1,197 @@
+"""Round by round: a fresh coordinator is fed, looked at, and closed; meanwhile the memory is watched."""
+
+import base64
+import ctypes
+import gc
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from unittest.mock import patch
+
+import psutil
+
+from tools.fuzz.doors import Calls, Door, Results, Round, Socket, Stream, Transcripts
+from tools.fuzz.others import Plans, Prompts, Publications
+
+DOORS: tuple[type[Door], ...] = (Socket, Results, Stream, Transcripts, Calls, Prompts, Plans, Publications)
+SIZE = 5000
+"""Inputs of a round; then the journal is checked, and the next begins with an empty one."""
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory with a name of its own is made in it
+"""Where the files of a round lie, if there is such a place: nothing is to survive, so nothing need wait for a disk."""
+WARM_UP = 0.2
+"""The part of all rounds after which no more memory should be needed."""
+GROWTH = 32 * 1024 * 1024
+"""How much more may be needed all the same, in bytes: what the allocator keeps in pieces."""
+STILL_HELD = 16 * 1024 * 1024
+"""How much more may be in use at the end than after the first round, in bytes: caches that are bounded."""
+
+
+@dataclass
+class Count:
+    """The inputs of one kind, and how many of them were rejected."""
+
+    fed: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What broke, and how to see it again.
+
+    Attributes:
+        where: The kind of the input; empty where the journal was found unsound after the round.
+        base64: The input.
+    """
+
+    round: int
+    number: int
+    where: str
+    base64: str
+    what: str
+
+
+@dataclass
+class Outcome:
+    """What came of a run; sizes in bytes.
+
+    Attributes:
+        memory: What the process needed at the end of each round.
+        held: What is in use at the end, without what the allocator keeps of what was given back.
+        digest: Of all inputs, of what became of each, and of what the router made of them.
+    """
+
+    seed: str
+    counts: dict[str, Count] = field(default_factory=lambda: {door.name: Count() for door in DOORS})
+    failure: Failure | None = None
+    seconds: float = 0.0
+    memory: list[int] = field(default_factory=list)
+    held: int = 0
+    digest: str = ""
+
+    @property
+    def fed(self) -> int:
+        """All inputs."""
+        return sum(count.fed for count in self.counts.values())
+
+    @property
+    def warm(self) -> int:
+        """What was needed after the warm-up."""
+        return self.memory[int(len(self.memory) * WARM_UP)]
+
+    @property
+    def grew(self) -> int:
+        """How much more was needed after the warm-up, at most."""
+        return max(self.memory) - self.warm
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing broke and the memory stayed bounded."""
+        return self.failure is None and self.grew <= GROWTH and self.held - self.memory[0] <= STILL_HELD
+
+
+def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> Outcome:
+    """Feed so many inputs, or as many as fit into the time.
+
+    Args:
+        seed: The same seed makes the same inputs.
+        count: How many.
+        seconds: Stop after so long.
+        first: The round to begin with: each has chances of its own, so that one can be run again alone.
+    """
+    outcome = Outcome(seed)
+    begin = time.monotonic()
+    for number in range(first, first + -(-count // SIZE)):
+        size = min(SIZE, count - outcome.fed)
+        outcome.failure = _round(outcome, number, size, None if seconds is None else begin + seconds)
+        outcome.seconds = time.monotonic() - begin
+        outcome.memory.append(resident())
+        if outcome.failure or (seconds is not None and outcome.seconds >= seconds):
+            break
+    outcome.held = held()
+    return outcome
+
+
+def held() -> int:
+    """The process' memory once the allocator has given back what it can (where it is glibc's)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    return resident()
+
+
+def resident() -> int:
+    """The process' memory, without what only waits to be collected."""
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)
+
+
+@dataclass
+class _At:
+    """Where a round is."""
+
+    number: int = 0
+    door: str = ""
+    raw: bytes = b""
+
+
+def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Failure | None:
+    source = random.Random(f"{outcome.seed}/{number}")  # noqa: S311 - it has to be repeatable
+    at = _At()
+    digest = blake2b(outcome.digest.encode(), digest_size=16)
+    with _seeded(outcome.seed, number), _opened(source) as (the_round, doors):
+        try:
+            for door in source.choices(doors, [each.weight for each in doors], k=size):
+                at.number, at.door, at.raw = at.number + 1, door.name, door.make()
+                count = outcome.counts[door.name]
+                count.fed += 1
+                useful = door.take(at.raw)
+                count.rejected += not useful
+                digest.update(b"%d %b" % (useful, at.raw))
+                if until is not None and time.monotonic() >= until:
+                    break
+            at.door, at.raw = "", b""
+            the_round.office.check()
+            digest.update(the_round.office.digest())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
+            return Failure(number, at.number, at.door, base64.b64encode(at.raw).decode(), _describe(error))
+        finally:
+            outcome.digest = digest.hexdigest()
+    return None
+
+
+@contextmanager
+def _seeded(seed: str, number: int) -> Iterator[None]:
+    """Have the product's ids come from the seed too: ``uuid4`` asks the system for chance."""
+    chance = random.Random(f"{seed}/{number}/ids")  # noqa: S311 - the same
+    with patch("os.urandom", chance.randbytes):
+        yield
+
+
+def _describe(error: Exception) -> str:
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error} ({place})"
+
+
+@contextmanager
+def _opened(source: random.Random) -> Iterator[tuple[Round, list[Door]]]:
+    directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
+    try:
+        the_round = Round(directory, source)
+        doors = [door(the_round) for door in DOORS]
+        try:
+            yield the_round, doors
+        finally:
+            for door in doors:
+                door.close()
+            the_round.office.close()
+    finally:
+        shutil.rmtree(directory)

@@ -1,0 +1,194 @@
+"""The command line of scripts/pressure, and its trials."""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tools.pressure.backend import serving, wait
+from tools.pressure.stage import LIMIT, Stage, stage
+
+MEBI = 1024 * 1024
+IN_MEMORY = 100
+"""Deliveries of one agent that the coordinator holds in memory, unless it is told otherwise."""
+ROOM = 10_000
+"""Messages that may wait for the connection, and for the router, before the socket is left alone."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is said.
+
+    Attributes:
+        bytes: Of each message.
+        growth: How much more memory the coordinator may need meanwhile, in bytes.
+    """
+
+    count: int
+    bytes: int
+    growth: int
+
+
+DEAF, QUICK_DEAF = Size(10_000, 10_000, 450 * MEBI), Size(1500, 10_000, 250 * MEBI)
+BURST, QUICK_BURST = Size(50_000, 1000, 250 * MEBI), Size(6000, 10_000, 350 * MEBI)
+LARGE, QUICK_LARGE = Size(600, 1_000_000, 900 * MEBI), Size(150, 1_000_000, 280 * MEBI)
+UNDER_WAY = 20
+"""Messages that may wait for the work directory: each is answered before the next, but for hints to look at files."""
+SLOW = 0.0005
+"""Seconds that the router takes longer for each event in the burst."""
+
+
+@dataclass
+class Trial:
+    """What came of a trial; memory in bytes, times in seconds.
+
+    Attributes:
+        held: What is still in use after it, without what the allocator keeps.
+        facts: What else was seen, for people.
+        problems: What is not as it should be.
+    """
+
+    name: str
+    size: Size
+    before: int = 0
+    most: int = 0
+    after: int = 0
+    held: int = 0
+    facts: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def expect(self, what: str, *, holds: bool) -> None:
+        """Note a problem, unless it holds."""
+        if not holds:
+            self.problems.append(f"not so: {what}")
+
+
+def deaf(directory: Path, size: Size) -> Trial:
+    """An agent that reads nothing of its standard input while messages for it come in, and then reads again."""
+    trial, agents = Trial("an agent that does not read", size), ["deaf"]
+    with serving() as (backend, url), stage(directory, url, agents) as made:
+        backend.say(range(1), agents, size.bytes)
+        made.wait_until_journaled(1, "handed_at IS NOT NULL")
+        trial.before = made.memory.now()
+        backend.say(range(1, size.count), agents, size.bytes)
+        trial.facts["all of it sent after"] = f"{wait(backend.said, LIMIT, 'all is sent'):.1f} s"
+        trial.facts["all of it journaled after"] = f"{made.wait_until_journaled(size.count):.1f} s more"
+        handed = made.journaled("handed_at IS NOT NULL")
+        trial.facts["handed to the session"] = str(handed)
+        trial.facts["in the journal only"] = str(made.journaled("handed_at IS NULL"))
+        trial.facts["memory while nobody reads"] = f"{made.memory.now() / MEBI:.0f} MiB"
+        trial.expect(f"at most {IN_MEMORY} are handed over ({handed})", holds=handed <= IN_MEMORY)
+        trial.expect("nothing has arrived", holds=not made.arrived())
+        made.open_gate()
+        trial.facts["all of it arrived"] = (
+            f"{made.wait_until_arrived(size.count):.1f} s after the agent read again"
+        )
+        finish(trial, made, agents)
+    return trial
+
+
+def burst(directory: Path, size: Size) -> Trial:
+    """Many events at once for a router that is slow."""
+    return flood(Trial("a burst on the socket, a slow router", size), directory, SLOW)
+
+
+def large(directory: Path, size: Size) -> Trial:
+    """Large events that come faster than the disk takes the lines of the history file."""
+    return flood(Trial("large messages", size), directory, 0.0)
+
+
+def flood(trial: Trial, directory: Path, slow: float) -> Trial:
+    """Say everything at once to four agents that read."""
+    size, agents = trial.size, [f"agent-{each}" for each in range(4)]
+    with serving() as (backend, url), stage(directory, url, agents, slow) as made:
+        made.open_gate()
+        backend.say(range(len(agents)), agents, size.bytes)
+        made.wait_until_arrived(len(agents))
+        trial.before = made.memory.now()
+        backend.say(range(len(agents), size.count), agents, size.bytes)
+        trial.facts["all of it sent after"] = f"{wait(backend.said, LIMIT, 'all is sent'):.1f} s"
+        trial.facts["journaled by then"] = str(made.journaled("1"))
+        trial.facts["all of it arrived"] = f"{made.wait_until_arrived(size.count):.1f} s after it was sent"
+        finish(trial, made, agents)
+    return trial
+
+
+def finish(trial: Trial, made: Stage, agents: list[str]) -> None:
+    """See that everything has arrived, once and in order, that the journal says so, and what it has cost."""
+    count = trial.size.count
+    made.wait_until_journaled(count, "state = 'completed'")
+    for place, agent in enumerate(agents):
+        expected = list(range(place, count, len(agents)))
+        trial.expect(
+            f"everything arrived at {agent}, once and in order", holds=made.arrived()[agent] == expected
+        )
+    trial.expect("the journal holds no other deliveries", holds=made.journaled("1") == count)
+    trial.facts["written more than once"] = str(made.journaled("attempts > 1"))
+    trial.after, trial.most = made.memory.now(), made.memory.most
+    grew = trial.most - trial.before
+    trial.expect(
+        f"it grew by {trial.size.growth // MEBI} MiB at most ({grew // MEBI})",
+        holds=grew <= trial.size.growth,
+    )
+    said = made.end()
+    trial.facts["waited at most"] = ", ".join(
+        f"{number} for the {name}" for name, number in said["waited"].items()
+    )
+    trial.held = said["held"]
+    # What waits for the connection when the socket is left alone goes on to the router.
+    for name, number in said["waited"].items():
+        most = UNDER_WAY if name == "workdir" else 2 * ROOM
+        trial.expect(f"at most {most} wait for the {name} ({number})", holds=number <= most)
+    trial.expect("it stopped in order", holds=said["abandoned"] == [])
+
+
+TRIALS: dict[str, tuple[Callable[[Path, Size], Trial], Size, Size]] = {
+    "deaf": (deaf, DEAF, QUICK_DEAF),
+    "burst": (burst, BURST, QUICK_BURST),
+    "large": (large, LARGE, QUICK_LARGE),
+}
+
+
+def main() -> int:
+    """Run the trials and print what came of them; 1 if anything is amiss."""
+    parser = argparse.ArgumentParser(prog="scripts/pressure", description=__doc__)
+    parser.add_argument("trials", nargs="*", metavar="TRIAL", help=f"{' or '.join(TRIALS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="with fewer messages")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args()
+    if not set(given.trials) <= set(TRIALS):
+        parser.error(f"there are only {', '.join(TRIALS)}")
+    done = []
+    for name in given.trials or TRIALS:
+        trial, size, quick = TRIALS[name]
+        with tempfile.TemporaryDirectory(prefix="pressure-") as directory:
+            done.append(trial(Path(directory), quick if given.quick else size))
+    if given.json:
+        print(json.dumps([asdict(each) for each in done], indent=2))
+    else:
+        for each in done:
+            show(each)
+    return 1 if any(each.problems for each in done) else 0
+
+
+def show(trial: Trial) -> None:
+    """Print it for a person."""
+    print(f"{trial.name}: {trial.size.count:,} messages of {trial.size.bytes:,} bytes")
+    for name, value in (
+        ("before", trial.before),
+        ("at most", trial.most),
+        ("after", trial.after),
+        ("in use", trial.held),
+    ):
+        print(f"  memory {name:<39}{value / MEBI:.0f} MiB")
+    for what, seen in trial.facts.items():
+        print(f"  {what:<46}{seen}")
+    for problem in trial.problems:
+        print(f"  {problem}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
