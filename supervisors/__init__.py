@@ -12,7 +12,7 @@ from supervisors.commands import (
     StopChild,
     WhichChildren,
 )
-from supervisors.context import Context
+from supervisors.context import ActorContext
 from supervisors.errors import (
     Abandoned,
     ActorDied,
@@ -38,6 +38,7 @@ from supervisors.timers import Timer
 __all__ = [
     "Abandoned",
     "Actor",
+    "ActorContext",
     "ActorDied",
     "AlreadyRunning",
     "AskTimeout",
@@ -47,7 +48,6 @@ __all__ = [
     "ChildInfo",
     "ChildSpec",
     "ChildStatus",
-    "Context",
     "CountChildren",
     "DeadLetter",
     "DeleteChild",

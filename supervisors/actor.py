@@ -10,7 +10,7 @@ from supervisors.mailbox import Suspect
 from supervisors.reader import Last, Reader, Stop
 
 if TYPE_CHECKING:
-    from supervisors.context import Context
+    from supervisors.context import ActorContext
     from supervisors.handle import Handle
     from supervisors.timers import Timer
 
@@ -35,7 +35,7 @@ class Actor(PykkaActor):
     supervises: ClassVar[bool] = False
     drains: ClassVar[bool] = False
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ActorContext) -> None:
         super().__init__(context.life.reader.mailbox)
         self.context = context
 

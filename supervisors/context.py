@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from supervisors.life import Life
     from supervisors.system import System
 
-__all__ = ["Context"]
+__all__ = ["ActorContext"]
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ActorContext:
     """Who an actor is, and where it lives.
 
     Attributes:

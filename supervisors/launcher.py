@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from supervisors.children import Child
-    from supervisors.context import Context
+    from supervisors.context import ActorContext
     from supervisors.life import Life
 
 __all__ = ["Launcher"]
@@ -29,7 +29,7 @@ class Launcher:
         context: The supervisor's.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ActorContext) -> None:
         self._context = context
         self._reader = context.life.reader
 

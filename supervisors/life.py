@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import structlog
 
 from supervisors._pykka import envelope, fail
-from supervisors.context import Context
+from supervisors.context import ActorContext
 from supervisors.errors import Abandoned, ActorDied
 from supervisors.reader import Last, Leftovers, Reader, Stop
 from supervisors.reports import DeadLetter, ExitReport, Stage
@@ -76,7 +76,7 @@ class Life:
         self._began = system.clock()
         self._ending = threading.Lock()
         self._finished = threading.Event()
-        self.context = Context(spec.name, self.number, system, system.handle(spec.name), self)
+        self.context = ActorContext(spec.name, self.number, system, system.handle(spec.name), self)
 
     @classmethod
     def of_this_thread(cls) -> Life | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervisors.actor import Actor
-    from supervisors.context import Context
+    from supervisors.context import ActorContext
 
 __all__ = ["AutoShutdown", "Backoff", "ChildSpec", "Intensity", "Restart", "Strategy"]
 
@@ -120,7 +120,7 @@ class ChildSpec:
     """
 
     name: str
-    start: Callable[[Context], Actor]
+    start: Callable[[ActorContext], Actor]
     restart: Restart = Restart.PERMANENT
     shutdown: float | None = 5.0
     start_timeout: float = 10.0

@@ -33,7 +33,7 @@ from supervisors.spec import AutoShutdown, ChildSpec, Intensity, Restart, Strate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from supervisors.context import Context
+    from supervisors.context import ActorContext
     from supervisors.life import Life
 
 __all__ = ["Supervisor"]
@@ -64,7 +64,7 @@ class Supervisor(Actor):
 
     def __init__(
         self,
-        context: Context,
+        context: ActorContext,
         *,
         children: Sequence[ChildSpec] = (),
         strategy: Strategy = Strategy.ONE_FOR_ONE,

@@ -21,7 +21,7 @@ from actors.scripted_claude.launch import command as scripted_command
 from actors.session import SessionActor, SessionSettings
 from actors.workdir import WorkDir, WorkdirActor, shown, write_atomically
 from actors.workdir.results import ResultFile, read_result
-from supervisors import Actor, Backoff, ChildSpec, Context, Intensity, Restart, Strategy, Supervisor
+from supervisors import Actor, ActorContext, Backoff, ChildSpec, Intensity, Restart, Strategy, Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = ROOT / "prompts"
@@ -91,7 +91,11 @@ SCRIPTED = tuple(scripted_command())
 
 
 def _spec(
-    name: str, start: Callable[[Context], Actor], shutdown: float, *, start_timeout: float = START_SECONDS
+    name: str,
+    start: Callable[[ActorContext], Actor],
+    shutdown: float,
+    *,
+    start_timeout: float = START_SECONDS,
 ) -> ChildSpec:
     return ChildSpec(
         name=name,
@@ -113,7 +117,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _sessions(context: Context) -> Supervisor:
+def _sessions(context: ActorContext) -> Supervisor:
     """The supervisor of the sessions; where it is a new one, the router starts them again."""
     if context.incarnation > 1:
         context.system.handle(ROUTER).tell(SessionsLost())
@@ -179,7 +183,7 @@ def _read_report(path: Path) -> ReportCompletion | ReportBlocked | None:
     return found.report() if isinstance(found, ResultFile) else None  # of a bad one its watcher tells
 
 
-def _connection(settings: Settings, workdir: WorkDir, context: Context) -> ConnectionActor:
+def _connection(settings: Settings, workdir: WorkDir, context: ActorContext) -> ConnectionActor:
     """Made anew at each start: the embedded backend may have made its token just now."""
     if settings.ws_url is not None:
         url = settings.ws_url

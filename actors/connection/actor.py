@@ -28,6 +28,7 @@ from actors.lib.failpoints import failpoint
 from actors.protocol.backend import (
     BackendChanged,
     BackendOpened,
+    ConnectNow,
     EventReceived,
     InputRejected,
     PublicationConfirmed,
@@ -38,8 +39,8 @@ from actors.protocol.backend import (
     Resume,
 )
 from actors.protocol.names import ROUTER
-from actors.protocol.sessions import Announce, Revive
-from supervisors import Actor, Context
+from actors.protocol.router import RouterStarted
+from supervisors import Actor, ActorContext
 
 CHANNELS = ["tasks", "subtasks", "agents"]
 
@@ -82,7 +83,7 @@ class ConnectionActor(Actor):
         url: The backend's WebSocket.
         token: Its bearer token.
         ping_seconds: Ping after so many seconds of silence.
-        max_reconnect_attempts: Give up after so many failed attempts in a row, until a ``Revive`` (0: never).
+        max_reconnect_attempts: Give up after so many failed attempts in a row, until a ``ConnectNow`` (0: never).
         welcome_seconds: How long a backend may take to introduce itself.
         step_seconds: How long each step of connecting, and each send, may take.
 
@@ -92,7 +93,7 @@ class ConnectionActor(Actor):
 
     def __init__(
         self,
-        context: Context,
+        context: ActorContext,
         *,
         url: str,
         token: str | None = None,
@@ -140,9 +141,9 @@ class ConnectionActor(Actor):
                 self._publish(message)
             case Resume():
                 self._subscribe(message)
-            case Announce():
+            case RouterStarted():
                 self._announce()
-            case Revive():
+            case ConnectNow():
                 self._socket.try_now()
             case _WelcomeOverdue():
                 self._greet_anyway(message.epoch)

@@ -13,7 +13,7 @@ from actors.lib.deadlines import BACKEND_PROCESS as STOP_SECONDS
 from actors.lib.errors import ConfigurationError, CoordinatorError
 from actors.lib.process_marks import work_dir_mark
 from actors.protocol.base import Model
-from supervisors import Actor, Context
+from supervisors import Actor, ActorContext
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class BackendActor(Actor):
     """
 
     def __init__(
-        self, context: Context, *, port: int, work_dir: Path, root: Path, database_url: str | None = None
+        self, context: ActorContext, *, port: int, work_dir: Path, root: Path, database_url: str | None = None
     ) -> None:
         super().__init__(context)
         # A DATABASE_URL of the user's own is some other program's: only the one that was meant for us counts.

@@ -12,7 +12,7 @@ from actors.gateway.server import build_app
 from actors.gateway.tokens import Tokens
 from actors.protocol.feed import WritingPaused, WritingResumed
 from actors.protocol.names import ROUTER
-from supervisors import Actor, Context
+from supervisors import Actor, ActorContext
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class GatewayActor(Actor):
 
     def __init__(
         self,
-        context: Context,
+        context: ActorContext,
         *,
         listener: socket.socket,
         tokens: Tokens,

@@ -195,7 +195,10 @@ MOVING = (
     "handed_at", "written_at", "accepted_at", "started_at", "completed_at",
 )  # fmt: skip
 """What changes of a delivery while it is on its way; none of it is taken back."""
-STAMPS = {state: f"{state.value}_at" for state in DeliveryState} | {DeliveryState.DEAD: "completed_at"}
+STAMPS = {state: f"{state.value}_at" for state in DeliveryState} | {
+    DeliveryState.WITHDRAWN: "completed_at",
+    DeliveryState.DEAD: "completed_at",
+}
 
 
 def _values(names: Iterable[str]) -> str:

@@ -44,6 +44,10 @@ class BackendOpened(Model):
     connection: tuple[int, int] | None = None
 
 
+class ResendPublications(Model):
+    """The backend can take publications again: send all that wait, oldest first."""
+
+
 class ReplayChanged(Model):
     """The backend began (or has finished) to send what was missed.
 
@@ -102,3 +106,21 @@ class Publish(Model):
     key: str
     event_type: str
     payload: dict[str, Any]
+
+
+class ConnectNow(Model):
+    """Try at once to connect, also where the backend was given up."""
+
+
+FromConnection = (
+    EventReceived
+    | InputRejected
+    | BackendOpened
+    | ResendPublications
+    | ReplayChanged
+    | BackendChanged
+    | PublicationSent
+    | PublicationConfirmed
+    | PublicationRefused
+)
+"""What the connection tells the router."""

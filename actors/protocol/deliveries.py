@@ -18,13 +18,15 @@ class DeliveryState(StrEnum):
     """The model has it."""
     COMPLETED = "completed"
     """The turn that it belongs to has ended."""
+    WITHDRAWN = "withdrawn"
+    """Taken back before it was handed over; the reason says why."""
     DEAD = "dead"
-    """It will not be delivered; the reason says why."""
+    """Handed over, and not delivered; the reason says why."""
 
     @property
     def is_final(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self is DeliveryState.COMPLETED or self is DeliveryState.DEAD
+        return self in (DeliveryState.COMPLETED, DeliveryState.WITHDRAWN, DeliveryState.DEAD)
 
 
 ORDER = {state: place for place, state in enumerate(DeliveryState)}

@@ -1,10 +1,17 @@
-"""For those who show what happens: the work directory and the gateway."""
+"""The feed: what happens, for those who show it. Subscribers ask for pages; nothing is sent unasked.
 
-from typing import Any
+Two hops. The router serves what is committed, a page at a time, to the work directory and to the feed's own actor. That
+one numbers all facts, those that agents' sessions tell it too, keeps them within a bound, and serves everybody else.
+"""
+
+from typing import Any, Literal
 
 from pydantic import Field
 
-from actors.protocol.base import Model
+from actors.protocol.base import AgentName, Model, NodeId, Text
+from actors.protocol.deliveries import DeliveryKind, DeliveryState
+
+# ---------------------------------------------------------------- router → gateway
 
 
 class WritingPaused(Model):
@@ -23,17 +30,56 @@ class WritingResumed(Model):
     """The journal can be written."""
 
 
-class Mirror(Model):
-    """Bring the files that people read up to date with what was just committed.
+# ---------------------------------------------------------------- subscribers ↔ router
+
+
+class FeedRequest(Model):
+    """A subscriber asks for what follows; the router answers with one ``FeedPage``, once there is something.
 
     Attributes:
-        history: Lines of the event history, each a JSON object, oldest first.
+        subscriber: The name of the actor that asks.
+        events: The number of the last event that it has.
+        steps: The number of the last delivery step that it has; None: it wants none.
+        states: It wants queues, subtasks in hand and knowledge, where they changed.
+    """
+
+    subscriber: str
+    events: int
+    steps: int | None = None
+    states: bool = False
+
+
+class DeliveryMoved(Model):
+    """A delivery came further."""
+
+    at: float
+    delivery_id: str
+    agent: AgentName
+    kind: DeliveryKind
+    subtask_id: NodeId | None = None
+    state: DeliveryState
+    receipt: str | None = None
+    reason: str | None = None
+    attempts: int | None = None
+
+
+class FeedPage(Model):
+    """What was committed since; a full page is followed by another as soon as that is asked for.
+
+    Attributes:
+        events: Lines of the event history, each a JSON object, oldest first.
+        last_event: The number of the last of them, or the one that was asked for.
+        moves: Steps of deliveries, oldest first.
+        last_step: The number of the last of them, or the one that was asked for.
         queues: For each agent that changed, the deliveries that wait for it.
         current: For each agent that changed, the subtask in hand (None: nothing).
         knowledge: The whole shared knowledge, if it changed.
     """
 
-    history: tuple[bytes, ...] = ()
+    events: tuple[bytes, ...] = ()
+    last_event: int = 0
+    moves: tuple[DeliveryMoved, ...] = ()
+    last_step: int = 0
     queues: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
     current: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     knowledge: list[dict[str, Any]] | None = None
@@ -43,10 +89,64 @@ class JournalRemoved(Model):
     """The journal's file isn't where it belongs, perhaps: look, and put it back."""
 
 
-class MirrorAt(Model):
-    """The history file ends with this event's number, and what was sent is written; the router sends what is missing.
+FromSubscriber = FeedRequest | JournalRemoved
+"""What subscribers tell the router."""
 
-    It answers each of these with one ``Mirror``, once there is something to show, and sends none unasked.
+# ---------------------------------------------------------------- session → feed
+
+
+class Said(Model):
+    """The agent's words."""
+
+    kind: Literal["said"] = "said"
+    text: Text
+
+
+class ToolUsed(Model):
+    """The agent uses a tool; ``input`` is its short form."""
+
+    kind: Literal["tool_used"] = "tool_used"
+    tool: Text
+    use_id: Text
+    input: Text
+
+
+class ToolReturned(Model):
+    """What came of the use of a tool; ``result`` is its short form."""
+
+    kind: Literal["tool_returned"] = "tool_returned"
+    use_id: Text
+    result: Text
+    is_error: bool = False
+
+
+class WentWrong(Model):
+    """An error of the API's, or of claude's own."""
+
+    kind: Literal["error"] = "error"
+    text: Text
+
+
+class Cost(Model):
+    """What the conversation has cost so far, in US dollars, and the turns of its last process."""
+
+    kind: Literal["cost"] = "cost"
+    usd: float
+
+
+Activity = Said | ToolUsed | ToolReturned | WentWrong | Cost
+"""What an agent says and does."""
+
+
+class AgentActive(Model):
+    """An agent said or did something.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        dropped: How many activities before these were dropped, because the feed could not keep up.
     """
 
-    number: int
+    agent: AgentName
+    at: float
+    activities: tuple[Activity, ...]
+    dropped: int = 0

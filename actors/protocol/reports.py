@@ -108,3 +108,18 @@ class DropDelivery(Report):
 
 class RetryBackend(Report):
     """Try at once to connect to the backend, also where it was given up."""
+
+
+AnyReport = (
+    ReportCompletion
+    | ReportBlocked
+    | SendMessage
+    | ShareKnowledge
+    | DescribeSubtask
+    | StartSession
+    | RetryDelivery
+    | RetrySubtask
+    | DropDelivery
+    | RetryBackend
+)
+"""What agents and people report and ask."""

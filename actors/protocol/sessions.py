@@ -18,12 +18,8 @@ class Deliver(Model):
     delivery: Delivery
 
 
-class Announce(Model):
-    """Say that you are there (``SessionReady``): the router is new and doesn't know."""
-
-
-class Revive(Model):
-    """Try again: what blocked the session, or the way to the backend, was taken care of."""
+class Unblock(Model):
+    """What blocked the session was taken care of: try again."""
 
 
 class SessionState(StrEnum):
@@ -87,3 +83,7 @@ class TurnEnded(Model):
     error: str | None = None
     denied: tuple[str, ...] = ()
     cost_usd: float | None = None
+
+
+FromSession = SessionReady | SessionsLost | SessionChanged | Progressed | TurnEnded
+"""What sessions, and their supervisor, tell the router."""

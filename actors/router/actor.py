@@ -17,7 +17,7 @@ from actors.graph.graph import Graph
 from actors.journal.history import History
 from actors.journal.journal import Journal, may_pass
 from actors.protocol.base import Model
-from actors.protocol.feed import JournalRemoved, MirrorAt, WritingPaused, WritingResumed
+from actors.protocol.feed import FeedRequest, JournalRemoved, WritingPaused, WritingResumed
 from actors.protocol.names import GATEWAY, WORKDIR
 from actors.router.context import ContextBuilder
 from actors.router.dispatch import Dispatch
@@ -29,7 +29,7 @@ from actors.router.recovery import make_whole
 from actors.router.reports import Reports
 from actors.router.turns import ReadResult, Turns
 from actors.router.workflow import Workflow
-from supervisors import Actor, ChildSpec, Context
+from supervisors import Actor, ActorContext, ChildSpec
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class RouterActor(Actor):
 
     batch_size = 500
 
-    def __init__(self, context: Context, *, settings: RouterSettings) -> None:
+    def __init__(self, context: ActorContext, *, settings: RouterSettings) -> None:
         super().__init__(context)
         self._settings = settings
         self._parts: RouterParts | None = None
@@ -160,7 +160,7 @@ class RouterActor(Actor):
             case MirrorDue():
                 self._mirror_is_due = False
                 self._mirror()
-            case MirrorAt(number=number):
+            case FeedRequest(events=number):
                 if self.parts.mirrors.ask(number):  # it is catching up: no need to gather changes
                     self._mirror()
             case JournalRemoved():

@@ -10,7 +10,8 @@ from actors.graph.node import Node
 from actors.journal.journal import Journal
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.protocol.names import SESSIONS, session_name
-from actors.protocol.sessions import Adopt, Announce, Deliver, Revive, SessionState
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import Adopt, Deliver, SessionState, Unblock
 from actors.router.context import ContextBuilder
 from actors.router.lanes import Lane, Window
 from actors.router.outgoing import Outgoing
@@ -75,7 +76,7 @@ class Dispatch:
     def resume(self) -> None:
         """After a start: hear from the sessions that live, and start those that have something to go on with."""
         for agent, lane in self.lanes.items():
-            self._outgoing.tell(session_name(agent), Announce())
+            self._outgoing.tell(session_name(agent), RouterStarted())
             if self._auto_start and self.in_hand(lane) is not None:
                 self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
 
@@ -244,7 +245,7 @@ class Dispatch:
         """Start it because somebody wants it, or have it try again if it is blocked."""
         self.lane(agent, now)
         self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
-        self._outgoing.tell(session_name(agent), Revive())
+        self._outgoing.tell(session_name(agent), Unblock())
 
     def waiting(self, agent: str) -> list[dict[str, Any]]:
         """What is held in memory of what waits for the agent, as people read it in ``<agent>_queue.json``."""
@@ -261,7 +262,7 @@ class Dispatch:
             self._take_in_hand(lane, node.id)
             if self._auto_start:
                 self._outgoing.tell(SESSIONS, StartChild(self._session(agent)))
-            self._outgoing.tell(session_name(agent), Revive())
+            self._outgoing.tell(session_name(agent), Unblock())
         elif not self.has_waiting_assignment(node.id, agent):
             self.assign(agent, node, now)
 

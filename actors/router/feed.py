@@ -1,6 +1,6 @@
 """What the files for people should say; gathered now and then, never in the way of an event.
 
-Never more is under way than was asked for: the work directory says where its history ends (``MirrorAt``), is sent a
+Never more is under way than was asked for: the work directory says where its history ends (``FeedRequest``), is sent a
 page of what follows and whatever else changed, and asks again when that is written. What changes meanwhile waits in
 the journal, so nothing piles up where the disk is slow, or full.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from actors.graph.graph import Graph
 from actors.journal.history import History
 from actors.journal.journal import Journal
-from actors.protocol.feed import Mirror
+from actors.protocol.feed import FeedPage
 from actors.router.dispatch import Dispatch
 from actors.router.reports import Reports, result
 from actors.router.reports import describe as describe_node
@@ -54,7 +54,7 @@ class Mirrors:
             self._at < self._history.last or self._dispatch.changed or self._reports.knowledge_changed
         )
 
-    def gather(self) -> Mirror:
+    def gather(self) -> FeedPage:
         """What changed since the last time, and a page of what the history file lacks."""
         lines, self._at = self._history.page_after(self._at or 0)
         self._is_asked, self._is_page = False, self._at < self._history.last
@@ -63,8 +63,8 @@ class Mirrors:
         if self._reports.knowledge_changed:
             knowledge = self._journal.knowledge.latest(KNOWLEDGE, KNOWLEDGE_SIZE)
         self._reports.knowledge_changed = False
-        return Mirror(
-            history=lines,
+        return FeedPage(
+            events=lines, last_event=self._at,
             queues={agent: self._dispatch.waiting(agent) for agent in changed},
             current={agent: self._current(agent) for agent in changed},
             knowledge=knowledge,

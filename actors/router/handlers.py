@@ -33,14 +33,8 @@ from actors.protocol.reports import (
     ShareKnowledge,
     StartSession,
 )
-from actors.protocol.sessions import (
-    Announce,
-    Progressed,
-    SessionChanged,
-    SessionReady,
-    SessionsLost,
-    TurnEnded,
-)
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionsLost, TurnEnded
 from actors.router.dispatch import Dispatch
 from actors.router.outgoing import Outgoing
 from actors.router.publisher import Publisher
@@ -124,7 +118,7 @@ class Desk:
     def start(self) -> None:
         """Take up what an earlier router left."""
         for name in (CONNECTION, WORKDIR):
-            self._outgoing.tell(name, Announce())
+            self._outgoing.tell(name, RouterStarted())
         self._dispatch.resume()
         self._dispatch.settle(self._clock())
 

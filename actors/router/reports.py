@@ -6,7 +6,7 @@ from actors.graph.graph import Graph
 from actors.graph.node import BY_GRAPH, FOR_A_PERSON, Hold, Node, Status
 from actors.journal.history import History
 from actors.journal.journal import Journal
-from actors.protocol.backend import InputRejected
+from actors.protocol.backend import ConnectNow, InputRejected
 from actors.protocol.deliveries import Delivery
 from actors.protocol.names import CONNECTION
 from actors.protocol.reports import (
@@ -23,7 +23,6 @@ from actors.protocol.reports import (
     ShareKnowledge,
     StartSession,
 )
-from actors.protocol.sessions import Revive
 from actors.router.dispatch import Dispatch
 from actors.router.outgoing import Outgoing
 from actors.router.workflow import Workflow
@@ -167,7 +166,7 @@ class Reports:
 
     def retry_backend(self, report: RetryBackend, now: float) -> None:
         """Try at once to connect to the backend."""
-        self._outgoing.tell(CONNECTION, Revive())
+        self._outgoing.tell(CONNECTION, ConnectNow())
         self._history.note(now, "backend.retried", None, None)
         self._accept(report, "If there is no connection to the backend, it is tried now; see `status`.")
 

@@ -12,7 +12,8 @@ from actors.agents.prompt import PromptError
 from actors.lib.errors import CoordinatorError, may_pass
 from actors.protocol.base import Model
 from actors.protocol.deliveries import Delivery
-from actors.protocol.sessions import Adopt, Announce, Deliver, Revive, SessionState
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import Adopt, Deliver, SessionState, Unblock
 from actors.session.conversation import Talk
 from actors.session.drives.stream.api_faults import ApiFaults
 from actors.session.drives.stream.command import SessionSettings
@@ -42,7 +43,7 @@ from actors.session.news import (
 from actors.session.policy import FIRST_START, LONGEST_START, Retries
 from actors.session.receipts import InFlight
 from actors.session.router_link import Reports, later
-from supervisors import Actor, Context, Timer
+from supervisors import Actor, ActorContext, Timer
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,7 @@ class SessionActor(Actor):
 
     batch_size = 100
 
-    def __init__(self, context: Context, *, agent: str, settings: SessionSettings) -> None:
+    def __init__(self, context: ActorContext, *, agent: str, settings: SessionSettings) -> None:
         super().__init__(context)
         self._agent = agent
         self._silence_seconds = settings.silence_seconds
@@ -94,11 +95,11 @@ class SessionActor(Actor):
                 self._deliver(delivery)
             case Adopt(session_id=session_id):
                 self._adopt(session_id)
-            case Announce():
+            case RouterStarted():
                 self._reports.announce()
             case ReceiptDue():
                 self._look_after_receipts()
-            case Revive():
+            case Unblock():
                 self._revive()
             case _:
                 raise TypeError(f"a session knows no {type(message).__name__}")

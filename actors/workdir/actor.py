@@ -6,14 +6,14 @@ import structlog
 
 from actors.lib.failpoints import failpoint
 from actors.protocol.backend import InputRejected
-from actors.protocol.feed import JournalRemoved, Mirror, MirrorAt
-from actors.protocol.names import ROUTER
-from actors.protocol.sessions import Announce
+from actors.protocol.feed import FeedPage, FeedRequest, JournalRemoved
+from actors.protocol.names import ROUTER, WORKDIR
+from actors.protocol.router import RouterStarted
 from actors.workdir.directory import WorkDir
 from actors.workdir.mirror import Mirrors
 from actors.workdir.results import ResultFile, ResultProblem, Stamp, is_meant, read_result
 from actors.workdir.watch import FileRemoved, ResultsChanged, ResultWatch, WatchFailed
-from supervisors import Actor, Context
+from supervisors import Actor, ActorContext
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -44,7 +44,12 @@ class WorkdirActor(Actor):
     """What the router tells it last is written too."""
 
     def __init__(
-        self, context: Context, *, workdir: WorkDir, settle_seconds: float = 2.0, retry_seconds: float = 30.0
+        self,
+        context: ActorContext,
+        *,
+        workdir: WorkDir,
+        settle_seconds: float = 2.0,
+        retry_seconds: float = 30.0,
     ) -> None:
         super().__init__(context)
         self._router = context.system.handle(ROUTER)
@@ -75,10 +80,10 @@ class WorkdirActor(Actor):
     def on_receive(self, message: object) -> None:
         """Handle one message."""
         match message:
-            case Mirror():
+            case FeedPage():
                 self._mirrors.add(message)
                 self._owes_number = True
-            case Announce():
+            case RouterStarted():
                 self._owes_number = True
             case ResultsChanged():
                 for name in sorted(message.names):
@@ -107,7 +112,9 @@ class WorkdirActor(Actor):
         try:
             self._mirrors.write_history()
             if self._owes_number:
-                self._router.tell(MirrorAt(number=self._mirrors.last_number()))
+                self._router.tell(
+                    FeedRequest(subscriber=WORKDIR, events=self._mirrors.last_number(), states=True)
+                )
                 self._owes_number = False
         except OSError as error:
             self._is_history_held = self._owes_number = True

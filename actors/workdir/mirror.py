@@ -8,7 +8,7 @@ import orjson
 
 from actors.lib.failpoints import failpoint
 from actors.lib.files import write_atomically
-from actors.protocol.feed import Mirror
+from actors.protocol.feed import FeedPage
 from actors.workdir.directory import WorkDir
 from actors.workdir.history import History
 
@@ -41,14 +41,14 @@ class Mirrors:
         """
         return self._history.last_number()
 
-    def add(self, mirror: Mirror) -> None:
+    def add(self, mirror: FeedPage) -> None:
         """Take note of what changed.
 
         Raises:
             ValueError: An agent has a name that can't be one.
         """
         if self._history.is_known:
-            self._lines += mirror.history
+            self._lines += mirror.events
         for agent, queue in mirror.queues.items():
             self._states[self._workdir.queue_file(agent)] = queue
         for agent, task in mirror.current.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from supervisors import Actor, Backoff, ChildSpec, Context, Intensity, Supervisor, System
+from supervisors import Actor, ActorContext, Backoff, ChildSpec, Intensity, Supervisor, System
 
 DEADLINE = 10.0
 """Seconds that anything may take in a test."""
@@ -60,7 +60,11 @@ class Recorder(Actor):
     """
 
     def __init__(
-        self, context: Context, *, record: Record, react: Callable[[Context, Any], object] | None = None
+        self,
+        context: ActorContext,
+        *,
+        record: Record,
+        react: Callable[[ActorContext, Any], object] | None = None,
     ) -> None:
         super().__init__(context)
         self._record = record
@@ -87,11 +91,13 @@ def running(*children: ChildSpec, **callbacks: Any) -> Iterator[System]:
         assert system.stop(timeout=DEADLINE) == []
 
 
-def child(name: str, start: Callable[[Context], Actor]) -> ChildSpec:
+def child(name: str, start: Callable[[ActorContext], Actor]) -> ChildSpec:
     """A child that is restarted at once."""
     return ChildSpec(name=name, start=start, backoff=Backoff(initial=0, maximum=0))
 
 
-def recorder(name: str, record: Record, react: Callable[[Context, Any], object] | None = None) -> ChildSpec:
+def recorder(
+    name: str, record: Record, react: Callable[[ActorContext, Any], object] | None = None
+) -> ChildSpec:
     """A recorder under this name."""
     return child(name, lambda context: Recorder(context, record=record, react=react))

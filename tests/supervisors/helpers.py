@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from supervisors import (
     Actor,
+    ActorContext,
     Backoff,
     ChildInfo,
     ChildSpec,
     ChildStatus,
-    Context,
     DeadLetter,
     ExitReport,
     Strategy,
@@ -65,7 +65,7 @@ class Probe:
 class Worker(Actor):
     """Does what it is told: a message that is an exception is raised, a callable is called."""
 
-    def __init__(self, context: Context, *, probe: Probe | None = None) -> None:
+    def __init__(self, context: ActorContext, *, probe: Probe | None = None) -> None:
         super().__init__(context)
         self.probe = probe or Probe()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from supervisors import ChildSpec, Context, RestartChild, StartChild, StopChild
+from supervisors import ActorContext, ChildSpec, RestartChild, StartChild, StopChild
 from tests.supervisors.helpers import AT_ONCE, Gate, Probe, Worker, World, until
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Committer(Worker):
     batch_size = 4
 
     def __init__(
-        self, context: Context, *, probe: Probe, fails: Callable[[Committer], None] | None = None
+        self, context: ActorContext, *, probe: Probe, fails: Callable[[Committer], None] | None = None
     ) -> None:
         super().__init__(context, probe=probe)
         self.pending: list[Any] = []

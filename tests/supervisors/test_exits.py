@@ -14,9 +14,9 @@ import pytest
 from supervisors import (
     Abandoned,
     Actor,
+    ActorContext,
     ActorDied,
     ChildSpec,
-    Context,
     Restart,
     RestartChild,
     Stage,
@@ -46,7 +46,9 @@ IN_LIFE = [Stage.RECEIVE, Stage.BATCH, Stage.EXIT]
 class Fragile(Actor):
     """Dies where it is told to, in its first incarnation only."""
 
-    def __init__(self, context: Context, *, stage: Stage, kind: type[BaseException], probe: Probe) -> None:
+    def __init__(
+        self, context: ActorContext, *, stage: Stage, kind: type[BaseException], probe: Probe
+    ) -> None:
         super().__init__(context)
         self.breaks = stage if context.incarnation == 1 else None
         self.kind = kind

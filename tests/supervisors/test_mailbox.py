@@ -9,9 +9,9 @@ import pytest
 
 from supervisors import (
     Abandoned,
+    ActorContext,
     AskTimeout,
     ChildSpec,
-    Context,
     Intensity,
     NotRunning,
     RestartChild,
@@ -288,7 +288,7 @@ def test_a_mailbox_is_read_through_its_reader_only() -> None:
 
 
 def test_the_context_tells_who_one_is(world: World) -> None:
-    seen: list[Context] = []
+    seen: list[ActorContext] = []
 
     class Curious(Worker):
         def on_start(self) -> None:

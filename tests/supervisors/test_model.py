@@ -18,10 +18,10 @@ from hypothesis.stateful import (
 )
 
 from supervisors import (
+    ActorContext,
     AutoShutdown,
     ChildSpec,
     ChildStatus,
-    Context,
     DeleteChild,
     ExitReport,
     Intensity,
@@ -255,7 +255,7 @@ class Tree(RuleBasedStateMachine):
 class Part(Worker):
     """A worker that doesn't start where it isn't to."""
 
-    def __init__(self, context: Context, *, tree: Tree) -> None:
+    def __init__(self, context: ActorContext, *, tree: Tree) -> None:
         super().__init__(context)
         self.tree = tree
 

@@ -193,7 +193,8 @@ def decode(pieces: Iterable[bytes]) -> tuple[str | None, list[Item]]:
     Raises:
         BrokenError: More is held than one message.
     """
-    decoder, items: list[Item] = FrameDecoder(MAX_MESSAGE), []
+    decoder = FrameDecoder(MAX_MESSAGE)
+    items: list[Item] = []
     for piece in pieces:
         try:
             items += decoder.feed(piece)

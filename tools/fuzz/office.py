@@ -14,7 +14,7 @@ import orjson
 from actors.journal.reader import JournalReader
 from actors.protocol.backend import BackendOpened, PublicationConfirmed, Publish
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
-from actors.protocol.feed import Mirror
+from actors.protocol.feed import FeedPage
 from actors.protocol.names import session_name
 from actors.protocol.sessions import (
     Deliver,
@@ -114,8 +114,8 @@ class Office:
         self.parts.mirrors.ask(self._shown)
         mirror = self.parts.mirrors.gather()
         check_mirror(mirror)
-        if mirror.history:
-            self._shown = orjson.loads(mirror.history[-1])["number"]
+        if mirror.events:
+            self._shown = orjson.loads(mirror.events[-1])["number"]
 
     def whose(self, delivery_id: str) -> str:
         """The agent that has this message; anybody, if nobody has it."""
@@ -234,13 +234,13 @@ class _Address:
         self.tell = tell
 
 
-def check_mirror(mirror: Mirror) -> None:
+def check_mirror(mirror: FeedPage) -> None:
     """See that the files for people get one JSON object a line, and nothing that JSON can't hold.
 
     Raises:
         BrokenError: A line is none.
     """
-    for line in mirror.history:
+    for line in mirror.events:
         if b"\n" in line or not isinstance(orjson.loads(line), dict):
             raise BrokenError(f"no line of the history: {line[:200]!r}")
     orjson.dumps((mirror.queues, mirror.current, mirror.knowledge))

@@ -23,7 +23,7 @@ from actors.app.settings import load_defaults
 from actors.protocol.backend import EventReceived
 from actors.protocol.names import CONNECTION, ROUTER, WORKDIR
 from actors.router import RouterActor, RouterSettings
-from supervisors import Context
+from supervisors import ActorContext
 
 AGENT = Path(__file__).with_name("agent.py")
 LOOK_SECONDS = 0.01
@@ -34,7 +34,7 @@ class SlowRouter(RouterActor):
 
     seconds = 0.0
 
-    def __init__(self, context: Context, *, settings: RouterSettings) -> None:
+    def __init__(self, context: ActorContext, *, settings: RouterSettings) -> None:
         super().__init__(context, settings=settings)
 
     def on_receive(self, message: object) -> None:

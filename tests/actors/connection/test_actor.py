@@ -18,6 +18,7 @@ from actors.lib import backoff
 from actors.protocol.backend import (
     BackendChanged,
     BackendOpened,
+    ConnectNow,
     EventReceived,
     InputRejected,
     PublicationConfirmed,
@@ -29,8 +30,8 @@ from actors.protocol.backend import (
 )
 from actors.protocol.events import NodeCreated
 from actors.protocol.names import CONNECTION, ROUTER
-from actors.protocol.sessions import Announce, Revive
-from supervisors import Context, System
+from actors.protocol.router import RouterStarted
+from supervisors import ActorContext, System
 from tests.actors.connection.peer import Listener, Peer, frame
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
@@ -39,8 +40,8 @@ EVENT = {"id": "e-1", "seq": 6, "event_type": "subtask.created", "payload": {"id
 PUBLISH = Publish(key="k-1", event_type="subtask.completed", payload={"id": "A", "completion_summary": "ü"})
 
 
-def _resume(since: int | None) -> Callable[[Context, Any], None]:
-    def _react(context: Context, message: object) -> None:
+def _resume(since: int | None) -> Callable[[ActorContext, Any], None]:
+    def _react(context: ActorContext, message: object) -> None:
         if isinstance(message, BackendOpened):
             context.system.handle(CONNECTION).tell(Resume(since=since, connection=message.connection))
 
@@ -51,7 +52,7 @@ def _resume(since: int | None) -> Callable[[Context, Any], None]:
 def _connected(
     url: str,
     record: Record,
-    react: Callable[[Context, Any], None] | None = None,
+    react: Callable[[ActorContext, Any], None] | None = None,
     **options: Any,
 ) -> Iterator[System]:
     """A connection actor beside a router."""
@@ -158,7 +159,7 @@ def test_each_connection_is_resumed_from_where_the_router_is_by_then(listener: L
     record = Record()
     cursors = iter([5, 9])
 
-    def _react(context: Context, message: object) -> None:
+    def _react(context: ActorContext, message: object) -> None:
         if isinstance(message, BackendOpened):
             answer = Resume(since=next(cursors), connection=message.connection)
             context.system.handle(CONNECTION).tell(answer)
@@ -204,10 +205,10 @@ def test_publishing_to_a_backend_that_acknowledges(
         assert record.all(PublicationSent) == []
 
 
-def _outbox(keys: list[str]) -> Callable[[Context, Any], None]:
+def _outbox(keys: list[str]) -> Callable[[ActorContext, Any], None]:
     """A router that publishes what waits whenever the backend is there."""
 
-    def _react(context: Context, message: object) -> None:
+    def _react(context: ActorContext, message: object) -> None:
         if isinstance(message, PublicationConfirmed):
             keys.remove(message.key)
         if isinstance(message, BackendOpened):
@@ -260,7 +261,7 @@ def test_a_new_connection_tries_one_too(listener: Listener, monkeypatch: pytest.
             peer.send(EVENT)
             record.wait_for(EventReceived)
             gate_pauses = False
-        system.handle(CONNECTION).tell(Revive())
+        system.handle(CONNECTION).tell(ConnectNow())
         with listener.open() as peer:
             peer.send(WELCOME)
             assert [peer.receive_json().get("id") for _ in range(2)] == [None, "k-1"]
@@ -376,7 +377,7 @@ def test_giving_up_is_told_and_it_tries_again_where_a_person_asks_for_it() -> No
         )
         # When it is there again, and a person says so
         with Listener(port) as late:
-            system.handle(CONNECTION).tell(Revive())
+            system.handle(CONNECTION).tell(ConnectNow())
             with late.open() as peer:
                 # Then all goes on
                 peer.send(WELCOME)
@@ -387,7 +388,7 @@ def test_a_new_router_is_told_how_things_stand(listener: Listener) -> None:
     record = Record()
     with _ready(listener, record, WELCOME) as (system, _):
         before = len(record.all(object))
-        system.handle(CONNECTION).tell(Announce())
+        system.handle(CONNECTION).tell(RouterStarted())
         record.wait_for(BackendOpened, nth=2)
         assert [type(message) for message in record.all(object)[before:]] == [BackendChanged, BackendOpened]
         assert record.all(BackendChanged)[-1].state == "open"

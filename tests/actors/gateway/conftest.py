@@ -13,7 +13,7 @@ from actors.gateway.address import bind, url_of
 from actors.gateway.tokens import Tokens
 from actors.protocol.names import GATEWAY, ROUTER
 from actors.protocol.reports import Answer, Report
-from supervisors import Actor, Backoff, ChildSpec, Context, ExitReport, Supervisor, System
+from supervisors import Actor, ActorContext, Backoff, ChildSpec, ExitReport, Supervisor, System
 
 SECONDS = 15.0
 """The deadline of each wait."""
@@ -57,7 +57,7 @@ class Office:
 class ScriptedRouter(Actor):
     """Stands under the router's name."""
 
-    def __init__(self, context: Context, *, office: Office) -> None:
+    def __init__(self, context: ActorContext, *, office: Office) -> None:
         super().__init__(context)
         self._office = office
 

@@ -16,14 +16,14 @@ from actors.protocol.backend import EventReceived
 from actors.protocol.base import Model
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
 from actors.protocol.events import NodeCompleted, NodeCreated
-from actors.protocol.feed import JournalRemoved, Mirror, MirrorAt, WritingPaused, WritingResumed
+from actors.protocol.feed import FeedPage, FeedRequest, JournalRemoved, WritingPaused, WritingResumed
 from actors.protocol.names import CONNECTION, GATEWAY, ROUTER, SESSIONS, WORKDIR, session_name
 from actors.protocol.reports import Completion, Reply, ReportCompletion
 from actors.protocol.sessions import Deliver, Progressed, SessionReady
 from actors.router import ContextBuilder, RouterActor, RouterSettings
 from actors.router import actor as actor_module
 from actors.router.actor import MirrorDue
-from supervisors import Actor, ChildSpec, Context, System
+from supervisors import Actor, ActorContext, ChildSpec, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
 
@@ -66,7 +66,7 @@ def created(node_id: str, agent: str = "coder", details: str = "", *upstreams: s
     )
 
 
-Reaction = Callable[[Context, Any], object]
+Reaction = Callable[[ActorContext, Any], object]
 
 
 class Stage:
@@ -192,15 +192,17 @@ def test_a_stop_is_heard_while_the_disk_is_full(tmp_path: Path, monkeypatch: pyt
         router.tell(created("B", "coder", "x" * 500_000))
 
 
-def numbers(mirrors: list[Mirror]) -> list[int]:
+def numbers(mirrors: list[FeedPage]) -> list[int]:
     """The numbers of the lines, in the order in which they were sent."""
-    return [orjson.loads(line)["number"] for mirror in mirrors for line in mirror.history]
+    return [orjson.loads(line)["number"] for mirror in mirrors for line in mirror.events]
 
 
-def answer_when_written(context: Context, message: object) -> None:
+def answer_when_written(context: ActorContext, message: object) -> None:
     """Play a work directory on a quick disk."""
-    if isinstance(message, Mirror) and message.history:
-        context.system.handle(ROUTER).tell(MirrorAt(number=numbers([message])[-1]))
+    if isinstance(message, FeedPage) and message.events:
+        context.system.handle(ROUTER).tell(
+            FeedRequest(subscriber=WORKDIR, events=numbers([message])[-1], states=True)
+        )
 
 
 def test_the_history_file_is_filled_page_by_page_without_a_gap(tmp_path: Path) -> None:
@@ -209,11 +211,11 @@ def test_the_history_file_is_filled_page_by_page_without_a_gap(tmp_path: Path) -
         router = system.handle(ROUTER)
         for number in range(2500):
             router.tell(created(f"S{number}", "nobody"))
-        router.tell(MirrorAt(number=0))
-        stage.workdir.wait_for(Mirror, lambda each: any(b'"id":"S2499"' in line for line in each.history))
-        mirrors = stage.workdir.all(Mirror)
+        router.tell(FeedRequest(subscriber=WORKDIR, events=0, states=True))
+        stage.workdir.wait_for(FeedPage, lambda each: any(b'"id":"S2499"' in line for line in each.events))
+        mirrors = stage.workdir.all(FeedPage)
     assert numbers(mirrors) == list(range(1, 2501))
-    assert max(len(each.history) for each in mirrors) <= PAGE
+    assert max(len(each.events) for each in mirrors) <= PAGE
 
 
 def test_while_nothing_is_asked_for_nothing_is_sent_whatever_happens(tmp_path: Path) -> None:
@@ -222,24 +224,26 @@ def test_while_nothing_is_asked_for_nothing_is_sent_whatever_happens(tmp_path: P
     with running(*stage.children) as system:
         router = system.handle(ROUTER)
         router.tell(created("A", "nobody"))
-        router.tell(MirrorAt(number=0))
-        first = stage.workdir.wait_for(Mirror)
+        router.tell(FeedRequest(subscriber=WORKDIR, events=0, states=True))
+        first = stage.workdir.wait_for(FeedPage)
         assert numbers([first]) == [1]
         # When much more happens, and time passes
         for number in range(20):
             router.tell(created(f"S{number}", "nobody", "x" * 200_000))
             router.tell(MirrorDue())
         assert not ask(system, "nobody", "all of this was handled")
-        assert stage.workdir.all(Mirror) == [first]
+        assert stage.workdir.all(FeedPage) == [first]
         # Then it gets all of it when it asks, in pieces that are small enough
         for _ in range(10):
-            seen = len(stage.workdir.all(Mirror))
-            router.tell(MirrorAt(number=numbers(stage.workdir.all(Mirror))[-1]))
-            page = stage.workdir.wait_for(Mirror, nth=seen + 1)
-            assert sum(map(len, page.history)) <= PAGE_BYTES + 201_000
-            if b'"id":"S19"' in page.history[-1]:
+            seen = len(stage.workdir.all(FeedPage))
+            router.tell(
+                FeedRequest(subscriber=WORKDIR, events=numbers(stage.workdir.all(FeedPage))[-1], states=True)
+            )
+            page = stage.workdir.wait_for(FeedPage, nth=seen + 1)
+            assert sum(map(len, page.events)) <= PAGE_BYTES + 201_000
+            if b'"id":"S19"' in page.events[-1]:
                 break
-        assert numbers(stage.workdir.all(Mirror)) == list(range(1, 22))
+        assert numbers(stage.workdir.all(FeedPage)) == list(range(1, 22))
         assert seen >= 3
 
 
@@ -248,7 +252,7 @@ def test_a_journal_that_was_taken_away_is_back_as_soon_as_somebody_says_so(tmp_p
     stage = Stage(tmp_path)
     with running(*stage.children) as system:
         system.handle(ROUTER).tell(created("A"))
-        system.handle(ROUTER).ask(MirrorAt(number=0), timeout=DEADLINE)
+        system.handle(ROUTER).ask(FeedRequest(subscriber=WORKDIR, events=0, states=True), timeout=DEADLINE)
         for each in tmp_path.glob("journal.db*"):
             each.unlink()
         system.handle(ROUTER).ask(JournalRemoved(), timeout=DEADLINE)

@@ -11,7 +11,7 @@ from actors.protocol.deliveries import DeliveryState, DeliveryStep
 from actors.protocol.events import AgentMessage, NodeUpdated
 from actors.protocol.names import session_name
 from actors.protocol.reports import ReportBlocked, RetryDelivery, RetrySubtask, SendMessage, StartSession
-from actors.protocol.sessions import Progressed, Revive, SessionChanged, SessionReady, SessionState
+from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState, Unblock
 from tests.actors.router.office import Office
 
 
@@ -63,7 +63,7 @@ def test_a_subtask_that_is_in_hand_is_not_given_again(office: Office) -> None:
     assert office.node("A").state == "unfinished"
     # When a person has it go on, its session is asked, and the agent reminded anew
     office.ask(StartSession, agent="coder")
-    assert (session_name("coder"), Revive()) in office.told
+    assert (session_name("coder"), Unblock()) in office.told
     office.tell(SessionReady(agent="coder"))
     assert office.node("A").state == "working"
     assert office.kinds("coder") == ["task_ready A"] + ["reminder A"] * 3
@@ -229,7 +229,7 @@ def test_a_backend_that_takes_blocked_back_wakes_the_agent_that_has_it(office: O
     block(office)
     office.update("A", status="blocked")
     office.update("A", status="in_progress")
-    assert (session_name("coder"), Revive()) in office.told
+    assert (session_name("coder"), Unblock()) in office.told
     office.tell(SessionReady(agent="coder"))
     assert office.kinds("coder") == ["task_ready A", "reminder A"]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.graph.node import Node
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
 from actors.protocol.reports import ReportBlocked, RetrySubtask, SendMessage, StartSession
-from actors.protocol.sessions import Progressed, Revive, SessionReady
+from actors.protocol.sessions import Progressed, SessionReady, Unblock
 from tests.actors.router.office import Office
 
 AGENTS = ("a", "b")
@@ -46,7 +46,7 @@ class Play:
         """Sessions that are asked say where they stand."""
         told, self._heard = self.office.told[self._heard :], len(self.office.told)
         for name, message in told:
-            if isinstance(message, Revive):
+            if isinstance(message, Unblock):
                 agent = name.removeprefix("session:")
                 idle = not self.office.parts.dispatch.lanes[agent].outstanding
                 self.office.tell(SessionReady(agent=agent, idle=idle))

@@ -12,7 +12,8 @@ from actors.protocol.backend import (
 )
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.events import NodeCompleted, NodeCreated
-from actors.protocol.sessions import Announce, SessionReady, SessionsLost
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import SessionReady, SessionsLost
 from tests.actors.router.office import Office
 
 
@@ -61,7 +62,7 @@ def test_sessions_that_live_are_asked_to_announce_themselves(durable: Office) ->
     durable.up("a")
     durable.told.clear()
     durable.restart()
-    assert ("session:a", Announce()) in durable.told
+    assert ("session:a", RouterStarted()) in durable.told
 
 
 def test_sessions_that_were_lost_with_their_supervisor_are_started_again(office: Office) -> None:

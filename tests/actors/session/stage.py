@@ -30,7 +30,7 @@ from actors.protocol.sessions import (
 from actors.session import SessionActor, SessionSettings
 from actors.session.drives.stream.transcript import find_transcript
 from actors.session.news import ReceiptDue
-from supervisors import Context, StopChild, System
+from supervisors import ActorContext, StopChild, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 from tools.common.model_api import ModelApi
 
@@ -105,7 +105,9 @@ class Stage:
         self.system = self._stack.enter_context(running(recorder(ROUTER, self.record, self._react), session))
 
     @staticmethod
-    def _session(settings: SessionSettings, before: tuple[Deliver, ...], context: Context) -> SessionActor:
+    def _session(
+        settings: SessionSettings, before: tuple[Deliver, ...], context: ActorContext
+    ) -> SessionActor:
         if context.incarnation == 1:
             for each in before:
                 context.handle.tell(each)
@@ -119,7 +121,7 @@ class Stage:
         """Stop the session only: the router is there to hear of it."""
         self.system.handle("root").ask(StopChild(NAME), timeout=DEADLINE)
 
-    def _react(self, context: Context, message: object) -> None:
+    def _react(self, context: ActorContext, message: object) -> None:
         """What the router does: gives a new session its conversation and what isn't over."""
         if isinstance(message, SessionReady):
             self.give(context.system)

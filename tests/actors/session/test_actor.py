@@ -10,15 +10,8 @@ from pathlib import Path
 import pytest
 
 from actors.protocol.deliveries import DeliveryState
-from actors.protocol.sessions import (
-    Announce,
-    Deliver,
-    Progressed,
-    Revive,
-    SessionReady,
-    SessionState,
-    TurnEnded,
-)
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import Deliver, Progressed, SessionReady, SessionState, TurnEnded, Unblock
 from actors.session.drives.stream import drive
 from actors.session.drives.stream.lock import SessionLock
 from actors.session.router_link import Reports
@@ -36,7 +29,7 @@ MIB = 1024 * 1024
 def test_it_announces_itself_and_starts_nothing_before_there_is_work(scripted: Stage) -> None:
     scripted.start()
     assert scripted.record.wait_for(SessionReady).idle
-    scripted.tell(Announce())
+    scripted.tell(RouterStarted())
     assert scripted.record.wait_for(SessionReady, nth=2).idle
     assert scripted.changes == []
     assert scripted.marked() == []
@@ -149,7 +142,7 @@ def test_without_a_prompt_it_is_blocked_and_goes_on_once_there_is_one(scripted: 
     assert scripted.states(delivery) == []
     # When: there is one, and somebody says so.
     prompt.write_text("You write code.")
-    scripted.tell(Revive())
+    scripted.tell(Unblock())
     scripted.wait_completed(delivery)
     scripted.wait_turn()
     assert scripted.told("hello") == 1
@@ -162,10 +155,10 @@ def test_where_claude_is_missing_it_is_blocked_and_names_it(scripted: Stage) -> 
     assert delivery in scripted.outstanding
     # And: more work doesn't try it again by itself; a person does.
     scripted.deliver("more")
-    scripted.tell(Announce())
+    scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
     assert scripted.changes == ["blocked"]
-    scripted.tell(Revive())
+    scripted.tell(Unblock())
     scripted.wait_state(SessionState.BLOCKED, 2)
 
 
@@ -176,7 +169,7 @@ def test_a_conversation_that_somebody_leads_is_left_alone(scripted: Stage) -> No
     assert "another process leads this conversation" in scripted.wait_state(SessionState.BLOCKED).detail
     assert scripted.marked() == []
     lock.release()
-    scripted.tell(Revive())
+    scripted.tell(Unblock())
     scripted.wait_completed(delivery)
 
 
@@ -184,7 +177,7 @@ def test_to_revive_one_that_works_changes_nothing(scripted: Stage, gate: Path) -
     scripted.start()
     scripted.deliver(message(wait_for_gate(gate)))
     scripted.wait_tool()
-    scripted.tell(Revive())
+    scripted.tell(Unblock())
     gate.touch()
     scripted.wait_turn()
     assert scripted.changes == ["starting", "working", "ready"]
@@ -243,7 +236,7 @@ def test_one_that_stops_reading_holds_nobody_up(scripted: Stage) -> None:
     scripted.wait_completed(first)
     big = scripted.deliver("x" * MIB)
     # Then: the session still answers, and doesn't claim that the context was written.
-    scripted.tell(Announce())
+    scripted.tell(RouterStarted())
     ready = scripted.record.wait_for(SessionReady, nth=2)
     assert not ready.idle
     assert scripted.states(big) == []
@@ -294,7 +287,7 @@ def flood(
         monkeypatch.setattr(Reports, "announce", slow)
         scripted.start(command=(sys.executable, "-c", program))
         scripted.wait_step(scripted.deliver("talk"), DeliveryState.WRITTEN)
-        scripted.tell(Announce())
+        scripted.tell(RouterStarted())
         assert is_busy.wait(DEADLINE)
         (scripted.work / "go").touch()
         mailbox = scripted.system.mailbox(NAME)

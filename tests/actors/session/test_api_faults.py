@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from actors.protocol.deliveries import DeliveryState
-from actors.protocol.sessions import Announce, Revive, SessionChanged, SessionReady, SessionState, TurnEnded
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, TurnEnded, Unblock
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
 
@@ -136,7 +137,7 @@ def test_while_the_accounts_limit_is_reached_it_waits_for_its_end_unless_a_perso
     assert found[1], "two days on"
     assert scripted.record.all(TurnEnded) == []
     # When: somebody has bought more, and says so.
-    scripted.tell(Revive())
+    scripted.tell(Unblock())
     assert scripted.wait_turn().text == "here it is"
     assert scripted.states(delivery) == ["written", "accepted", "started", "completed"]
     assert scripted.told("The API had failed") == 1
@@ -162,7 +163,7 @@ def test_what_a_wait_will_not_mend_blocks_the_agent_with_the_reason(
     # When a person has mended it
     if stage.api:
         stage.api.recover()
-    stage.tell(Revive())
+    stage.tell(Unblock())
     assert stage.wait_turn().error is None
     assert stage.told("in the end") == 1
 
@@ -207,7 +208,7 @@ def test_what_comes_while_the_agent_is_blocked_is_kept_and_told_once(stage: Stag
     if stage.api:
         stage.wait_state(SessionState.BLOCKED, 2)
         stage.api.recover()
-        stage.tell(Revive())
+        stage.tell(Unblock())
     # Then: in the end both are answered, and were told once.
     stage.wait_turn()
     assert [stage.told(text) for text in ("first", "second")] == [1, 1]
@@ -266,7 +267,7 @@ def test_a_turn_that_waits_for_the_api_is_gone_on_with_by_the_next_incarnation_o
     wait_failed(stage)
     wait_for(lambda: delivery in stage.actor._talk._recovered, "claude's last word on it")
     # Then: its context isn't done, so the router still has it to give.
-    stage.tell(Announce())
+    stage.tell(RouterStarted())
     stage.record.wait_for(SessionReady, nth=2)
     assert delivery in stage.outstanding
     # When: all of it, or the actor alone, is started anew.

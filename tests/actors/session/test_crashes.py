@@ -14,15 +14,8 @@ import pytest
 
 from actors.lib.process_marks import MARK, _lives
 from actors.protocol.deliveries import DeliveryState
-from actors.protocol.sessions import (
-    Adopt,
-    Announce,
-    Progressed,
-    Revive,
-    SessionReady,
-    SessionState,
-    TurnEnded,
-)
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import Adopt, Progressed, SessionReady, SessionState, TurnEnded, Unblock
 from actors.session import policy
 from actors.session.drives.stream import drive
 from actors.session.news import EPOCHS, Exited, ReceiptDue
@@ -247,13 +240,13 @@ def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person
     scripted.tell(ReceiptDue())
     # And: what comes now doesn't start it either.
     more = scripted.deliver(message(say("more")))
-    scripted.tell(Announce())
+    scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
     assert [each[2] for each in scripted.system.timers._heap if each[2].call is not None] == []
     assert scripted.changes[-1] == "blocked"
     # When: the reason is gone, and a person says so, then all of it is done.
     scripted.environment["SCRIPTED_CLAUDE_FAULTS"] = "{}"
-    scripted.tell(Revive())
+    scripted.tell(Unblock())
     scripted.wait_completed(delivery, more)
     assert [scripted.told(f'"{text}"') for text in ("at last", "more")] == [1, 1]
 

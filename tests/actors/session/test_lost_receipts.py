@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState
-from actors.protocol.sessions import Announce, Deliver, SessionReady, TurnEnded
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import Deliver, SessionReady, TurnEnded
 from tests.actors.session.stage import Stage
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -107,7 +108,7 @@ def test_without_any_receipt_a_turn_that_runs_is_not_taken_for_done(scripted: St
     # When: both are found in the transcript.
     for delivery in deliveries:
         scripted.wait_step(delivery, DeliveryState.STARTED)
-    scripted.tell(Announce())
+    scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
     # Then: the second is done when its turn is, and only then the session is idle.
     assert scripted.states(deliveries[1])[-1] == "started"

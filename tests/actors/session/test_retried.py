@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from actors.protocol.deliveries import DeliveryState
-from actors.protocol.sessions import Announce, Deliver, SessionReady, SessionState
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import Deliver, SessionReady, SessionState
 from actors.session import actor
 from actors.session.drives.stream.drive import Claude
 from actors.session.drives.stream.transcript import Conversation
@@ -67,7 +68,7 @@ def test_one_that_is_worked_on_is_done_when_that_turn_is_over(stage: Stage, gate
     # When: a person retries it, then it waits for the turn's end.
     retry(stage, delivery)
     stage.wait_step(delivery, DeliveryState.STARTED)
-    stage.tell(Announce())
+    stage.tell(RouterStarted())
     stage.record.wait_for(SessionReady, nth=2)  # all that was said before has been heard
     assert "completed" not in stage.states(delivery)
     gate.touch()

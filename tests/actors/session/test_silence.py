@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.protocol.sessions import Announce, SessionReady, SessionState, TurnEnded
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import SessionReady, SessionState, TurnEnded
 from actors.session.drives.stream.parse import Retrying
 from actors.session.news import SilenceDue, StreamRead
 from tests.actors.session.stage import Stage, wait_for
@@ -67,7 +68,7 @@ def test_what_it_is_given_after_a_long_silence_it_has_time_to_answer(scripted: S
     gate.touch()
     assert scripted.wait_turn(2).text == "two"
     # And: when nothing is to be said, nobody looks after it.
-    scripted.tell(Announce())
+    scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
     assert SilenceDue not in scripted.actor._timers
 
@@ -95,7 +96,7 @@ def test_one_that_asks_the_api_again_later_may_be_silent_until_then(scripted: St
     claude._process.heard_at -= 1800.0
     # When: somebody looks after its silence, then that counts from when it goes on.
     scripted.tell(SilenceDue(epoch=claude.epoch))
-    scripted.tell(Announce())
+    scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
     assert 3600.0 < scripted.actor._timers[SilenceDue].due - time.monotonic() <= 3660.0
     gate.touch()

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from actors.lib.process_marks import reap
-from actors.protocol.sessions import Announce, Revive, SessionReady, SessionState
+from actors.protocol.router import RouterStarted
+from actors.protocol.sessions import SessionReady, SessionState, Unblock
 from actors.session.drives.stream import drive, lock, pipe, process
 from actors.session.news import Respawn
 from actors.session.policy import CRASHES
@@ -125,10 +126,10 @@ def test_a_person_need_not_wait_and_then_nothing_is_tried_twice(
         scripted.wait_state(SessionState.CRASHED)
         # While it waits, more work doesn't make it try.
         more = scripted.deliver(message(say("more")))
-        scripted.tell(Announce())
+        scripted.tell(RouterStarted())
         scripted.record.wait_for(SessionReady, nth=2)
         assert scripted.changes == ["crashed"]
-    scripted.tell(Revive())
+    scripted.tell(Unblock())
     scripted.wait_completed(delivery, more)
     assert Respawn not in scripted.actor._timers
 

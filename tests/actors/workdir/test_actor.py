@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from actors.protocol.backend import InputRejected
-from actors.protocol.feed import JournalRemoved, Mirror, MirrorAt
+from actors.protocol.feed import FeedPage, FeedRequest, JournalRemoved
 from actors.protocol.names import ROUTER, WORKDIR
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
-from actors.protocol.sessions import Announce
+from actors.protocol.router import RouterStarted
 from actors.workdir import WorkDir, WorkdirActor, write_atomically
 from actors.workdir import history as history_module
 from actors.workdir.watch import ResultsChanged, ResultWatch, WatchFailed
-from supervisors import Context, System
+from supervisors import ActorContext, System
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 from tests.supervisors.helpers import until
 
@@ -34,7 +34,7 @@ def _line(number: int) -> bytes:
 def _watched(
     workdir: WorkDir,
     record: Record,
-    react: Callable[[Context, Any], object] | None = None,
+    react: Callable[[ActorContext, Any], object] | None = None,
     **options: float,
 ) -> Iterator[System]:
     """A workdir actor beside a router."""
@@ -187,17 +187,17 @@ def test_a_result_with_fields_of_wrong_types_is_used_and_reported(workdir: WorkD
 def test_mirrors_are_written_and_the_router_knows_where_the_history_ends(workdir: WorkDir) -> None:
     record = Record()
     with _watched(workdir, record) as system:
-        assert record.wait_for(MirrorAt).number == 0
+        assert record.wait_for(FeedRequest).events == 0
         for number in range(1, 501):
-            system.handle(WORKDIR).tell(Mirror(history=(_line(number),), queues={"coder": [{"n": number}]}))
-        system.handle(WORKDIR).ask(Mirror(), timeout=DEADLINE)  # an answer comes after the writing
+            system.handle(WORKDIR).tell(FeedPage(events=(_line(number),), queues={"coder": [{"n": number}]}))
+        system.handle(WORKDIR).ask(FeedPage(), timeout=DEADLINE)  # an answer comes after the writing
     assert [json.loads(line)["number"] for line in workdir.history.read_text().splitlines()] == list(
         range(1, 501)
     )
     assert json.loads(workdir.queue_file("coder").read_text()) == [{"n": 500}]
     again = Record()
     with _watched(workdir, again):
-        assert again.wait_for(MirrorAt).number == 500
+        assert again.wait_for(FeedRequest).events == 500
 
 
 def test_more_is_asked_for_when_what_came_is_written_and_not_before(
@@ -213,12 +213,12 @@ def test_more_is_asked_for_when_what_came_is_written_and_not_before(
 
     monkeypatch.setattr(history_module, "write_all", _write_slowly)
     with _watched(workdir, record) as system:
-        record.wait_for(MirrorAt)
-        system.handle(WORKDIR).tell(Mirror(history=(_line(1), _line(2))))
+        record.wait_for(FeedRequest)
+        system.handle(WORKDIR).tell(FeedPage(events=(_line(1), _line(2))))
         assert writing.wait(DEADLINE)
-        assert len(record.all(MirrorAt)) == 1
+        assert len(record.all(FeedRequest)) == 1
         room.set()
-        assert record.wait_for(MirrorAt, nth=2).number == 2
+        assert record.wait_for(FeedRequest, nth=2).events == 2
 
 
 def test_while_the_disk_is_full_nothing_is_asked_for(
@@ -231,10 +231,10 @@ def test_while_the_disk_is_full_nothing_is_asked_for(
 
     monkeypatch.setattr(history_module, "write_all", _fill)
     with _watched(workdir, record, retry_seconds=LONG) as system:
-        record.wait_for(MirrorAt)
-        for message in (Mirror(history=(_line(1),)), Announce(), Mirror(history=(_line(2),))):
+        record.wait_for(FeedRequest)
+        for message in (FeedPage(events=(_line(1),)), RouterStarted(), FeedPage(events=(_line(2),))):
             system.handle(WORKDIR).ask(message, timeout=DEADLINE)
-        assert len(record.all(MirrorAt)) == 1
+        assert len(record.all(FeedRequest)) == 1
 
 
 def test_a_state_that_cannot_be_written_keeps_no_history_back(
@@ -245,9 +245,9 @@ def test_a_state_that_cannot_be_written_keeps_no_history_back(
     with _watched(workdir, record, retry_seconds=LONG) as system:
         for number in range(1, 6):
             states: dict[str, Any] = {"queues": {"coder": [{"n": number}]}, "knowledge": [{"n": number}]}
-            message = Mirror(history=(_line(number),), **states)
+            message = FeedPage(events=(_line(number),), **states)
             system.handle(WORKDIR).ask(message, timeout=DEADLINE)
-            assert record.all(MirrorAt)[-1].number == number
+            assert record.all(FeedRequest)[-1].events == number
             assert json.loads(workdir.knowledge.read_text()) == [{"n": number}]
     # And it is said once which
     (told,) = [each.getMessage() for each in caplog.records if "mirrors_not_written" in each.getMessage()]
@@ -259,7 +259,7 @@ def test_a_state_that_could_not_be_written_is_tried_again(workdir: WorkDir) -> N
     queue = workdir.queue_file("coder")
     queue.mkdir()
     with _watched(workdir, Record(), retry_seconds=0.01) as system:
-        system.handle(WORKDIR).ask(Mirror(queues={"coder": [{"n": 1}]}), timeout=DEADLINE)
+        system.handle(WORKDIR).ask(FeedPage(queues={"coder": [{"n": 1}]}), timeout=DEADLINE)
         queue.rmdir()
         until(queue.is_file)
     assert json.loads(queue.read_text()) == [{"n": 1}]
@@ -279,16 +279,16 @@ def test_mirrors_that_cannot_be_written_are_caught_up_with(
             raise OSError(28, "No space left on device")
         write_all(fd, data)
 
-    def _react(context: Context, message: object) -> None:
-        if isinstance(message, MirrorAt):
-            lines = tuple(_line(number) for number in range(message.number + 1, 4))
-            context.system.handle(WORKDIR).tell(Mirror(history=lines, knowledge=[{"topic": "t"}]))
+    def _react(context: ActorContext, message: object) -> None:
+        if isinstance(message, FeedRequest):
+            lines = tuple(_line(number) for number in range(message.events + 1, 4))
+            context.system.handle(WORKDIR).tell(FeedPage(events=lines, knowledge=[{"topic": "t"}]))
 
     monkeypatch.setattr(history_module, "write_all", _fill)
     with _watched(workdir, record, _react, retry_seconds=0.01) as system:
-        assert record.wait_for(MirrorAt, nth=3).number == 2  # the third line was torn, twice
+        assert record.wait_for(FeedRequest, nth=3).events == 2  # the third line was torn, twice
         system.handle(ROUTER).ask("has it sent what is missing?", timeout=DEADLINE)
-        system.handle(WORKDIR).ask(Mirror(history=(_line(4),)), timeout=DEADLINE)
+        system.handle(WORKDIR).ask(FeedPage(events=(_line(4),)), timeout=DEADLINE)
     assert [json.loads(line)["number"] for line in workdir.history.read_text().splitlines()] == [1, 2, 3, 4]
     assert json.loads(workdir.knowledge.read_text()) == [{"topic": "t"}]
 
@@ -297,11 +297,11 @@ def test_mirrors_that_cannot_be_written_are_caught_up_with(
 def test_after_a_crash_it_watches_again_and_says_where_the_history_ends(workdir: WorkDir) -> None:
     record = Record()
     with _watched(workdir, record) as system:
-        system.handle(WORKDIR).tell(Mirror(history=(_line(1),)))
+        system.handle(WORKDIR).tell(FeedPage(events=(_line(1),)))
         workdir.result_file("A").write_bytes(b"{}")
         _completed(record)
         system.crash(WORKDIR, RuntimeError("drill"))
-        assert record.wait_for(MirrorAt, nth=3).number == 1
+        assert record.wait_for(FeedRequest, nth=3).events == 1
         workdir.result_file("B").write_bytes(b"{}")
         record.wait_for(ReportCompletion, lambda report: report.subtask_id == "B")
 
@@ -311,7 +311,7 @@ def test_a_watch_that_has_ended_by_a_fault_is_replaced(workdir: WorkDir) -> None
     record = Record()
     with _watched(workdir, record) as system:
         system.handle(WORKDIR).tell(WatchFailed(1, RuntimeError("drill")))
-        record.wait_for(MirrorAt, nth=2)
+        record.wait_for(FeedRequest, nth=2)
         workdir.result_file("A").write_bytes(b"{}")
         _completed(record)
 
@@ -339,6 +339,6 @@ def test_a_journal_that_is_taken_away_is_noticed(workdir: WorkDir) -> None:
     workdir.journal.write_bytes(b"the truth")
     record = Record()
     with _watched(workdir, record):
-        record.wait_for(MirrorAt)
+        record.wait_for(FeedRequest)
         workdir.journal.unlink()
         record.wait_for(JournalRemoved)

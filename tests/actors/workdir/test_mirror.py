@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.protocol.feed import Mirror
+from actors.protocol.feed import FeedPage
 from actors.workdir import WorkDir, shown
 from actors.workdir.history import History
 from actors.workdir.mirror import Mirrors
@@ -33,7 +33,7 @@ def mirrors(workdir: WorkDir) -> Mirrors:
 
 
 def _show(mirrors: Mirrors, **mirror: Any) -> None:
-    mirrors.add(Mirror(**mirror))
+    mirrors.add(FeedPage(**mirror))
     _write(mirrors)
 
 
@@ -46,9 +46,9 @@ def _write(mirrors: Mirrors) -> None:
 
 
 def test_history_is_appended_one_line_an_event(workdir: WorkDir, mirrors: Mirrors) -> None:
-    _show(mirrors, history=_lines(1, 2))
-    mirrors.add(Mirror(history=_lines(3)))
-    mirrors.add(Mirror(history=_lines(7)))
+    _show(mirrors, events=_lines(1, 2))
+    mirrors.add(FeedPage(events=_lines(3)))
+    mirrors.add(FeedPage(events=_lines(7)))
     _write(mirrors)
     assert _numbers(workdir.history) == [1, 2, 3, 7]
     assert stat.S_IMODE(workdir.history.stat().st_mode) == 0o600
@@ -56,8 +56,8 @@ def test_history_is_appended_one_line_an_event(workdir: WorkDir, mirrors: Mirror
 
 
 def test_lines_that_are_there_already_are_left_out(workdir: WorkDir, mirrors: Mirrors) -> None:
-    _show(mirrors, history=_lines(1, 2, 3))
-    _show(mirrors, history=_lines(2, 3, 4, 4))
+    _show(mirrors, events=_lines(1, 2, 3))
+    _show(mirrors, events=_lines(2, 3, 4, 4))
     assert _numbers(workdir.history) == [1, 2, 3, 4]
 
 
@@ -78,7 +78,7 @@ def test_a_torn_end_is_cut_off(workdir: WorkDir, torn: bytes) -> None:
     mirrors = Mirrors(workdir)
     assert mirrors.last_number() == 2
     assert workdir.history.read_bytes() == whole
-    _show(mirrors, history=_lines(3))
+    _show(mirrors, events=_lines(3))
     assert _numbers(workdir.history) == [1, 2, 3]
 
 
@@ -175,8 +175,8 @@ def test_of_several_states_only_the_newest_is_written_and_only_if_it_changed(
 ) -> None:
     _show(mirrors, queues={"coder": [{"id": "1"}]})
     before = workdir.queue_file("coder").stat().st_ino
-    mirrors.add(Mirror(queues={"coder": []}))
-    mirrors.add(Mirror(queues={"coder": [{"id": "1"}]}))
+    mirrors.add(FeedPage(queues={"coder": []}))
+    mirrors.add(FeedPage(queues={"coder": [{"id": "1"}]}))
     _write(mirrors)
     assert workdir.queue_file("coder").stat().st_ino == before
     _show(mirrors, queues={"coder": []})
@@ -185,7 +185,7 @@ def test_of_several_states_only_the_newest_is_written_and_only_if_it_changed(
 
 def test_an_agent_name_that_leads_elsewhere_writes_nothing(workdir: WorkDir, mirrors: Mirrors) -> None:
     with pytest.raises(ValueError, match="no valid agent name"):
-        mirrors.add(Mirror(queues={"../escaped": []}))
+        mirrors.add(FeedPage(queues={"../escaped": []}))
     assert not (workdir.path.parent / "escaped_queue.json").exists()
 
 
@@ -195,7 +195,7 @@ def test_planted_symlinks_are_not_followed(workdir: WorkDir, mirrors: Mirrors, t
     workdir.queue_file("coder").symlink_to(victim)
     workdir.history.symlink_to(victim)
     with pytest.raises(OSError, match="symlink"):
-        _show(mirrors, queues={"coder": []}, history=_lines(1))
+        _show(mirrors, queues={"coder": []}, events=_lines(1))
     workdir.history.unlink()
     mirrors.last_number()
     _write(mirrors)
@@ -212,7 +212,7 @@ def test_a_state_that_cannot_be_written_keeps_no_other_back(workdir: WorkDir, mi
         "current": {"c": {"id": "x"}, "d": {"id": "y"}},
     }
     with pytest.raises(OSError, match=r"Is a directory"):
-        _show(mirrors, history=_lines(1), knowledge=[], **states)
+        _show(mirrors, events=_lines(1), knowledge=[], **states)
     assert _numbers(workdir.history) == [1]
     written = (workdir.queue_file("b"), workdir.current_task_file("d"), workdir.knowledge)
     assert all(path.is_file() for path in written)
@@ -230,21 +230,21 @@ def test_a_state_that_cannot_be_written_keeps_no_other_back(workdir: WorkDir, mi
 
 
 def test_after_a_write_that_failed_there_is_no_gap_in_the_history(workdir: WorkDir, mirrors: Mirrors) -> None:
-    _show(mirrors, history=_lines(1))
+    _show(mirrors, events=_lines(1))
     # Given lines that could not be written
     workdir.history.chmod(0o400)
     workdir.history.rename(workdir.path / "aside")
     workdir.history.mkdir()
     with pytest.raises(OSError, match=r".+"):
-        _show(mirrors, history=_lines(2))
+        _show(mirrors, events=_lines(2))
     # When more come before it is known where the file ends
-    _show(mirrors, history=_lines(3))
-    mirrors.add(Mirror(history=_lines(4)))
+    _show(mirrors, events=_lines(3))
+    mirrors.add(FeedPage(events=_lines(4)))
     workdir.history.rmdir()
     (workdir.path / "aside").rename(workdir.history)
     workdir.history.chmod(0o600)
     # Then they wait until what is missing was sent again
     assert mirrors.last_number() == 1
     _write(mirrors)
-    _show(mirrors, history=_lines(2, 3, 4))
+    _show(mirrors, events=_lines(2, 3, 4))
     assert _numbers(workdir.history) == [1, 2, 3, 4]
