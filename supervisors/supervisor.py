@@ -113,7 +113,7 @@ class Supervisor(Actor):
                 "command_refused", supervisor=self.context.name, command=brief(message), error=str(error)
             )
 
-    def on_ask(self, message: Any) -> Any:  # noqa: ANN401, PLR0911  # a table of what it can be told
+    def on_ask(self, message: Any) -> Any:  # noqa: ANN401  # a table of what it can be told
         """Carry out a command, or answer a question.
 
         Raises:

@@ -13,15 +13,25 @@ from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
 from actors.gateway import GatewayActor, Tokens, url_of
 from actors.lib import deadlines
-from actors.protocol.names import BACKEND, CONNECTION, GATEWAY, ROUTER, SESSIONS, WORKDIR, session_name
+from actors.protocol.names import BACKEND, CONNECTION, GATEWAY, ROUTER, SESSIONS, WORKDIR, SessionAddress
 from actors.protocol.reports import ReportBlocked, ReportCompletion
 from actors.protocol.sessions import SessionsLost
-from actors.router import ContextBuilder, RouterActor, RouterSettings
+from actors.router import ContextBuilder, LocalSessionHost, RouterActor, RouterSettings, SessionHost
 from actors.scripted_claude.launch import command as scripted_command
 from actors.session import SessionActor, SessionSettings
-from actors.workdir import WorkDir, WorkdirActor, shown, write_atomically
+from actors.workdir import WorkDir, WorkdirActor, shown
 from actors.workdir.results import ResultFile, read_result
-from supervisors import Actor, ActorContext, Backoff, ChildSpec, Intensity, Restart, Strategy, Supervisor
+from supervisors import (
+    Actor,
+    ActorContext,
+    Backoff,
+    ChildSpec,
+    Intensity,
+    Restart,
+    Strategy,
+    Supervisor,
+    System,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = ROOT / "prompts"
@@ -55,7 +65,8 @@ def build_tree(
     session = partial(
         _session_spec, _session_settings(settings, workdir, url_of(listener), tokens, environment)
     )
-    router = partial(RouterActor, settings=_router_settings(settings, workdir, session))
+    host = partial(LocalSessionHost, spec=session)
+    router = partial(RouterActor, settings=_router_settings(settings, workdir, host))
     router_seconds = START_SECONDS + _size(workdir.journal) / SALVAGE_RATE
     children = [  # they stop in reverse: what one has to say at its end goes to those before it
         _spec(WORKDIR, partial(WorkdirActor, workdir=workdir), deadlines.WORKDIR),
@@ -126,10 +137,10 @@ def _sessions(context: ActorContext) -> Supervisor:
     )
 
 
-def _session_spec(settings: SessionSettings, agent: str) -> ChildSpec:
+def _session_spec(settings: SessionSettings, session: SessionAddress) -> ChildSpec:
     return ChildSpec(
-        name=session_name(agent),
-        start=partial(SessionActor, agent=agent, settings=settings),
+        name=session.name,
+        start=partial(SessionActor, agent=session.agent, settings=settings),
         shutdown=deadlines.SESSION,
         backoff=Backoff(initial=0.2, maximum=30.0),
     )
@@ -156,13 +167,13 @@ def _session_settings(
     )
 
 
-def _router_settings(settings: Settings, workdir: WorkDir, session: "partial[ChildSpec]") -> RouterSettings:
+def _router_settings(
+    settings: Settings, workdir: WorkDir, host: Callable[[System], SessionHost]
+) -> RouterSettings:
     return RouterSettings(
         journal=workdir.journal,
-        context=ContextBuilder(
-            workdir.context, settings.max_context_bytes, workdir.result_file, write_atomically
-        ),
-        session=session,
+        context=ContextBuilder(settings.max_context_bytes),
+        host=host,
         read_result=lambda subtask_id: _read_report(workdir.result_file(subtask_id)),
         shown=partial(shown, workdir.history),
         auto_start=settings.auto_start_sessions,

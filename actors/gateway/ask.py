@@ -6,7 +6,7 @@ from typing import Protocol
 
 from actors.gateway.errors import RouterSilentError
 from actors.lib.failpoints import failpoint
-from actors.protocol.reports import Answer, Reply, Report
+from actors.protocol.reports import Answer, AnyReport, Reply
 
 REPLY_SECONDS = 30.0
 
@@ -31,7 +31,7 @@ class Router:
         self._seconds = seconds
         self._waiting: set[asyncio.Future[Answer]] = set()
 
-    async def ask(self, report: Callable[[Reply], Report]) -> Answer:
+    async def ask(self, report: Callable[[Reply], AnyReport]) -> Answer:
         """Send the report that is made around this reply, and wait for the answer.
 
         Raises:

@@ -13,9 +13,9 @@ from actors.gateway.errors import RouterSilentError
 from actors.gateway.tokens import Tokens
 from actors.protocol.base import AGENT_PATTERN, NODE_PATTERN
 from actors.protocol.reports import (
+    AnyReport,
     DropDelivery,
     Reply,
-    Report,
     RetryBackend,
     RetryDelivery,
     RetrySubtask,
@@ -46,7 +46,7 @@ def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
 
     @routes.post("/messages")
     async def send_message(body: MessageForAgent) -> JSONResponse:
-        def message(reply: Reply) -> Report:
+        def message(reply: Reply) -> AnyReport:
             return SendMessage(agent=body.agent, text=body.text, sender=PERSON, source="person", reply=reply)
 
         return await _ask(router, message)
@@ -74,7 +74,7 @@ def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
     return routes
 
 
-async def _ask(router: Router, report: Callable[[Reply], Report]) -> JSONResponse:
+async def _ask(router: Router, report: Callable[[Reply], AnyReport]) -> JSONResponse:
     try:
         answer = await router.ask(report)
     except RouterSilentError as error:

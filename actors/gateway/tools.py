@@ -8,10 +8,10 @@ from pydantic import Field
 
 from actors.gateway.arguments import Agent, Arguments, Files, Insights, Line, Subtask, Summary, Words
 from actors.protocol.reports import (
+    AnyReport,
     Completion,
     DescribeSubtask,
     Reply,
-    Report,
     ReportBlocked,
     ReportCompletion,
     SendMessage,
@@ -36,7 +36,7 @@ class AgentTool(Arguments):
     repeatable: ClassVar[bool] = True
 
     @abstractmethod
-    def report(self, agent: str, reply: Reply) -> Report:
+    def report(self, agent: str, reply: Reply) -> AnyReport:
         """What the router is told when this agent calls it so."""
 
     @classmethod
@@ -58,7 +58,7 @@ class CompleteSubtask(AgentTool):
 
     name = "complete_subtask"
     description = (
-        "Report that the subtask you were assigned is done. Call it exactly once for each subtask, as the"
+        "AnyReport that the subtask you were assigned is done. Call it exactly once for each subtask, as the"
         " last step: when the work is finished and checked, not before. Agents whose subtasks wait for"
         " yours are started at once, and what you write here is all that they get to know, so write it for"
         " a colleague who has not seen your conversation. If you can't finish, call report_blocked instead;"
@@ -91,7 +91,7 @@ class CompleteSubtask(AgentTool):
     ] = ()
     subtask_id: OfSubtask = None
 
-    def report(self, agent: str, reply: Reply) -> Report:
+    def report(self, agent: str, reply: Reply) -> AnyReport:
         """A completion by the gateway."""
         completion = Completion(
             summary=self.completion_summary, insights=self.insights_found, files=self.files_modified
@@ -106,7 +106,7 @@ class ReportBlock(AgentTool):
 
     name = "report_blocked"
     description = (
-        "Report that you cannot go on with your subtask by yourself: a decision, an access, an input or"
+        "AnyReport that you cannot go on with your subtask by yourself: a decision, an access, an input or"
         " another agent's work is missing and no sensible assumption helps. Try what you can first; a"
         " question that you can answer with a reasonable, stated assumption is no reason to block. After"
         " this call end your turn: you will be told when somebody has answered. Nobody reads your terminal,"
@@ -122,7 +122,7 @@ class ReportBlock(AgentTool):
     ]
     subtask_id: OfSubtask = None
 
-    def report(self, agent: str, reply: Reply) -> Report:
+    def report(self, agent: str, reply: Reply) -> AnyReport:
         """A block by the gateway."""
         return ReportBlocked(
             agent=agent, way="gateway", reason=self.reason, subtask_id=self.subtask_id, reply=reply
@@ -151,7 +151,7 @@ class MessageAgent(AgentTool):
         ),
     ]
 
-    def report(self, agent: str, reply: Reply) -> Report:
+    def report(self, agent: str, reply: Reply) -> AnyReport:
         """A message from this agent, in its own name."""
         return SendMessage(agent=self.agent, text=self.message, sender=agent, source="agent", reply=reply)
 
@@ -173,7 +173,7 @@ class Share(AgentTool):
         Words, Field(description="The fact itself, understandable alone, with where it can be seen.")
     ]
 
-    def report(self, agent: str, reply: Reply) -> Report:
+    def report(self, agent: str, reply: Reply) -> AnyReport:
         """Shared knowledge, in this agent's name."""
         return ShareKnowledge(agent=agent, topic=self.topic, text=self.text, reply=reply)
 
@@ -190,7 +190,7 @@ class MySubtask(AgentTool):
     )
     reads_only = True
 
-    def report(self, agent: str, reply: Reply) -> Report:
+    def report(self, agent: str, reply: Reply) -> AnyReport:
         """A question about this agent's own subtask."""
         return DescribeSubtask(agent=agent, reply=reply)
 

@@ -40,16 +40,24 @@ class UpstreamDone:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Nothing more is to be done for the node."""
+    """Nothing more is to be done for the node; ``by`` is the agent that completed it, where one did."""
 
     node: Node
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The node doesn't go on by itself; its ``hold`` and ``reason`` say why."""
+    """The node doesn't go on by itself; its ``hold`` and ``reason`` say why.
+
+    Attributes:
+        by: The agent that said so, where one did.
+        backend_knows: The backend itself said so, and need not be told.
+    """
 
     node: Node
+    by: str | None = None
+    backend_knows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,17 @@ The order in which events arrive doesn't matter, nor does their repetition.
 """
 
 from collections.abc import Callable, Iterable
+from typing import assert_never
 
 from actors.graph.changes import Amended, Change, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
 from actors.graph.cycles import knot, shortest_cycle, waits_for
 from actors.graph.node import BY_GRAPH, FINALITY, FOR_A_PERSON, Hold, Node, Status
 from actors.protocol.events import (
+    AnyNodeEvent,
     NodeCompleted,
     NodeCreated,
     NodeDeleted,
     NodeDescribed,
-    NodeEvent,
     NodeUpdated,
 )
 
@@ -64,7 +65,7 @@ class Graph:
         """The node with this id, open or closed."""
         return self.open.get(node_id) or self.touched.get(node_id) or self._lookup(node_id)
 
-    def apply(self, event: NodeEvent, now: float) -> list[Change]:
+    def apply(self, event: AnyNodeEvent, now: float) -> list[Change]:
         """Take in an event; ``now`` is in seconds since the epoch. What follows from it, in order."""
         node = self._ensure(event.id)
         match event:
@@ -75,7 +76,7 @@ class Graph:
             case NodeDeleted():
                 changes = self._close(node, Status.DELETED, now)
             case _:
-                raise TypeError(f"not an event of the graph: {event!r}")
+                assert_never(event)
         if self._cycles_changed:
             changes += self._recheck_cycles(now)
         return changes
@@ -87,11 +88,22 @@ class Graph:
             node.times.setdefault("started", now)
             self._touch(node)
 
-    def hold(self, node: Node, hold: Hold, reason: str) -> list[Change]:
-        """The node doesn't go on by itself, says an agent, a backend or the coordinator."""
+    def hold(
+        self, node: Node, hold: Hold, reason: str, *, by: str | None = None, backend_knows: bool = False
+    ) -> list[Change]:
+        """Hold a node that doesn't go on by itself, as an agent, the backend or the coordinator says.
+
+        Args:
+            node: The node.
+            hold: Why, in a word.
+            reason: Why, in words for people.
+            by: The agent that says so.
+            backend_knows: The backend says so itself.
+        """
         if node.is_closed or node.hold in BY_GRAPH or (node.hold, node.reason) == (hold, reason):
             return []
-        return self._set_hold(node, hold, reason)
+        self._set_hold(node, hold, reason)
+        return [Held(node, by, backend_knows)]
 
     def resume(self, node: Node) -> list[Change]:
         """Somebody took care of what held it."""
@@ -138,7 +150,8 @@ class Graph:
         """What a change of an open node means to those who have it; ``before`` were its assignees."""
         changes: list[Change] = []
         if "status" in changed and _is_blocked(node) and node.hold is None:
-            changes, resumed = self.hold(node, Hold.BLOCKED, "the backend says that it is blocked"), []
+            reason = "the backend says that it is blocked"
+            changes, resumed = self.hold(node, Hold.BLOCKED, reason, backend_knows=True), []
         if node.released and "assignees" in changed:
             changes += self._reassign(node, before)
         changes += resumed  # behind the new assignees, who are given it anyway
@@ -193,9 +206,9 @@ class Graph:
         for field, value in news.items():
             if value and not getattr(node, field):
                 setattr(node, field, value)
-        return self._close(node, Status.COMPLETED, now)
+        return self._close(node, Status.COMPLETED, now, by=event.by)
 
-    def _close(self, node: Node, status: Status, now: float) -> list[Change]:
+    def _close(self, node: Node, status: Status, now: float, *, by: str | None = None) -> list[Change]:
         self._touch(node)
         if FINALITY[status] <= FINALITY[node.status]:
             return []
@@ -206,7 +219,7 @@ class Graph:
         node.broken.clear()
         self._loosen(node)
         self.open.pop(node.id, None)
-        changes: list[Change] = [Closed(node)] if was_open else []
+        changes: list[Change] = [Closed(node, by)] if was_open else []
         for dependent_id in sorted(node.dependents):
             dependent = self.open.get(dependent_id)
             if dependent is not None:
@@ -249,7 +262,8 @@ class Graph:
             return changes
         hold = self._hold_by_graph(node)
         if hold is not None and hold != (node.hold, node.reason):
-            changes += self._set_hold(node, *hold)
+            self._set_hold(node, *hold)
+            changes.append(Held(node))
         is_let_go = hold is None and node.hold in BY_GRAPH
         if is_let_go:
             node.hold, node.reason = None, ""
@@ -275,12 +289,11 @@ class Graph:
             return Hold.UPSTREAM, f"{which} → {node.id}: {which} was {status.value}"
         return None
 
-    def _set_hold(self, node: Node, hold: Hold, reason: str) -> list[Change]:
+    def _set_hold(self, node: Node, hold: Hold, reason: str) -> None:
         node.hold, node.reason = hold, reason
         if hold in FOR_A_PERSON:
             self._held.add(node.id)
         self._touch(node)
-        return [Held(node)]
 
     # ------------------------------------------------------------ edges
 

@@ -10,9 +10,9 @@ from actors.graph.node import Node, Status, from_document, to_document
 from actors.journal.batching import Execute, Table
 from actors.protocol.backend import InputRejected, Publish
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
-from actors.protocol.events import NodeCompleted, NodeCreated, NodeDeleted, NodeEvent, NodeUpdated
+from actors.protocol.events import AnyNodeEvent, NodeCompleted, NodeCreated, NodeDeleted, NodeUpdated
 
-OPEN = "state NOT IN ('completed', 'dead')"
+OPEN = "state NOT IN ('completed', 'withdrawn', 'dead')"
 ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
 
 
@@ -69,7 +69,7 @@ class Events(Table):
         )
         return list(_up_to(size, cursor))
 
-    def of_lost_nodes(self) -> Iterator[tuple[float, NodeEvent]]:
+    def of_lost_nodes(self) -> Iterator[tuple[float, AnyNodeEvent]]:
         """What happened, and when, to nodes of which nothing else is known, oldest first."""
         for at, kind, document in self._execute(
             "SELECT at, kind, document FROM events WHERE source != 'coordinator' AND subject IS NOT NULL"
@@ -97,12 +97,12 @@ class Events(Table):
         )
 
 
-NODE_EVENTS: dict[str, type[NodeEvent]] = {
+NODE_EVENTS: dict[str, type[AnyNodeEvent]] = {
     "created": NodeCreated, "updated": NodeUpdated, "completed": NodeCompleted, "deleted": NodeDeleted,
 }  # fmt: skip
 
 
-def _node_event(kind: str, document: bytes) -> NodeEvent | None:
+def _node_event(kind: str, document: bytes) -> AnyNodeEvent | None:
     """The event that was journaled so; None if it is none of a node, or can't be read."""
     found = NODE_EVENTS.get(kind.rpartition(".")[2])
     try:

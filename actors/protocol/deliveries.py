@@ -29,6 +29,11 @@ class DeliveryState(StrEnum):
         return self in (DeliveryState.COMPLETED, DeliveryState.WITHDRAWN, DeliveryState.DEAD)
 
 
+CONTEXT_FILE = "{context_file}"
+RESULT_FILE = "{result_file}"
+"""Where these stand in a text (never in a quotation), the session names the file with the whole context, and the one in
+which an agent without tools reports."""
+
 ORDER = {state: place for place, state in enumerate(DeliveryState)}
 """The place of each state on the way; a report of an earlier one is late and changes nothing."""
 
@@ -64,6 +69,7 @@ class Delivery(Model):
         id: A UUID; the uuid of the message that Claude reads.
         text: The whole message. Empty while a subtask waits for its agent: it is written when it is
             handed over, so that it holds what is true then.
+        document: The whole context, where ``text`` is a shortened one.
         attempts: How often it was written into a session.
     """
 
@@ -72,6 +78,7 @@ class Delivery(Model):
     kind: DeliveryKind
     subtask_id: NodeId | None = None
     text: str = ""
+    document: str = ""
     state: DeliveryState = DeliveryState.QUEUED
     attempts: int = 0
 

@@ -135,4 +135,5 @@ class AgentMessage(BackendEvent):
         return self.subtask_id
 
 
-Event = NodeCreated | NodeUpdated | NodeCompleted | NodeDeleted | AgentBlocked | AgentMessage
+AnyNodeEvent = NodeCreated | NodeUpdated | NodeCompleted | NodeDeleted
+Event = AnyNodeEvent | AgentBlocked | AgentMessage

@@ -1,6 +1,15 @@
-"""The router: the dependency graph, the journal, and what follows from an event."""
+"""The router: owns the dependency graph and the journal."""
 
-from actors.router.actor import RouterActor, RouterParts, RouterSettings
+from actors.router.actor import RouterActor
 from actors.router.context import ContextBuilder
+from actors.router.parts import RouterParts, RouterSettings
+from actors.router.session_host import LocalSessionHost, SessionHost
 
-__all__ = ["ContextBuilder", "RouterActor", "RouterParts", "RouterSettings"]
+__all__ = [
+    "ContextBuilder",
+    "LocalSessionHost",
+    "RouterActor",
+    "RouterParts",
+    "RouterSettings",
+    "SessionHost",
+]

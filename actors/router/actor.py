@@ -1,35 +1,23 @@
 """The router: owns the dependency graph and the journal, and is the only one who writes them.
 
-A thin actor around ``Desk``. Messages are handled in groups: one commit for as many as wait, up to five
+A thin actor around ``RouterParts``. Messages are handled in groups: one commit for as many as wait, up to five
 hundred. What they lead to is said after the commit; if the router dies before it, nothing was said and
 the supervisor hands the same messages to the next incarnation.
 """
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import structlog
 
-from actors.graph.graph import Graph
-from actors.journal.history import History
-from actors.journal.journal import Journal, may_pass
+from actors.journal.journal import may_pass
 from actors.protocol.base import Model
 from actors.protocol.feed import FeedRequest, JournalRemoved, WritingPaused, WritingResumed
 from actors.protocol.names import GATEWAY, WORKDIR
-from actors.router.context import ContextBuilder
-from actors.router.dispatch import Dispatch
-from actors.router.feed import Mirrors
-from actors.router.handlers import Desk
-from actors.router.outgoing import Outgoing
-from actors.router.publisher import Publisher
-from actors.router.recovery import make_whole
-from actors.router.reports import Reports
-from actors.router.turns import ReadResult, Turns
-from actors.router.workflow import Workflow
-from supervisors import Actor, ActorContext, ChildSpec
+from actors.protocol.router import ToGateway, ToRouter
+from actors.router.parts import RouterParts, RouterSettings
+from supervisors import Actor, ActorContext
 
 log = structlog.get_logger(__name__)
 
@@ -43,79 +31,21 @@ class MirrorDue(Model):
     """To itself: bring the files for people up to date."""
 
 
-@dataclass(frozen=True)
-class RouterSettings:
-    """What the router needs to know.
-
-    Attributes:
-        journal: The journal's file.
-        context: Writes the contexts.
-        session: The child spec of an agent's session actor.
-        read_result: Reads a subtask's result file.
-        shown: The number that the history file ends with.
-        auto_start: Start sessions as they are needed.
-        queue_size: How many deliveries of one agent are held in memory.
-        agents: The agents that have a prompt; None: any may have one.
-    """
-
-    journal: Path | str
-    context: ContextBuilder
-    session: Callable[[str], ChildSpec]
-    read_result: ReadResult
-    shown: Callable[[], int] = lambda: 0
-    auto_start: bool = True
-    queue_size: int = 100
-    agents: Callable[[], Collection[str] | None] = lambda: None
-
-
-class RouterParts:
-    """The plain classes behind the router, put together; usable without any actor."""
-
-    def __init__(
-        self, settings: RouterSettings, clock: Callable[[], float] = time.time, *, look: bool = True
-    ) -> None:
-        self.journal = journal = Journal(settings.journal, settings.shown, look=look)
-        self.outgoing = outgoing = Outgoing()
-        self.graph = graph = Graph(journal.nodes.find, journal.nodes.load_open())
-        self.history = history = History(journal)
-        if journal.loss is not None:
-            history.note(clock(), journal.loss.kind, None, None, detail=journal.loss.detail)
-        self.publisher = publisher = Publisher(journal, outgoing)
-        self.dispatch = dispatch = Dispatch(
-            journal,
-            graph,
-            outgoing,
-            context=settings.context,
-            session=settings.session,
-            auto_start=settings.auto_start,
-            queue_size=settings.queue_size,
-        )
-        self.workflow = workflow = Workflow(graph, dispatch, settings.context, history, publisher)
-        if journal.loss is not None and journal.loss.is_partial:
-            make_whole(journal, graph, dispatch, workflow, clock())
-        self.reports = reports = Reports(
-            journal, graph, dispatch, workflow, history, outgoing, settings.agents
-        )
-        turns = Turns(
-            journal, graph, dispatch, workflow, reports, settings.context, history, settings.read_result
-        )
-        self.mirrors = Mirrors(journal, graph, dispatch, history, reports)
-        self.desk = Desk(
-            journal, graph, dispatch, workflow, history, publisher, reports, turns, outgoing, clock
-        )
-
-
 class RouterActor(Actor):
     """Takes what all others tell, and tells them what follows."""
 
     batch_size = 500
 
-    def __init__(self, context: ActorContext, *, settings: RouterSettings) -> None:
+    def __init__(
+        self, context: ActorContext, *, settings: RouterSettings, clock: Callable[[], float] = time.time
+    ) -> None:
         super().__init__(context)
         self._settings = settings
+        self._clock = clock
+        self._host = settings.host(context.system)
         self._parts: RouterParts | None = None
         self._mirror_is_due = False
-        self._batch: list[object] = []
+        self._batch: list[ToRouter | MirrorDue] = []
         self._wait = FIRST_WAIT
 
     @property
@@ -127,13 +57,13 @@ class RouterActor(Actor):
 
     def on_start(self) -> None:
         """Open the journal and take up what it holds."""
-        self._parts = RouterParts(self._settings)
-        self.parts.desk.start()
+        self._parts = RouterParts(self._settings, self._clock)
+        self.parts.start()
         self.on_batch()
         self._tell_gateway(WritingResumed())
 
-    def on_receive(self, message: object) -> None:
-        """Handle one message; see ``Desk``. It stays in the batch until the commit."""
+    def on_receive(self, message: ToRouter | MirrorDue) -> None:
+        """Handle one message. It stays in the batch until the commit."""
         self._batch.append(message)
         try:
             self._take(message)
@@ -144,18 +74,18 @@ class RouterActor(Actor):
         """Commit, and only then say what follows."""
         while True:
             try:
-                self.parts.desk.commit()
+                self.parts.commit()
                 break
             except sqlite3.OperationalError as error:
                 self._wait_for_room(error)
         self._wait = FIRST_WAIT
         self._batch.clear()
-        self.parts.outgoing.flush(self.context.system)
+        self.parts.outgoing.flush(self._tell, self._host)
         if self.parts.mirrors.are_wanted and not self._mirror_is_due:
             self._mirror_is_due = True
             self.tell_later(MIRROR_SECONDS, MirrorDue())
 
-    def _take(self, message: object) -> None:
+    def _take(self, message: ToRouter | MirrorDue) -> None:
         match message:
             case MirrorDue():
                 self._mirror_is_due = False
@@ -166,7 +96,7 @@ class RouterActor(Actor):
             case JournalRemoved():
                 self.parts.journal.touch()
             case _:
-                self.parts.desk.handle(message)
+                self.parts.handle(message)
 
     def _wait_for_room(self, error: sqlite3.OperationalError | OSError) -> None:
         """The journal can't be written (a full disk, most likely): wait until it can, and do the batch again.
@@ -177,7 +107,7 @@ class RouterActor(Actor):
         Raises:
             sqlite3.OperationalError: It is to stop before that, or no waiting would help.
         """
-        since = time.time()
+        since = self._clock()
         while True:
             if not may_pass(error):
                 raise error
@@ -199,14 +129,17 @@ class RouterActor(Actor):
     def _do_again(self) -> None:
         """Forget the batch, and do it again on a journal that was opened anew, and can be written."""
         self.parts.journal.close()
-        self._parts = RouterParts(self._settings, look=False)
+        self._parts = RouterParts(self._settings, self._clock, look=False)
         self.parts.journal.touch()
         self.parts.journal.commit()
-        self.parts.desk.start()
+        self.parts.start()
         for message in self._batch:
             self._take(message)
 
-    def _tell_gateway(self, message: WritingPaused | WritingResumed) -> None:
+    def _tell(self, name: str, message: object) -> None:
+        self.context.system.handle(name).tell(message)
+
+    def _tell_gateway(self, message: ToGateway) -> None:
         """Say at once what people must know although nothing can be written down."""
         self.context.system.handle(GATEWAY).tell(message)
 
@@ -217,7 +150,7 @@ class RouterActor(Actor):
         try:
             if reason is None and self._parts.mirrors.are_behind:
                 self._parts.outgoing.tell(WORKDIR, self._parts.mirrors.gather())
-                self._parts.outgoing.flush(self.context.system)
+                self._parts.outgoing.flush(self._tell, self._host)
         finally:
             self._parts.journal.close(in_order=reason is None)
 

@@ -7,14 +7,13 @@ level deeper, so that no part can pose as another. Control bytes and invisible c
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import NamedTuple, assert_never
 
 from actors.graph.node import Node
-from actors.lib.failpoints import failpoint
 from actors.protocol.base import AGENT_PATTERN
-from actors.protocol.deliveries import DeliveryKind
+from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, DeliveryKind
 
 QUOTE = "> "
 BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -25,28 +24,39 @@ HIDDEN = re.compile(
 )
 LEAST_SHARE = 200
 """Bytes of a block that are worth showing; where there is less for each, the last ones stand in the file only."""
-OPENINGS = {
-    DeliveryKind.TASK_READY: "This subtask is yours. It waits for nothing: begin now.",
-    DeliveryKind.DEPENDENCY_COMPLETED: (
-        "This subtask is yours. Everything that it depends on is done, with the results below: begin now."
-    ),
-    DeliveryKind.UPSTREAM_COMPLETED: "Something that your subtask depends on is done; take its result into account.",
-    DeliveryKind.SUBTASK_UPDATED: "Your subtask was changed while you have it. This is what holds now:",
-    DeliveryKind.SUBTASK_CLOSED: "Leave this subtask as it is; don't work on it any further and don't report it:",
-    DeliveryKind.MESSAGE: "A message for you:",
-    DeliveryKind.REMINDER: (
-        "Your turn ended, and this subtask is neither completed nor blocked. If it is done, call complete_subtask"
-        " with what came of it; if you can't go on, call report_blocked with the reason; else go on with it."
-    ),
-}
 CLOSING = (
     "When it is done, call the tool complete_subtask once, with a completion_summary that whoever comes next can"
     " build on. If you can't go on, call report_blocked with the reason."
 )
 WITHOUT_TOOLS = (
-    'If you lack these tools, write {path} instead: {{"status": "success", "completion_summary": "…",'
-    ' "insights_found": ["…"], "files_modified": ["…"]}} (or "status": "blocked" with a "reason").'
+    f'If you lack these tools, write {RESULT_FILE} instead: {{"status": "success", "completion_summary": "…",'
+    ' "insights_found": ["…"], "files_modified": ["…"]} (or "status": "blocked" with a "reason").'
 )
+
+
+def opening(kind: DeliveryKind) -> str:
+    """The words with which a context of this kind begins."""
+    match kind:
+        case DeliveryKind.TASK_READY:
+            return "This subtask is yours. It waits for nothing: begin now."
+        case DeliveryKind.DEPENDENCY_COMPLETED:
+            return "This subtask is yours. Everything that it depends on is done, with the results below: begin now."
+        case DeliveryKind.UPSTREAM_COMPLETED:
+            return "Something that your subtask depends on is done; take its result into account."
+        case DeliveryKind.SUBTASK_UPDATED:
+            return "Your subtask was changed while you have it. This is what holds now:"
+        case DeliveryKind.SUBTASK_CLOSED:
+            return "Leave this subtask as it is; don't work on it any further and don't report it:"
+        case DeliveryKind.MESSAGE:
+            return "A message for you:"
+        case DeliveryKind.REMINDER:
+            return (
+                "Your turn ended, and this subtask is neither completed nor blocked. If it is done, call"
+                " complete_subtask with what came of it; if you can't go on, call report_blocked with the reason;"
+                " else go on with it."
+            )
+        case _:
+            assert_never(kind)
 
 
 def clean(text: str) -> str:
@@ -67,45 +77,46 @@ def header(delivery_id: str, kind: DeliveryKind, subtask_id: str | None) -> str:
     return f"[coordinator delivery={delivery_id} kind={kind.value}{subtask}]"
 
 
+class Composed(NamedTuple):
+    """A context, written.
+
+    Attributes:
+        text: The message that Claude reads. Files that lie where the agent lives are named by ``CONTEXT_FILE`` and
+            ``RESULT_FILE``, which the session fills in.
+        document: The whole context, where the text is a shortened one; else empty.
+    """
+
+    text: str
+    document: str = ""
+
+
 class ContextBuilder:
     """Writes the contexts.
 
     Args:
-        directory: Where contexts that are too long go, as ``<delivery id>.md``.
-        limit: The longest context in bytes; a longer one is shortened and refers to its file.
-        result_file: Where an agent without tools reports: the path for a subtask's id.
-        write: Writes a file durably before the context refers to it.
+        limit: The longest text in bytes; a longer context is shortened, and travels whole beside it.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        limit: int,
-        result_file: Callable[[str], Path],
-        write: Callable[[Path, bytes], None],
-    ) -> None:
-        self._directory = directory
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._result_file = result_file
-        self._write = write
 
     def assignment(
         self, delivery_id: str, kind: DeliveryKind, node: Node, parent: Node | None, upstreams: Sequence[Node]
-    ) -> str:
+    ) -> Composed:
         """A subtask for an agent to begin with, and all that its upstreams have come to."""
         blocks = [_task(node, parent), *(_result(upstream) for upstream in upstreams)]
-        closing = f"{CLOSING}\n{WITHOUT_TOOLS.format(path=self._result_file(node.id))}"
+        closing = f"{CLOSING}\n{WITHOUT_TOOLS}"
         return self._compose(delivery_id, kind, node.id, blocks, closing)
 
-    def update(self, delivery_id: str, node: Node, fields: Iterable[str]) -> str:
+    def update(self, delivery_id: str, node: Node, fields: Iterable[str]) -> Composed:
         """What changed of a subtask that an agent has in hand."""
         return self._compose(delivery_id, DeliveryKind.SUBTASK_UPDATED, node.id, [_changes(node, fields)])
 
-    def upstream(self, delivery_id: str, node: Node, upstream: Node) -> str:
+    def upstream(self, delivery_id: str, node: Node, upstream: Node) -> Composed:
         """The result of a dependency that was added late."""
         return self._compose(delivery_id, DeliveryKind.UPSTREAM_COMPLETED, node.id, [_result(upstream)])
 
-    def closed(self, delivery_id: str, node: Node, reason: str) -> str:
+    def closed(self, delivery_id: str, node: Node, reason: str) -> Composed:
         """A subtask that is over for this agent."""
         block = (
             f"Subtask {node.id}:",
@@ -113,13 +124,13 @@ class ContextBuilder:
         )  # it may name whoever the backend names
         return self._compose(delivery_id, DeliveryKind.SUBTASK_CLOSED, node.id, [block])
 
-    def message(self, delivery_id: str, subtask_id: str | None, sender: str | None, text: str) -> str:
+    def message(self, delivery_id: str, subtask_id: str | None, sender: str | None, text: str) -> Composed:
         """Somebody's words."""
         known = sender is not None and re.fullmatch(AGENT_PATTERN, sender)
         block = f"From {sender if known else 'somebody'}:", text
         return self._compose(delivery_id, DeliveryKind.MESSAGE, subtask_id, [block])
 
-    def reminder(self, delivery_id: str, node: Node) -> str:
+    def reminder(self, delivery_id: str, node: Node) -> Composed:
         """How to report."""
         return self._compose(delivery_id, DeliveryKind.REMINDER, node.id, [("Your subtask:", node.name)])
 
@@ -130,17 +141,18 @@ class ContextBuilder:
         subtask_id: str | None,
         blocks: Sequence["Block"],
         closing: str = "",
-    ) -> str:
-        head = f"{header(delivery_id, kind, subtask_id)}\n{OPENINGS[kind]}"
+    ) -> Composed:
+        head = f"{header(delivery_id, kind, subtask_id)}\n{opening(kind)}"
         whole = _join(head, blocks, closing)
         if len(whole) * 4 <= self._limit or len(whole.encode()) <= self._limit:
-            return whole
-        path = self._directory / f"{delivery_id}.md"
-        failpoint("router.context.before")
-        self._write(path, whole.encode())
-        failpoint("router.context.after")
-        pointer = f"It is shortened here. Read the whole of it first, in the file {path}"
-        return _join(f"{head}\n{pointer}", _shorten(blocks, self._limit), closing)
+            return Composed(whole)
+        pointer = f"It is shortened here. Read the whole of it first, in the file {CONTEXT_FILE}"
+        return Composed(_join(f"{head}\n{pointer}", _shorten(blocks, self._limit), closing), whole)
+
+
+def unwritten(_delivery_id: str) -> Composed:
+    """Leave the context empty: an assignment is written when it is handed over."""
+    return Composed("")
 
 
 Block = tuple[str, str]

@@ -12,6 +12,7 @@ from actors.journal.history import History
 from actors.journal.journal import Journal
 from actors.protocol.feed import FeedPage
 from actors.router.dispatch import Dispatch
+from actors.router.lanes import Lanes
 from actors.router.reports import Reports, result
 from actors.router.reports import describe as describe_node
 
@@ -25,8 +26,15 @@ class Mirrors:
     """Gathers what changed since the last time."""
 
     def __init__(
-        self, journal: Journal, graph: Graph, dispatch: Dispatch, history: History, reports: Reports
+        self,
+        journal: Journal,
+        lanes: Lanes,
+        graph: Graph,
+        dispatch: Dispatch,
+        history: History,
+        reports: Reports,
     ) -> None:
+        self._lanes = lanes
         self._journal = journal
         self._graph = graph
         self._dispatch = dispatch
@@ -64,14 +72,15 @@ class Mirrors:
             knowledge = self._journal.knowledge.latest(KNOWLEDGE, KNOWLEDGE_SIZE)
         self._reports.knowledge_changed = False
         return FeedPage(
-            events=lines, last_event=self._at,
-            queues={agent: self._dispatch.waiting(agent) for agent in changed},
+            events=lines,
+            last_event=self._at,
+            queues={agent: self._lanes.waiting(agent) for agent in changed},
             current={agent: self._current(agent) for agent in changed},
             knowledge=knowledge,
         )
 
     def _current(self, agent: str) -> dict[str, Any] | None:
-        lane = self._dispatch.lanes[agent]
+        lane = self._lanes.by_agent[agent]
         node = self._graph.get(lane.in_hand) if lane.in_hand else None
         if node is None or node.is_closed:
             return None

@@ -1,123 +1,206 @@
-"""A lane an agent: what waits for it, what is on its way to it, and what it has in hand."""
+"""The lanes of all agents, in memory as they are in the journal."""
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import uuid4
 
-from actors.protocol.deliveries import ORDER, Delivery, DeliveryState, DeliveryStep
+from actors.graph.graph import Graph
+from actors.graph.node import Node
+from actors.journal.journal import Journal
+from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.protocol.sessions import SessionState
+from actors.router.context import unwritten
+from actors.router.decisions import Compose
+from actors.router.lane import Lane, Window
+from actors.router.unit_of_work import UnitOfWork
 
-Fetch = Callable[[int, int], list[tuple[int, Delivery]]]
-"""``(after, limit)``: what waits in the journal behind this number, in order."""
 
+class Lanes:
+    """All that is known of agents: what waits for each, what is on its way, what each has in hand.
 
-class Window:
-    """The head of a queue that lies in the journal; at most ``size`` of it is held in memory.
+    What must hold: each method changes the journal and the memory alike, so that another router, which has only the
+    journal, sees the same lanes.
 
     Args:
-        size: How many.
-        fetch: Reads on in the journal.
+        journal: Where deliveries and agents are kept.
+        graph: Where the subtasks in hand are looked up.
+        queue_size: How many deliveries of one agent are held in memory.
     """
 
-    def __init__(self, size: int, fetch: Fetch) -> None:
-        self._size = size
-        self._fetch = fetch
-        self._held: deque[tuple[int, Delivery]] = deque()
-        self._last = 0
-        self._more = True  # until the journal said otherwise
+    def __init__(self, journal: Journal, graph: Graph, queue_size: int) -> None:
+        self._journal = journal
+        self._graph = graph
+        self._queue_size = queue_size
+        self.by_agent: dict[str, Lane] = {}
+        for agent, session_id, state, in_hand, reminders in journal.agents.load():
+            lane = self._new_lane(agent, session_id)
+            lane.state, lane.in_hand, lane.reminders = SessionState(state), in_hand, reminders
+            lane.outstanding = self._handed(agent)
 
-    def offer(self, number: int, delivery: Delivery) -> None:
-        """Take in one that was just journaled; where there is no room it is read again later."""
-        if not self._more and len(self._held) < self._size:
-            self._held.append((number, delivery))
-            self._last = number
-        else:
-            self._more = True
+    def of(self, agent: str, work: UnitOfWork) -> Lane:
+        """The agent's lane; a new agent gets one, with a conversation of its own."""
+        lane = self.by_agent.get(agent)
+        if lane is None:
+            lane = self._new_lane(agent, str(uuid4()))
+            self._journal.agents.add(agent, lane.session_id, work.now)
+        return lane
 
-    def head(self) -> Delivery | None:
-        """The oldest, or None if nothing waits."""
-        if not self._held and self._more:
-            self._held.extend(self._fetch(self._last, self._size))
-            self._more = len(self._held) == self._size
-            self._last = self._held[-1][0] if self._held else self._last
-        return self._held[0][1] if self._held else None
+    def find_agents(self, work: UnitOfWork) -> None:
+        """Take up the agents that something is on its way to, though nothing else is known of them."""
+        for agent in self._journal.deliveries.agents():
+            if agent in self.by_agent:
+                continue
+            lane = self.of(agent, work)
+            lane.outstanding = self._handed(agent)
+            for delivery in lane.outstanding.values():
+                if delivery.kind.assigns:
+                    self.take_in_hand(lane, delivery.subtask_id)
 
-    def pop(self) -> None:
-        """Take the oldest away."""
-        self._held.popleft()
+    # ------------------------------------------------------------ deliveries
 
-    def drop(self, delivery_id: str) -> None:
-        """Take one away wherever it stands."""
-        self._held = deque(each for each in self._held if each[1].id != delivery_id)
+    def queue(
+        self,
+        agent: str,
+        kind: DeliveryKind,
+        subtask_id: str | None,
+        work: UnitOfWork,
+        compose: Compose = unwritten,
+    ) -> None:
+        """Queue a delivery; an assignment has no text yet: it is written when it is handed over."""
+        delivery_id = str(uuid4())
+        context = compose(delivery_id)
+        delivery = Delivery(
+            id=delivery_id,
+            agent=agent,
+            kind=kind,
+            subtask_id=subtask_id,
+            text=context.text,
+            document=context.document,
+        )
+        self._offer(self.of(agent, work), self._journal.deliveries.add(delivery, work.now), delivery)
 
-    def held(self) -> list[Delivery]:
-        """What is in memory, oldest first."""
-        return [delivery for _, delivery in self._held]
+    def requeue(self, delivery: Delivery, work: UnitOfWork) -> None:
+        """Queue a dead letter again, behind all that waits."""
+        lane = self.of(delivery.agent, work)
+        number, again = self._journal.deliveries.requeue(delivery.id)
+        self._offer(lane, number, again)
+        if lane.in_hand == delivery.subtask_id and delivery.kind.assigns:
+            self.take_in_hand(lane, None)
 
-    @property
-    def has_more(self) -> bool:
-        """Whether more may wait in the journal."""
-        return self._more
-
-
-USABLE = frozenset(SessionState) - {SessionState.BLOCKED, SessionState.STOPPED}
-
-
-@dataclass(slots=True)
-class Lane:
-    """One agent.
-
-    Attributes:
-        assignments: New subtasks, which wait until the agent is idle.
-        words: All else, which goes at once.
-        outstanding: What its session was given and hasn't finished, by id, in order, as it was when it was given.
-        reached: How far those have come since, and the attempts that it took.
-        in_hand: The subtask that it works on, or worked on last.
-        is_reminded: This router has reminded it of that; another can't know whether there was anybody to report to.
-        reminders: How many reminders came to nothing.
-        is_up: A session actor has said that it lives.
-    """
-
-    agent: str
-    session_id: str
-    assignments: Window
-    words: Window
-    state: SessionState = SessionState.STOPPED
-    in_hand: str | None = None
-    is_reminded: bool = False
-    reminders: int = 0
-    is_up: bool = False
-    outstanding: dict[str, Delivery] = field(default_factory=dict)
-    reached: dict[str, tuple[DeliveryState, int]] = field(default_factory=dict)
-
-    def advance(self, delivery: Delivery, step: DeliveryStep) -> bool:
-        """Take note of a step of an outstanding delivery; False if that is no news."""
-        state, attempts = self.reached.get(delivery.id, (delivery.state, delivery.attempts))
-        if ORDER[step.state] <= ORDER[state]:
+    def withdraw(self, subtask_id: str, agent: str, reason: str, work: UnitOfWork) -> bool:
+        """Take back what waits for the agent about the subtask; whether the agent has it already."""
+        lane = self.by_agent.get(agent)
+        if lane is None:
             return False
-        if step.state.is_final:
-            del self.outstanding[delivery.id]
-            self.reached.pop(delivery.id, None)
-        else:
-            self.reached[delivery.id] = step.state, step.attempts or attempts
-        return True
+        for _, delivery in self._journal.deliveries.of_subtask(subtask_id, agent):
+            lane.assignments.drop(delivery.id)
+            lane.words.drop(delivery.id)
+            self.withdraw_one(delivery, reason, work)
+        has_it = lane.in_hand == subtask_id
+        if has_it:
+            self.take_in_hand(lane, None)
+        return has_it
 
-    def state_of(self, delivery: Delivery) -> DeliveryState:
-        """How far an outstanding delivery has come."""
-        reached = self.reached.get(delivery.id)
-        return delivery.state if reached is None else reached[0]
+    def withdraw_one(self, delivery: Delivery, reason: str, work: UnitOfWork) -> None:
+        """Note that a delivery which waited will not be handed over."""
+        step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.WITHDRAWN, reason=reason)
+        self._journal.deliveries.step(step, work.now)
 
-    def under_way(self) -> list[Delivery]:
-        """What is outstanding, as it stands now."""
-        return [self._now(delivery) for delivery in self.outstanding.values()]
+    def hand_over(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
+        """Note that a delivery goes to its session, with this text; on every retry it is the same."""
+        lane.outstanding[delivery.id] = delivery
+        self._journal.deliveries.hand_over(delivery, work.now)
 
-    def _now(self, delivery: Delivery) -> Delivery:
-        if delivery.id not in self.reached:
-            return delivery
-        state, attempts = self.reached[delivery.id]
-        return delivery.model_copy(update={"state": state, "attempts": attempts})
+    def advance(self, lane: Lane, step: DeliveryStep, work: UnitOfWork) -> Delivery | None:
+        """Note a step of a delivery; the delivery as it was handed over, or None if this is no news."""
+        delivery = lane.outstanding.get(step.delivery_id)
+        if delivery is None:
+            return None
+        if not lane.advance(delivery, step):
+            if step.attempts is not None:
+                self._journal.deliveries.count(step.delivery_id, step.attempts)
+            return None
+        self._journal.deliveries.step(step, work.now)
+        return delivery
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether its session takes deliveries."""
-        return self.is_up and self.state in USABLE
+    def has_waiting_assignment(self, subtask_id: str, agent: str) -> bool:
+        """Whether the subtask still waits to be handed to the agent."""
+        waiting = self._journal.deliveries.of_subtask(subtask_id, agent)
+        return any(delivery.kind.assigns for _, delivery in waiting)
+
+    def is_given(self, subtask_id: str, agent: str) -> bool:
+        """Whether the agent has the subtask in hand, or it is on its way there."""
+        lane = self.by_agent.get(agent)
+        if lane is None:
+            return False
+        on_its_way = (each.subtask_id for each in lane.outstanding.values() if each.kind.assigns)
+        return subtask_id in (lane.in_hand, *on_its_way) or self.has_waiting_assignment(subtask_id, agent)
+
+    # ------------------------------------------------------------ the subtask in hand
+
+    def in_hand(self, lane: Lane) -> Node | None:
+        """The subtask that the agent is to go on with; None if it is over, or held."""
+        node = self._graph.get(lane.in_hand) if lane.in_hand else None
+        return None if node is None or node.is_closed or node.hold is not None else node
+
+    def take_in_hand(self, lane: Lane, subtask_id: str | None) -> None:
+        """Give the agent a subtask (None: nothing) to work on, with no reminders counted."""
+        lane.in_hand, lane.is_reminded, lane.reminders = subtask_id, False, 0
+        self._journal.agents.set_hand(lane.agent, subtask_id, 0)
+
+    def meant_by(self, agent: str, subtask_id: str | None) -> Node | None:
+        """The subtask that words for the agent are about.
+
+        Words about none in particular mean the held subtask in hand, or the only one that is held.
+        """
+        if subtask_id is not None:
+            return self._graph.get(subtask_id)
+        lane, held = self.by_agent.get(agent), self._graph.held(agent)
+        in_hand = lane.in_hand if lane else None
+        return next((node for node in held if node.id == in_hand or len(held) == 1), None)
+
+    def count_reminders(self, lane: Lane) -> int:
+        """Count the one that the turn which is over came from; how many came to nothing, of what is in hand."""
+        if lane.is_reminded:
+            lane.is_reminded = False
+            lane.reminders += 1
+            self._journal.agents.set_hand(lane.agent, lane.in_hand, lane.reminders)
+        return lane.reminders
+
+    # ------------------------------------------------------------ for people
+
+    def waiting(self, agent: str) -> list[dict[str, Any]]:
+        """The deliveries in memory that aren't over, as people read them in ``<agent>_queue.json``."""
+        lane = self.by_agent[agent]
+        given = [_describe(each, lane.state_of(each)) for each in lane.outstanding.values()]
+        queued = [*lane.words.in_memory(), *lane.assignments.in_memory()]
+        return given + [_describe(each, each.state) for each in queued]
+
+    # ------------------------------------------------------------ inside
+
+    def _new_lane(self, agent: str, session_id: str) -> Lane:
+        def window(*, assigning: bool) -> Window:
+            return Window(self._queue_size, partial(self._fetch, agent, assigning))
+
+        lane = Lane(agent, session_id, window(assigning=True), window(assigning=False))
+        self.by_agent[agent] = lane
+        return lane
+
+    def _fetch(self, agent: str, assigning: bool, after: int, limit: int) -> list[tuple[int, Delivery]]:  # noqa: FBT001 - bound by partial
+        return self._journal.deliveries.waiting(agent, assigning=assigning, after=after, limit=limit)
+
+    @staticmethod
+    def _offer(lane: Lane, number: int, delivery: Delivery) -> None:
+        (lane.assignments if delivery.kind.assigns else lane.words).offer(number, delivery)
+
+    def _handed(self, agent: str) -> dict[str, Delivery]:
+        return {each.id: each for _, each in self._journal.deliveries.handed(agent)}
+
+
+def _describe(delivery: Delivery, state: DeliveryState) -> dict[str, Any]:
+    return {
+        "delivery_id": delivery.id,
+        "type": delivery.kind,
+        "subtask_id": delivery.subtask_id,
+        "state": state,
+    }

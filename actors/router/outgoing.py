@@ -1,37 +1,58 @@
-"""What the router will say once the transaction is committed, and not before."""
+"""Messages and answers that wait for the commit."""
 
+from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from typing import Any
 
 from actors.lib.failpoints import failpoint
+from actors.protocol.names import SessionAddress
 from actors.protocol.reports import Answer, Reply
-from supervisors import System
+from actors.protocol.router import ToSession
+from actors.router.session_host import SessionHost
 
 
 class Outgoing:
-    """Messages and answers that wait for the commit."""
+    """Everything that a transaction leads others to be told, in order."""
 
     def __init__(self) -> None:
-        self._messages: list[tuple[str, Any]] = []
+        self._messages: list[tuple[str | SessionAddress, Any]] = []
         self._answers: list[tuple[Reply, Answer]] = []
 
     def tell(self, name: str, message: object) -> None:
-        """To the actor of that name."""
+        """Tell the actor of this name."""
         self._messages.append((name, message))
 
+    def ensure(self, session: SessionAddress) -> None:
+        """Have the session run."""
+        self._messages.append((session, None))
+
+    def tell_session(self, session: SessionAddress, message: ToSession) -> None:
+        """Tell a session."""
+        self._messages.append((session, message))
+
     def answer(self, reply: Reply | None, *, ok: bool, text: str, data: dict[str, Any] | None = None) -> None:
-        """To whoever waits for this report's answer."""
+        """Answer whoever waits for this report; nothing, if nobody does."""
         if reply is not None:
             self._answers.append((reply, Answer(ok=ok, text=text, data=data)))
 
-    def flush(self, system: System) -> None:
-        """Say it all, in order."""
+    def flush(self, tell: Callable[[str, Any], None], host: SessionHost) -> None:
+        """Send it all, in order.
+
+        Args:
+            tell: Tells the actor of a name.
+            host: Where sessions live.
+        """
         messages, self._messages = self._messages, []
         answers, self._answers = self._answers, []
-        for name, message in messages:
+        for target, message in messages:
             failpoint("router.tell.before")
-            system.handle(name).tell(message)
+            if isinstance(target, str):
+                tell(target, message)
+            elif message is None:
+                host.ensure(target)
+            else:
+                host.tell(target, message)
             failpoint("router.tell.after")
         for reply, answer in answers:
             failpoint("router.answer.before")

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from actors.graph.node import Node
 from actors.journal.journal import Journal
 from actors.lib.failpoints import failpoint
 from actors.protocol.backend import Publish
+from actors.protocol.events import NodeCompleted
 from actors.protocol.names import CONNECTION
 from actors.router.outgoing import Outgoing
 
@@ -42,8 +44,8 @@ class Publisher:
         """The backend is gone; all else waits."""
         self._is_open = False
 
-    def settle(self, key: str, state: str, reason: str | None = None) -> None:
-        """The backend has it (``published``) or will never take it (``refused``)."""
+    def resolve(self, key: str, state: str, reason: str | None = None) -> None:
+        """Note that the backend has it (``published``), was sent it (``sent``), or will never take it (``refused``)."""
         failpoint("router.ack.before")
         self._journal.outbox.settle(key, state, reason)
         failpoint("router.ack.after")
@@ -61,3 +63,21 @@ class Publisher:
         self._last = number
         self._in_flight.add(publication.key)
         self._outgoing.tell(CONNECTION, publication)
+
+
+def completed_payload(event: NodeCompleted, node: Node | None) -> dict[str, Any]:
+    """The payload of ``subtask.completed`` or ``task.completed``, in the design dialect."""
+    return {
+        "id": event.id,
+        "task_id": node.parent if node else None,
+        "title": node.title if node else None,
+        "completion_summary": event.summary,
+        "insights_found": list(event.insights),
+        "files_modified": list(event.files),
+        "completed_by": event.by,
+    }
+
+
+def blocked_payload(agent: str, subtask_id: str | None, reason: str) -> dict[str, Any]:
+    """The payload of ``agent.blocked``, in the design dialect."""
+    return {"agent": agent, "subtask_id": subtask_id, "reason": reason}

@@ -7,10 +7,12 @@ built from the events that tell of them, and then everything open is looked over
 from actors.graph.graph import Graph
 from actors.journal.journal import Journal
 from actors.router.dispatch import Dispatch
-from actors.router.workflow import Workflow
+from actors.router.lanes import Lanes
+from actors.router.publisher import completed_payload
+from actors.router.unit_of_work import UnitOfWork
 
 
-def make_whole(journal: Journal, graph: Graph, dispatch: Dispatch, workflow: Workflow, now: float) -> None:
+def make_whole(journal: Journal, graph: Graph, lanes: Lanes, dispatch: Dispatch, work: UnitOfWork) -> None:
     """Work out what is missing; part of the transaction that tells of the damage.
 
     What agents were told before, in a conversation that is lost, they may be told again; words to them that were lost
@@ -19,11 +21,11 @@ def make_whole(journal: Journal, graph: Graph, dispatch: Dispatch, workflow: Wor
     for at, event in journal.events.of_lost_nodes():
         graph.apply(event, at)  # what follows from it is seen below
     journal.nodes.save(*graph.take_touched())
-    dispatch.find_agents(now)
+    lanes.find_agents(work)
     for node in list(graph.open.values()):
         if node.released and node.hold is None:
             for agent in node.assignees or ():
-                if not dispatch.is_given(node.id, agent):
-                    dispatch.assign(agent, node, now)
+                if not lanes.is_given(node.id, agent):
+                    dispatch.assign(agent, node, work)
     for completed in journal.events.unpublished():
-        workflow.publish(completed)
+        work.publish(completed.kind, completed_payload(completed, graph.get(completed.id)), completed.key)

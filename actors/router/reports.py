@@ -1,19 +1,21 @@
-"""What agents and people report and ask; the answer goes out after the commit."""
+"""What follows from reports and requests of agents and people; each is answered after the commit."""
 
 from collections.abc import Callable, Collection, Iterable
+from typing import assert_never
+from uuid import uuid4
 
 from actors.graph.graph import Graph
 from actors.graph.node import BY_GRAPH, FOR_A_PERSON, Hold, Node, Status
-from actors.journal.history import History
 from actors.journal.journal import Journal
 from actors.protocol.backend import ConnectNow, InputRejected
-from actors.protocol.deliveries import Delivery
+from actors.protocol.deliveries import Delivery, DeliveryKind
+from actors.protocol.events import NodeCompleted
 from actors.protocol.names import CONNECTION
 from actors.protocol.reports import (
+    AnyReport,
     Completion,
     DescribeSubtask,
     DropDelivery,
-    Report,
     ReportBlocked,
     ReportCompletion,
     RetryBackend,
@@ -23,169 +25,219 @@ from actors.protocol.reports import (
     ShareKnowledge,
     StartSession,
 )
-from actors.router.dispatch import Dispatch
-from actors.router.outgoing import Outgoing
-from actors.router.workflow import Workflow
+from actors.router.context import Composed, ContextBuilder
+from actors.router.decisions import ContextDue, Decision, Decisions, RetryWanted, SessionWanted
+from actors.router.lanes import Lanes
+from actors.router.publisher import completed_payload
+from actors.router.unit_of_work import UnitOfWork
 
 NOTHING_IN_HAND = "You have no subtask in hand, so there is nothing to report. Wait for the next message."
+Agents = Callable[[], Collection[str] | None]
+"""The agents that have a prompt; None: any may have one."""
 
 
 class Reports:
-    """One method a kind of report."""
+    """Decides what follows from a report, and answers it; one method a kind of report.
+
+    Args:
+        journal: Keeps knowledge and dead letters.
+        graph: The subtasks.
+        lanes: The agents.
+        context: Writes messages for agents.
+        agents: Tells which agents there are.
+
+    Attributes:
+        knowledge_changed: Something was shared that the file for people lacks.
+    """
 
     def __init__(
-        self,
-        journal: Journal,
-        graph: Graph,
-        dispatch: Dispatch,
-        workflow: Workflow,
-        history: History,
-        outgoing: Outgoing,
-        agents: Callable[[], Collection[str] | None],
+        self, journal: Journal, graph: Graph, lanes: Lanes, context: ContextBuilder, agents: Agents
     ) -> None:
         self._journal = journal
         self._graph = graph
-        self._dispatch = dispatch
-        self._workflow = workflow
-        self._history = history
-        self._outgoing = outgoing
+        self._lanes = lanes
+        self._context = context
         self._agents = agents
         self.knowledge_changed = False
 
-    def completion(self, report: ReportCompletion, now: float) -> None:
-        """A subtask is done."""
+    def decide(self, report: AnyReport, work: UnitOfWork) -> Decisions:
+        """Decide what follows from a report of any kind."""
+        match report:
+            case ReportCompletion():
+                return self.completion(report, work)
+            case ReportBlocked():
+                return self.blocked(report, work)
+            case SendMessage():
+                return self._message(report, work)
+            case ShareKnowledge():
+                return self._knowledge(report, work)
+            case DescribeSubtask():
+                return self._describe(report, work)
+            case StartSession():
+                return self._start_session(report, work)
+            case RetryDelivery():
+                return self._retry(report, work)
+            case RetrySubtask():
+                return self._retry_subtask(report, work)
+            case DropDelivery():
+                return self._drop(report, work)
+            case RetryBackend():
+                return self._retry_backend(report, work)
+            case _:
+                assert_never(report)
+
+    # ------------------------------------------------------------ of agents
+
+    def completion(self, report: ReportCompletion, work: UnitOfWork) -> Decisions:
+        """Complete a subtask; again, where it is completed already, changes nothing."""
         node = self._subject(report.agent, report.subtask_id)
         if isinstance(node, str):
-            self._refuse(report, node, now)
-            return
+            return self._refuse(report, node, work)
         if node.status is Status.COMPLETED:
-            self._accept(report, f"Subtask {node.id} was completed already; nothing has changed.")
-            return
+            work.answer(report.reply, f"Subtask {node.id} was completed already; nothing has changed.")
+            return ()
         if node.is_closed:
-            self._refuse(report, f"Subtask {node.id} was {node.status.value}; leave it.", now)
-            return
-        self._complete(node, report.completion, report.agent, now)
-        self._accept(report, f"Subtask {node.id} is completed. Its result goes to those who wait for it.")
+            return self._refuse(report, f"Subtask {node.id} was {node.status.value}; leave it.", work)
+        changes = self._complete(node, report.completion, report.agent, work)
+        work.answer(
+            report.reply, f"Subtask {node.id} is completed. Its result goes to those who wait for it."
+        )
+        return changes
 
-    def _complete(self, node: Node, completion: Completion, agent: str | None, now: float) -> None:
-        by = agent or (node.assignees[0] if node.assignees and len(node.assignees) == 1 else None)
-        self._workflow.complete(node, completion, by, "agent", now)
-
-    def blocked(self, report: ReportBlocked, now: float) -> None:
-        """An agent cannot go on."""
+    def blocked(self, report: ReportBlocked, work: UnitOfWork) -> Decisions:
+        """Hold a subtask whose agent cannot go on."""
         node = self._subject(report.agent, report.subtask_id)
         if isinstance(node, str):
-            self._refuse(report, node, now)
-            return
+            return self._refuse(report, node, work)
         if node.is_closed:
-            self._refuse(report, f"Subtask {node.id} is {node.status.value} already.", now)
-            return
-        self._workflow.hold(node, Hold.BLOCKED, report.reason, report.agent, now)
-        self._accept(
-            report, f"Subtask {node.id} is shown as blocked. End your turn; you will hear when it can go on."
-        )
+            return self._refuse(report, f"Subtask {node.id} is {node.status.value} already.", work)
+        text = f"Subtask {node.id} is shown as blocked. End your turn; you will hear when it can go on."
+        work.answer(report.reply, text)
+        return self._graph.hold(node, Hold.BLOCKED, report.reason, by=report.agent)
 
-    def message(self, report: SendMessage, now: float) -> None:
-        """Words for an agent."""
-        if self._is_stranger(report):
-            return
-        self._history.note(now, "agent.message", None, report.agent, sender=report.sender, text=report.text)
-        self._workflow.message(report.agent, None, report.sender, report.text, now)
-        text = f"The message to {report.agent} is journaled and on its way."
-        self._accept(
-            report, text + (self._still_held(report.agent, now) if report.source == "person" else "")
+    def _complete(self, node: Node, completion: Completion, agent: str | None, work: UnitOfWork) -> Decisions:
+        """Take the completion in as an event of ours, and publish it under the event's key."""
+        only = node.assignees[0] if node.assignees and len(node.assignees) == 1 else None
+        event = NodeCompleted(
+            entity=node.entity,
+            id=node.id,
+            key=str(uuid4()),
+            summary=completion.summary,
+            insights=completion.insights,
+            files=completion.files,
+            by=agent or only,
         )
+        work.record(event, "agent")
+        changes = self._graph.apply(event, work.now)
+        work.publish(event.kind, completed_payload(event, node), event.key)
+        return changes
 
-    def knowledge(self, report: ShareKnowledge, now: float) -> None:
-        """Something that all agents should know."""
-        self._journal.knowledge.add(report.agent, report.topic, report.text, now)
-        self._history.note(now, "knowledge.shared", None, report.agent, topic=report.topic)
+    def _message(self, report: SendMessage, work: UnitOfWork) -> Decisions:
+        if self._is_stranger(report, work):
+            return ()
+        work.note("agent.message", agent=report.agent, sender=report.sender, text=report.text)
+        rest = self._still_held(report.agent) if report.source == "person" else ""
+        work.answer(report.reply, f"The message to {report.agent} is journaled and on its way.{rest}")
+
+        def compose(delivery_id: str) -> Composed:
+            return self._context.message(delivery_id, None, report.sender, report.text)
+
+        return (ContextDue(report.agent, DeliveryKind.MESSAGE, None, compose),)
+
+    def _knowledge(self, report: ShareKnowledge, work: UnitOfWork) -> Decisions:
+        self._journal.knowledge.add(report.agent, report.topic, report.text, work.now)
+        work.note("knowledge.shared", agent=report.agent, topic=report.topic)
         self.knowledge_changed = True
-        self._accept(report, "It is in shared_knowledge.json now, for all agents.")
+        work.answer(report.reply, "It is in shared_knowledge.json now, for all agents.")
+        return ()
 
-    def describe(self, report: DescribeSubtask, now: float) -> None:
-        """What an agent has in hand, with the upstream results."""
-        lane = self._dispatch.lane(report.agent, now)
+    def _describe(self, report: DescribeSubtask, work: UnitOfWork) -> Decisions:
+        """Answer with what an agent has in hand, and the upstream results."""
+        lane = self._lanes.of(report.agent, work)
         node = self._graph.get(lane.in_hand) if lane.in_hand else None
         if node is None or node.is_closed:
-            self._accept(report, "You have no subtask in hand. Wait for the next message.")
-            return
+            work.answer(report.reply, "You have no subtask in hand. Wait for the next message.")
+            return ()
         upstreams = [self._graph.get(upstream) for upstream in node.upstreams or ()]
         data = describe(node) | {"upstreams": [result(each) for each in upstreams if each is not None]}
-        self._outgoing.answer(report.reply, ok=True, text=f"You have subtask {node.id} in hand.", data=data)
+        work.answer(report.reply, f"You have subtask {node.id} in hand.", data=data)
+        return ()
 
-    def start_session(self, report: StartSession, now: float) -> None:
+    # ------------------------------------------------------------ of people
+
+    def _start_session(self, report: StartSession, work: UnitOfWork) -> Decisions:
         """Start an agent's session, and have all that it holds go on."""
-        if self._is_stranger(report):
-            return
+        if self._is_stranger(report, work):
+            return ()
         held = self._graph.held(report.agent)
-        self._dispatch.start_session(report.agent, now)
-        for node in held:
-            self._workflow.resume(node, now)
         what = f"It goes on with {_names(held)}." if held else "None of its subtasks was held."
-        self._accept(report, f"The session of {report.agent} is started. {what}")
+        work.answer(report.reply, f"The session of {report.agent} is started. {what}")
+        return [SessionWanted(report.agent), *(each for node in held for each in self._graph.resume(node))]
 
-    def retry_subtask(self, report: RetrySubtask, now: float) -> None:
+    def _retry_subtask(self, report: RetrySubtask, work: UnitOfWork) -> Decisions:
         """Have a subtask that is held go on."""
         node = self._graph.get(report.subtask_id)
         if node is None or node.hold not in FOR_A_PERSON:
-            self._outgoing.answer(report.reply, ok=False, text=_why_not(report.subtask_id, node))
-            return
+            work.answer(report.reply, _why_not(report.subtask_id, node), ok=False)
+            return ()
         agents = node.assignees or ()
-        for agent in agents:
-            self._dispatch.start_session(agent, now)
-        self._workflow.resume(node, now)
-        text = f"Subtask {node.id} goes on, with {', '.join(agents)}." if agents else (
-            f"Subtask {node.id} is no longer held, and waits until somebody is assigned."
-        )  # fmt: skip
-        self._accept(report, text)
+        if agents:
+            text = f"Subtask {node.id} goes on, with {', '.join(agents)}."
+        else:
+            text = f"Subtask {node.id} is no longer held, and waits until somebody is assigned."
+        work.answer(report.reply, text)
+        return [*(SessionWanted(agent) for agent in agents), *self._graph.resume(node)]
 
-    def retry(self, report: RetryDelivery, now: float) -> None:
-        """Try a dead letter once more."""
-        delivery = self._find_dead(report)
+    def _retry(self, report: RetryDelivery, work: UnitOfWork) -> Decisions:
+        """Queue a dead letter once more."""
+        delivery = self._find_dead(report, work)
         if delivery is None:
-            return
+            return ()
         node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
         if delivery.kind.assigns and (reason := self._is_outdated(delivery, node)):
             text = f"Delivery {delivery.id} is of no use any more: {reason}. Drop it."
-            self._outgoing.answer(report.reply, ok=False, text=text)
-            return
-        self._dispatch.retry(delivery, now)
+            work.answer(report.reply, text, ok=False)
+            return ()
+        work.note("delivery.retried", delivery.subtask_id, delivery.agent, id=delivery.id)
+        work.answer(report.reply, f"Delivery {delivery.id} is on its way to {delivery.agent} again.")
+        decisions: list[Decision] = [RetryWanted(delivery)]
         if delivery.kind.assigns and node is not None:
-            self._workflow.resume(node, now)
-        self._history.note(now, "delivery.retried", delivery.subtask_id, delivery.agent, id=delivery.id)
-        self._accept(report, f"Delivery {delivery.id} is on its way to {delivery.agent} again.")
+            decisions += self._graph.resume(node)
+        return decisions
 
-    def drop(self, report: DropDelivery, now: float) -> None:
+    def _drop(self, report: DropDelivery, work: UnitOfWork) -> Decisions:
         """Forget a dead letter."""
-        delivery = self._find_dead(report)
+        delivery = self._find_dead(report, work)
         if delivery is not None:
-            self._journal.deliveries.drop(delivery.id, now)
-            self._history.note(now, "delivery.dropped", delivery.subtask_id, delivery.agent, id=delivery.id)
-            self._accept(report, f"Delivery {delivery.id} is dropped.")
+            self._journal.deliveries.drop(delivery.id, work.now)
+            work.note("delivery.dropped", delivery.subtask_id, delivery.agent, id=delivery.id)
+            work.answer(report.reply, f"Delivery {delivery.id} is dropped.")
+        return ()
 
-    def retry_backend(self, report: RetryBackend, now: float) -> None:
-        """Try at once to connect to the backend."""
-        self._outgoing.tell(CONNECTION, ConnectNow())
-        self._history.note(now, "backend.retried", None, None)
-        self._accept(report, "If there is no connection to the backend, it is tried now; see `status`.")
+    @staticmethod
+    def _retry_backend(report: RetryBackend, work: UnitOfWork) -> Decisions:
+        work.tell(CONNECTION, ConnectNow())
+        work.note("backend.retried")
+        work.answer(report.reply, "If there is no connection to the backend, it is tried now; see `status`.")
+        return ()
 
     # ------------------------------------------------------------ inside
 
-    def _is_stranger(self, report: SendMessage | StartSession) -> bool:
+    def _is_stranger(self, report: SendMessage | StartSession, work: UnitOfWork) -> bool:
         """Whether nobody knows this agent; that is answered."""
-        prompts = self._agents()
-        if prompts is None or report.agent in prompts or report.agent in self._dispatch.lanes:
+        prompts, lanes = self._agents(), self._lanes.by_agent
+        if prompts is None or report.agent in prompts or report.agent in lanes:
             return False
-        known = ", ".join(sorted({*prompts, *self._dispatch.lanes})) or "none"
+        known = ", ".join(sorted({*prompts, *lanes})) or "none"
         text = f"There is no agent {report.agent}: it has no prompt. The agents are: {known}."
-        self._outgoing.answer(report.reply, ok=False, text=text)
+        work.answer(report.reply, text, ok=False)
         return True
 
-    def _still_held(self, agent: str, now: float) -> str:
-        """What the agent's words from a person don't take care of."""
-        lane, held = self._dispatch.lane(agent, now), self._graph.held(agent)
-        if not held or (self._dispatch.in_hand(lane) is None and self._dispatch.held_alone(lane)):
+    def _still_held(self, agent: str) -> str:
+        """The subtasks that words from a person don't have go on, in a sentence."""
+        lane, held = self._lanes.by_agent.get(agent), self._graph.held(agent)
+        is_free = lane is None or self._lanes.in_hand(lane) is None
+        if not held or (is_free and self._lanes.meant_by(agent, None)):
             return ""
         return f" It doesn't have {_names(held)} go on; `retry SUBTASK` does."
 
@@ -197,21 +249,20 @@ class Reports:
             return f"{node.id} isn't {delivery.agent}'s any more"
         if not node.released:
             return f"{node.id} waits for something else first, and is given anew then"
-        if node.hold is None and self._dispatch.is_given(node.id, delivery.agent):
+        if node.hold is None and self._lanes.is_given(node.id, delivery.agent):
             return f"{delivery.agent} was given {node.id} again"
         return None
 
-    def _find_dead(self, report: RetryDelivery | DropDelivery) -> Delivery | None:
+    def _find_dead(self, report: RetryDelivery | DropDelivery, work: UnitOfWork) -> Delivery | None:
         delivery = self._journal.deliveries.find_dead(report.delivery_id)
         if delivery is None:
-            text = f"There is no dead letter {report.delivery_id}."
-            self._outgoing.answer(report.reply, ok=False, text=text)
+            work.answer(report.reply, f"There is no dead letter {report.delivery_id}.", ok=False)
         return delivery
 
     def _subject(self, agent: str | None, subtask_id: str | None) -> Node | str:
         """The subtask that a report is about, or why it can't be that."""
         if subtask_id is None:
-            lane = self._dispatch.lanes.get(agent or "")
+            lane = self._lanes.by_agent.get(agent or "")
             subtask_id = lane.in_hand if lane else None
             if subtask_id is None:
                 return NOTHING_IN_HAND
@@ -222,16 +273,14 @@ class Reports:
             return f"Subtask {subtask_id} is not yours, so you can't report on it."
         return node
 
-    def _accept(self, report: Report, text: str) -> None:
-        self._outgoing.answer(report.reply, ok=True, text=text)
-
-    def _refuse(self, report: ReportCompletion | ReportBlocked, text: str, now: float) -> None:
-        self._outgoing.answer(report.reply, ok=False, text=text)
+    @staticmethod
+    def _refuse(report: ReportCompletion | ReportBlocked, text: str, work: UnitOfWork) -> Decisions:
+        """Say no; where nobody waits for an answer the report is kept as rejected input."""
+        work.answer(report.reply, text, ok=False)
         if report.reply is None:
             raw = report.model_dump_json(exclude={"reply"}).encode(errors="replace")
-            self._history.reject(
-                InputRejected(origin=report.way, reason=text, raw=raw[:4096], size=len(raw)), now
-            )
+            work.reject(InputRejected(origin=report.way, reason=text, raw=raw[:4096], size=len(raw)))
+        return ()
 
 
 def _names(nodes: Iterable[Node]) -> str:

@@ -1,21 +1,21 @@
-"""What sessions say: how far deliveries came, and what to do when a turn has ended."""
+"""What follows from what sessions tell: deliveries that came further, states, ends of turns."""
 
 from collections.abc import Callable
 
 from actors.graph.graph import Graph
 from actors.graph.node import Hold, Node
-from actors.journal.history import History
 from actors.journal.journal import Journal
 from actors.protocol.deliveries import Delivery, DeliveryState
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
-from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState, TurnEnded
+from actors.protocol.sessions import Progressed, SessionChanged, SessionState, TurnEnded
 from actors.router.alerts import log_blocked, log_dead
-from actors.router.context import ContextBuilder
-from actors.router.dispatch import Dispatch
-from actors.router.lanes import Lane
+from actors.router.decisions import Decision, Decisions, HandEmptied, LanesChanged, ReminderDue
+from actors.router.lane import Lane
+from actors.router.lanes import Lanes
 from actors.router.markers import find_marker
+from actors.router.publisher import blocked_payload
 from actors.router.reports import Reports
-from actors.router.workflow import Workflow
+from actors.router.unit_of_work import UnitOfWork
 
 REMINDERS = 2
 """How often an agent is reminded of a subtask before a person has to look."""
@@ -25,135 +25,132 @@ ReadResult = Callable[[str], ReportCompletion | ReportBlocked | None]
 
 
 class Turns:
-    """One method a kind of message from a session."""
+    """Decides what follows from a session's messages; one method a message.
+
+    Args:
+        journal: Keeps states and costs.
+        graph: The subtasks.
+        lanes: The agents.
+        reports: Takes what a turn's end reports.
+        read_result: Reads a subtask's result file.
+    """
 
     def __init__(
-        self,
-        journal: Journal,
-        graph: Graph,
-        dispatch: Dispatch,
-        workflow: Workflow,
-        reports: Reports,
-        context: ContextBuilder,
-        history: History,
-        read_result: ReadResult,
+        self, journal: Journal, graph: Graph, lanes: Lanes, reports: Reports, read_result: ReadResult
     ) -> None:
         self._journal = journal
         self._graph = graph
-        self._dispatch = dispatch
-        self._workflow = workflow
+        self._lanes = lanes
         self._reports = reports
-        self._context = context
-        self._history = history
         self._read_result = read_result
 
-    def session_ready(self, message: SessionReady, now: float) -> None:
-        """A session lives. Where it has nothing to go on with but a subtask in hand, it is asked about that."""
-        lane = self._dispatch.session_ready(message.agent, now)
-        if message.idle:
-            self._after_turn(lane, TurnEnded(agent=message.agent), now)
-
-    def session_changed(self, message: SessionChanged, now: float) -> None:
-        """A session is doing something else."""
-        lane = self._dispatch.lane(message.agent, now)
+    def changed(self, message: SessionChanged, work: UnitOfWork) -> Decisions:
+        """Note a session's state; one that is blocked holds the subtask in hand."""
+        lane = self._lanes.of(message.agent, work)
         if lane.state is not message.state or message.detail:
-            self._history.note(
-                now,
-                f"session.{message.state.value}",
-                None,
-                message.agent,
-                detail=message.detail,
-                pid=message.pid,
+            work.note(
+                f"session.{message.state.value}", agent=message.agent, detail=message.detail, pid=message.pid
             )
-        self._dispatch.session_changed(message.agent, message.state, message.detail, message.pid, now)
+        lane.state = message.state
+        self._journal.agents.set_state(
+            message.agent, message.state.value, message.detail, message.pid, work.now
+        )
+        decisions: list[Decision] = [LanesChanged((message.agent,))]
         if message.state is SessionState.BLOCKED:
             log_blocked(message.agent, lane.in_hand, message.detail)
-            self._agent_blocked(lane, message.detail, now)
+            decisions += self._blocked(lane, message.detail, work)
+        return decisions
 
-    def progressed(self, message: Progressed, now: float) -> None:
-        """Deliveries moved forward."""
-        lane = self._dispatch.lane(message.agent, now)
+    def progressed(self, message: Progressed, work: UnitOfWork) -> Decisions:
+        """Note how far deliveries have come; one that died holds its subtask."""
+        lane = self._lanes.of(message.agent, work)
+        decisions: list[Decision] = []
         for step in message.steps:
-            delivery = self._dispatch.progressed(message.agent, step, now)
+            delivery = self._lanes.advance(lane, step, work)
             if delivery is None:
                 continue
+            if step.state.is_final:
+                decisions.append(LanesChanged((lane.agent,)))
             if step.state is DeliveryState.DEAD:
-                self._died(lane, delivery, step.reason, now)
+                decisions += self._died(lane, delivery, step.reason, work)
             elif step.state is DeliveryState.STARTED and delivery.kind.assigns:
-                self._started(lane, delivery, now)
+                self._started(lane, delivery, work)
+        return decisions
 
-    def ended(self, message: TurnEnded, now: float) -> None:
-        """A session is idle: see how the subtask in hand ended."""
-        lane = self._dispatch.lane(message.agent, now)
-        if message.cost_usd is not None:
-            self._journal.agents.set_cost(message.agent, message.cost_usd)
-        self._dispatch.unsettle(lane)
-        self._after_turn(lane, message, now)
+    def ended(self, turn: TurnEnded, work: UnitOfWork) -> Decisions:
+        """See how the subtask in hand ended, now that its agent is idle."""
+        lane = self._lanes.of(turn.agent, work)
+        if turn.cost_usd is not None:
+            self._journal.agents.set_cost(turn.agent, turn.cost_usd)
+        return [LanesChanged((turn.agent,)), *self.idle(lane, turn, work)]
+
+    def idle(self, lane: Lane, turn: TurnEnded, work: UnitOfWork) -> Decisions:
+        """Ask an idle agent about the subtask in hand, unless its end is known or more is on its way."""
+        node = self._lanes.in_hand(lane)
+        if node is None or lane.outstanding or lane.words.head() is not None:
+            return ()
+        result = self._find_result(node, lane, turn)
+        decisions: list[Decision] = []
+        if isinstance(result, ReportCompletion):
+            decisions += self._reports.completion(result, work)
+        elif isinstance(result, ReportBlocked):
+            decisions += self._reports.blocked(result, work)
+        if self._lanes.in_hand(lane) is not None:  # nothing was reported, or it was refused
+            decisions += self._remind(node, lane, turn)
+        return decisions
 
     # ------------------------------------------------------------ inside
 
-    def _started(self, lane: Lane, delivery: Delivery, now: float) -> None:
+    def _started(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
         node = self._graph.get(lane.in_hand) if lane.in_hand else None
         if node is not None and node.id == delivery.subtask_id:  # else it was withdrawn meanwhile
-            self._graph.start(node, now)
+            self._graph.start(node, work.now)
 
-    def _died(self, lane: Lane, delivery: Delivery, reason: str | None, now: float) -> None:
-        self._history.note(
-            now, "delivery.dead", delivery.subtask_id, delivery.agent, id=delivery.id, reason=reason
-        )
+    def _died(self, lane: Lane, delivery: Delivery, reason: str | None, work: UnitOfWork) -> Decisions:
+        work.note("delivery.dead", delivery.subtask_id, delivery.agent, id=delivery.id, reason=reason)
         log_dead(delivery, reason)
-        node = self._dispatch.in_hand(lane)
+        node = self._lanes.in_hand(lane)
+        decisions: list[Decision] = []
         if delivery.kind.assigns and delivery.subtask_id == lane.in_hand:
-            self._dispatch.let_go(lane)
+            decisions.append(HandEmptied(lane.agent))
         elif lane.outstanding or lane.words.head() is not None:
-            return  # there is more to come
+            return ()  # there is more to come
         if node is not None:
             why = f"its context could not be delivered: {reason}"
-            self._workflow.hold(node, Hold.BLOCKED, why, lane.agent, now)
+            decisions += self._graph.hold(node, Hold.BLOCKED, why, by=lane.agent)
+        return decisions
 
-    def _after_turn(self, lane: Lane, turn: TurnEnded, now: float) -> None:
-        node = self._dispatch.in_hand(lane)
-        if node is None or lane.outstanding or lane.words.head() is not None:
-            return  # nothing open, or more to come
-        if not self._take_result(node, lane, turn, now):
-            self._remind(node, lane, turn, now)
-
-    def _take_result(self, node: Node, lane: Lane, turn: TurnEnded, now: float) -> bool:
-        """Whether the subtask's end is known, from its file, Claude's last words, or a refused tool."""
+    def _find_result(
+        self, node: Node, lane: Lane, turn: TurnEnded
+    ) -> ReportCompletion | ReportBlocked | None:
+        """The report that a turn's end amounts to: a result file, Claude's last words, or a refused tool."""
         result = self._read_result(node.id)
+        if result is not None:
+            return result
         marker = find_marker(turn.text)
-        if isinstance(result, ReportCompletion):
-            self._reports.completion(result, now)
-        elif isinstance(result, ReportBlocked):
-            self._reports.blocked(result, now)
-        elif marker == "completed":
+        if marker == "completed":
             completion = Completion(summary=turn.text)
-            self._reports.completion(
-                ReportCompletion(agent=lane.agent, way="marker", completion=completion, subtask_id=node.id),
-                now,
-            )
-        elif marker == "blocked":
-            self._workflow.hold(node, Hold.BLOCKED, turn.text, lane.agent, now)
-        elif turn.denied:
+            return ReportCompletion(agent=lane.agent, way="marker", completion=completion, subtask_id=node.id)
+        if marker == "blocked":
+            return ReportBlocked(agent=lane.agent, way="marker", reason=turn.text, subtask_id=node.id)
+        if turn.denied:
             tools = ", ".join(dict.fromkeys(turn.denied))
             reason = f"claude was refused the use of {tools}: it has no permission for it"
-            self._workflow.hold(node, Hold.BLOCKED, reason, lane.agent, now)
-        else:
-            return False
-        return self._dispatch.in_hand(lane) is None
+            return ReportBlocked(agent=lane.agent, way="marker", reason=reason, subtask_id=node.id)
+        return None
 
-    def _remind(self, node: Node, lane: Lane, turn: TurnEnded, now: float) -> None:
-        if self._dispatch.count_reminders(lane) < REMINDERS:
-            self._dispatch.remind(lane, now, lambda delivery_id: self._context.reminder(delivery_id, node))
-            return
+    def _remind(self, node: Node, lane: Lane, turn: TurnEnded) -> Decisions:
+        if self._lanes.count_reminders(lane) < REMINDERS:
+            return (ReminderDue(lane.agent, node),)
         reason = f"the agent ended its turn without saying how it ended, and was reminded {REMINDERS} times"
         if turn.error:
             reason += f"; the last turn failed: {turn.error}"
-        self._workflow.hold(node, Hold.UNFINISHED, reason, lane.agent, now)
+        return self._graph.hold(node, Hold.UNFINISHED, reason, by=lane.agent)
 
-    def _agent_blocked(self, lane: Lane, reason: str, now: float) -> None:
-        node = self._dispatch.in_hand(lane)
+    def _blocked(self, lane: Lane, reason: str, work: UnitOfWork) -> Decisions:
+        node = self._lanes.in_hand(lane)
         if node is not None:
-            self._workflow.hold(node, Hold.BLOCKED, reason, lane.agent, now)
-        else:
-            self._workflow.agent_blocked(lane.agent, reason, now)
+            return self._graph.hold(node, Hold.BLOCKED, reason, by=lane.agent)
+        work.note("agent.blocked", agent=lane.agent, reason=reason)
+        work.publish("agent.blocked", blocked_payload(lane.agent, None, reason))
+        return ()

@@ -141,7 +141,7 @@ class Stage:
         try:
             with journal(self) as rows:
                 return [
-                    *rows("SELECT id, state FROM deliveries WHERE state NOT IN ('completed', 'dead')"),
+                    *rows("SELECT id, state FROM deliveries WHERE state NOT IN ('completed', 'withdrawn', 'dead')"),
                     *rows("SELECT id, status FROM nodes WHERE status != 'completed'"),
                     *rows("SELECT key, state FROM publications WHERE state = 'waiting'"),
                     *rows("SELECT agent, state FROM agents WHERE state != 'ready'"),

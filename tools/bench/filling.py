@@ -4,7 +4,7 @@ from actors.graph.graph import Graph
 from actors.journal.history import History
 from actors.journal.journal import Journal
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
-from actors.protocol.events import NodeCompleted, NodeCreated, NodeEvent, NodeUpdated
+from actors.protocol.events import AnyNodeEvent, NodeCompleted, NodeCreated, NodeUpdated
 from actors.workdir import WorkDir
 
 SUBTASKS = 20_000
@@ -37,7 +37,7 @@ def _live_through(number: int, journal: Journal, graph: Graph, history: History)
     node_id, at = f"old-{number}", 1_700_000_000.0 + number
     is_open = number >= SUBTASKS - OPEN
     upstreams = (f"old-{number - 1}",) if is_open else ()
-    events: list[NodeEvent] = [
+    events: list[AnyNodeEvent] = [
         NodeCreated(
             entity="subtask", id=node_id, title=f"Subtask {number}", details="Details. " * 20,
             assignees=(f"old-agent-{number % 20}",), dependencies=upstreams,

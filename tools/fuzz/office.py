@@ -4,10 +4,9 @@ import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -15,7 +14,8 @@ from actors.journal.reader import JournalReader
 from actors.protocol.backend import BackendOpened, PublicationConfirmed, Publish
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
 from actors.protocol.feed import FeedPage
-from actors.protocol.names import session_name
+from actors.protocol.names import SESSIONS, SessionAddress
+from actors.protocol.router import ToSession
 from actors.protocol.sessions import (
     Deliver,
     Progressed,
@@ -25,7 +25,7 @@ from actors.protocol.sessions import (
     TurnEnded,
 )
 from actors.router import ContextBuilder, RouterParts, RouterSettings
-from supervisors import Actor, ChildSpec, StartChild, System
+from actors.router.handlers import Work
 from tools.fuzz.rules import BrokenError, check_delivery, check_text
 
 LIMIT = 6000
@@ -46,18 +46,17 @@ class Office:
     def __init__(self, directory: Path, source: random.Random) -> None:
         self._random = source
         self._path = directory / "journal.db"
+        self._post: list[tuple[str, Any]] = []
+        self._host = _Host(self._post)
         self._settings = RouterSettings(
             journal=self._path,
-            context=ContextBuilder(
-                directory / "context", LIMIT, lambda each: directory / f"task_result_{each}.json", self._write
-            ),
-            session=lambda agent: ChildSpec(name=session_name(agent), start=Actor),
+            context=ContextBuilder(LIMIT),
+            host=lambda _: self._host,
             read_result=lambda _: None,
             queue_size=10,
         )
         self._now = 1_700_000_000.0
         self._waiting = self._shown = 0
-        self._post: list[tuple[str, Any]] = []
         self._told: dict[str, bytes] = {}
         self._open: dict[str, dict[str, None]] = {}
         self._keys: list[str] = []
@@ -65,7 +64,7 @@ class Office:
 
     def _start(self) -> None:
         self.parts = RouterParts(self._settings, self._clock)
-        self.parts.desk.start()
+        self.parts.start()
         self.tell(BackendOpened(instance="one", acks=True))
 
     def close(self) -> None:
@@ -75,10 +74,6 @@ class Office:
     def _clock(self) -> float:
         self._now += 0.01
         return self._now
-
-    @staticmethod
-    def _write(_path: Path, data: bytes) -> None:
-        check_text(data.decode())
 
     @property
     def outstanding(self) -> list[str]:
@@ -90,9 +85,9 @@ class Office:
         """Of publications that were sent."""
         return self._keys
 
-    def tell(self, message: object) -> None:
+    def tell(self, message: Work) -> None:
         """Say something to the router."""
-        self.parts.desk.handle(message)
+        self.parts.handle(message)
         self._waiting += 1
         if self._waiting >= GROUP:
             self.commit()
@@ -100,8 +95,8 @@ class Office:
     def commit(self) -> None:
         """Make it durable, take what the router says, and let the sessions answer now and then."""
         self._waiting = 0
-        self.parts.desk.commit()
-        self.parts.outgoing.flush(cast("System", _Post(self._post)))
+        self.parts.commit()
+        self.parts.outgoing.flush(lambda name, message: self._post.append((name, message)), self._host)
         post, self._post[:] = self._post[:], []
         for _, message in post:
             self._take(message)
@@ -127,12 +122,12 @@ class Office:
         match message:
             case Deliver(delivery=delivery):
                 check_delivery(delivery)
+                check_text(delivery.document)
                 digest = blake2b(delivery.text.encode()).digest()
                 if self._told.setdefault(delivery.id, digest) != digest:
                     raise BrokenError(f"delivery {delivery.id} was given twice with different texts")
                 self._open.setdefault(delivery.agent, {})[delivery.id] = None
-            case StartChild(spec=spec):
-                agent = spec.name.removeprefix(session_name(""))
+            case SessionAddress(agent=agent):
                 self.tell(SessionReady(agent=agent))
                 self.tell(SessionChanged(agent=agent, state=SessionState.READY))
             case Publish(key=key):
@@ -197,7 +192,7 @@ class Office:
 
     def _state(self) -> dict[str, dict[str, Any]]:
         nodes = self.parts.graph.open
-        lanes = self.parts.dispatch.lanes
+        lanes = self.parts.lanes.by_agent
         return {
             "node": {
                 each.id: (
@@ -216,22 +211,17 @@ class Office:
         }
 
 
-class _Post:
-    """Takes the place of a system of actors: keeps what each is told."""
+class _Host:
+    """Takes the place of a host of sessions: keeps what each is told, and who is to run."""
 
     def __init__(self, kept: list[tuple[str, Any]]) -> None:
         self._kept = kept
 
-    def handle(self, name: str) -> "_Address":
-        return _Address(partial(self._keep, name))
+    def ensure(self, session: SessionAddress) -> None:
+        self._kept.append((SESSIONS, session))
 
-    def _keep(self, name: str, message: object) -> None:
-        self._kept.append((name, message))
-
-
-class _Address:
-    def __init__(self, tell: Callable[[object], None]) -> None:
-        self.tell = tell
+    def tell(self, session: SessionAddress, message: ToSession) -> None:
+        self._kept.append((session.name, message))
 
 
 def check_mirror(mirror: FeedPage) -> None:

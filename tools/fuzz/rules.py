@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from actors.protocol.deliveries import Delivery
-from actors.router.context import OPENINGS, header
+from actors.router.context import header, opening
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, formats, surrogates, and separators of lines and paragraphs."""
@@ -33,7 +33,7 @@ def check_delivery(delivery: Delivery) -> None:
     first, *lines = check_text(delivery.text).split("\n")
     if first != header(delivery.id, delivery.kind, delivery.subtask_id):
         raise BrokenError(f"the first line is not the header: {first!r}")
-    if not lines or lines[0] != OPENINGS[delivery.kind]:
+    if not lines or lines[0] != opening(delivery.kind):
         raise BrokenError("the second line is not the opening")
     for line in lines[1:]:
         if not line.startswith("> ") and not _OURS.fullmatch(line):

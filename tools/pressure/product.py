@@ -22,7 +22,9 @@ from actors.app.logs import set_up_logging
 from actors.app.settings import load_defaults
 from actors.protocol.backend import EventReceived
 from actors.protocol.names import CONNECTION, ROUTER, WORKDIR
+from actors.protocol.router import ToRouter
 from actors.router import RouterActor, RouterSettings
+from actors.router.actor import MirrorDue
 from supervisors import ActorContext
 
 AGENT = Path(__file__).with_name("agent.py")
@@ -37,7 +39,7 @@ class SlowRouter(RouterActor):
     def __init__(self, context: ActorContext, *, settings: RouterSettings) -> None:
         super().__init__(context, settings=settings)
 
-    def on_receive(self, message: object) -> None:
+    def on_receive(self, message: ToRouter | MirrorDue) -> None:
         """Wait, if it is an event, and handle it."""
         if self.seconds and isinstance(message, EventReceived):
             time.sleep(self.seconds)

@@ -292,7 +292,7 @@ def test_whichever_table_is_lost_the_work_goes_on_to_its_end(
         told_again(office, size)
     office.up("coder")
     for _ in range(2 * size):
-        if office.parts.dispatch.lanes["coder"].in_hand:
+        if office.parts.lanes.by_agent["coder"].in_hand:
             office.report("coder", "done")
             office.end_turn("coder")
     # Then all of it gets done, as it was asked for

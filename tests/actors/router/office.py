@@ -9,8 +9,9 @@ from actors.graph.node import Node
 from actors.protocol.backend import BackendOpened, EventReceived, Publish
 from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
 from actors.protocol.events import AgentMessage, NodeCompleted, NodeCreated, NodeUpdated
-from actors.protocol.names import session_name
+from actors.protocol.names import SESSIONS, SessionAddress, session_name
 from actors.protocol.reports import Answer, Completion, ReportBlocked, ReportCompletion
+from actors.protocol.router import ToSession
 from actors.protocol.sessions import (
     Deliver,
     Progressed,
@@ -20,7 +21,25 @@ from actors.protocol.sessions import (
     TurnEnded,
 )
 from actors.router import ContextBuilder, RouterParts, RouterSettings
-from supervisors import Actor, ChildSpec, StartChild
+
+
+class RecordingHost:
+    """A host of sessions that keeps what it is told.
+
+    Args:
+        told: Where: (session's name, message), and (``SESSIONS``, address) for a session that is to run.
+    """
+
+    def __init__(self, told: list[tuple[str, Any]]) -> None:
+        self._told = told
+
+    def ensure(self, session: SessionAddress) -> None:
+        """Keep that it is to run."""
+        self._told.append((SESSIONS, session))
+
+    def tell(self, session: SessionAddress, message: ToSession) -> None:
+        """Keep the message."""
+        self._told.append((session.name, message))
 
 
 class Office:
@@ -34,28 +53,23 @@ class Office:
     def __init__(
         self, directory: Path, *, on_disk: bool = False, limit: int = 24_000, **options: Any
     ) -> None:
-        self.files: dict[Path, bytes] = {}
+        self.told: list[tuple[str, Any]] = []
+        self._host = RecordingHost(self.told)
         self.results: dict[str, ReportCompletion | ReportBlocked] = {}
         self._settings = RouterSettings(
             journal=directory / "journal.db" if on_disk else ":memory:",
-            context=ContextBuilder(
-                directory / "context",
-                limit,
-                lambda each: directory / f"task_result_{each}.json",
-                self.files.__setitem__,
-            ),
-            session=lambda agent: ChildSpec(name=session_name(agent), start=Actor),
+            context=ContextBuilder(limit),
+            host=lambda _: self._host,
             read_result=self.results.get,
             **options,
         )
         self.now = 1_000_000.0
-        self.told: list[tuple[str, Any]] = []
         self.open()
 
     def open(self) -> None:
         """Start (again) on the journal."""
         self.parts = RouterParts(self._settings, self._clock)
-        self.parts.desk.start()
+        self.parts.start()
         self._commit()
 
     def restart(self) -> None:
@@ -72,19 +86,15 @@ class Office:
         return self.now
 
     def _commit(self) -> None:
-        self.parts.desk.commit()
-        outgoing = self.parts.outgoing
-        self.told += outgoing._messages
-        for reply, answer in outgoing._answers:
-            reply.set_result(answer)
-        outgoing._messages, outgoing._answers = [], []
+        self.parts.commit()
+        self.parts.outgoing.flush(lambda name, message: self.told.append((name, message)), self._host)
 
     # ------------------------------------------------------------ telling
 
     def tell(self, *messages: Any) -> None:
         """Handle these messages and commit."""
         for message in messages:
-            self.parts.desk.handle(message)
+            self.parts.handle(message)
         self._commit()
 
     def ask(self, kind: type, **values: Any) -> Answer:
@@ -137,7 +147,7 @@ class Office:
 
     def end_turn(self, agent: str, **values: Any) -> None:
         """Everything that the agent was given is read, and its turn is over."""
-        for delivery in list(self.parts.dispatch.lanes[agent].outstanding.values()):
+        for delivery in list(self.parts.lanes.by_agent[agent].outstanding.values()):
             self.receive(agent, delivery, DeliveryState.STARTED, DeliveryState.COMPLETED)
         self.tell(TurnEnded(agent=agent, **values))
 
@@ -163,7 +173,7 @@ class Office:
 
     def started(self) -> list[str]:
         """The session actors that were started."""
-        return [message.spec.name for _, message in self.told if isinstance(message, StartChild)]
+        return [message.name for _, message in self.told if isinstance(message, SessionAddress)]
 
     def published(self) -> list[Publish]:
         """What went to the backend."""

@@ -20,7 +20,7 @@ from actors.protocol.feed import FeedPage, FeedRequest, JournalRemoved, WritingP
 from actors.protocol.names import CONNECTION, GATEWAY, ROUTER, SESSIONS, WORKDIR, session_name
 from actors.protocol.reports import Completion, Reply, ReportCompletion
 from actors.protocol.sessions import Deliver, Progressed, SessionReady
-from actors.router import ContextBuilder, RouterActor, RouterSettings
+from actors.router import ContextBuilder, LocalSessionHost, RouterActor, RouterSettings
 from actors.router import actor as actor_module
 from actors.router.actor import MirrorDue
 from supervisors import Actor, ActorContext, ChildSpec, System
@@ -47,8 +47,8 @@ class FragileRouter(RouterActor):
 def settings(directory: Path) -> RouterSettings:
     return RouterSettings(
         journal=directory / "journal.db",
-        context=ContextBuilder(directory, 24_000, lambda each: directory / each, lambda _path, _data: None),
-        session=lambda agent: ChildSpec(name=session_name(agent), start=Actor),
+        context=ContextBuilder(24_000),
+        host=partial(LocalSessionHost, spec=lambda session: ChildSpec(name=session.name, start=Actor)),
         read_result=lambda _: None,
     )
 

@@ -85,7 +85,7 @@ def _play(events: list[Event], batch: int = 1) -> tuple[dict[str, Any], Counter[
         ids = {event.subject for event in events if event.subject}
         nodes = [office.node(node_id) for node_id in sorted(ids)]
         rows = office.parts.journal.execute(
-            "SELECT subtask_id, agent FROM deliveries WHERE state != 'dead' ORDER BY number"
+            "SELECT subtask_id, agent FROM deliveries WHERE state != 'withdrawn' ORDER BY number"
         ).fetchall()
         office.close()
     expected = {(node.id, agent) for node in nodes if node.state == "ready" for agent in node.assignees or ()}

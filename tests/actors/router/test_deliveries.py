@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.protocol.deliveries import DeliveryState
+from actors.protocol.deliveries import CONTEXT_FILE, DeliveryState
 from actors.protocol.sessions import SessionChanged, SessionState
 from tests.actors.router.office import Office
 
@@ -208,11 +208,10 @@ def test_a_long_context_lies_in_a_file_that_the_agent_is_told_to_read(tmp_path: 
     office.complete("B", "b" * 100_000)
     office.complete("C", "short and whole")
     (delivery,) = office.delivered("d")
-    ((path, whole),) = office.files.items()
-    assert str(path) in delivery.text
+    assert CONTEXT_FILE in delivery.text.split("\n\n")[0]
     assert len(delivery.text.encode()) < 4000
     assert "> short and whole" in delivery.text  # the long one doesn't push the short one out
-    assert b"b" * 100_000 in whole
+    assert "b" * 100_000 in delivery.document
     office.close()
 
 
@@ -222,9 +221,9 @@ def test_deliveries_beyond_the_queue_size_wait_in_the_journal_and_none_is_lost(t
     for number in range(20):
         office.message("coder", f"word {number}")
         office.create(f"task-{number}", "coder")
-    lane = office.parts.dispatch.lanes["coder"]
-    assert len(lane.words.held()) <= 3
-    assert len(lane.assignments.held()) <= 3
+    lane = office.parts.lanes.by_agent["coder"]
+    assert len(lane.words.in_memory()) <= 3
+    assert len(lane.assignments.in_memory()) <= 3
     office.up("coder")
     for _ in range(60):
         office.report("coder")
@@ -262,6 +261,6 @@ def test_what_a_subtask_is_called_is_decided_when_it_is_handed_over(office: Offi
     # Then it is told as what it is by then, and so says the journal
     assert office.kinds("coder") == ["task_ready first", "dependency_completed A"]
     assert "kind=dependency_completed" in office.delivered("coder")[1].text
-    office.parts.desk.commit()
+    office.parts.commit()
     rows = office.parts.journal.execute("SELECT kind FROM deliveries WHERE subtask_id = 'A'").fetchall()
     assert rows == [("dependency_completed",)]

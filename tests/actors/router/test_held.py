@@ -421,7 +421,7 @@ def test_an_agent_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert (answer.ok, answer.text) == (False, refusal)
     answer = office.ask(SendMessage, agent="nobody", text="hi", sender="person", source="person")
     assert (answer.ok, answer.text) == (False, refusal)
-    assert "nobody" not in office.parts.dispatch.lanes
+    assert "nobody" not in office.parts.lanes.by_agent
     assert office.history()["agent.message"] == 0
     for agent in ("coder", "reviewer"):
         assert office.ask(StartSession, agent=agent).ok

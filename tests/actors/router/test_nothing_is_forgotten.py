@@ -48,11 +48,11 @@ class Play:
         for name, message in told:
             if isinstance(message, Unblock):
                 agent = name.removeprefix("session:")
-                idle = not self.office.parts.dispatch.lanes[agent].outstanding
+                idle = not self.office.parts.lanes.by_agent[agent].outstanding
                 self.office.tell(SessionReady(agent=agent, idle=idle))
 
     def _end_turn(self, agent: str) -> None:
-        if self.office.parts.dispatch.lanes[agent].outstanding:
+        if self.office.parts.lanes.by_agent[agent].outstanding:
             self.office.end_turn(agent)
 
     def _blocks(self, agent: str) -> None:
@@ -62,7 +62,7 @@ class Play:
         self.office.report(agent)
 
     def _dies(self, agent: str) -> None:
-        for delivery in list(self.office.parts.dispatch.lanes[agent].outstanding.values())[:1]:
+        for delivery in list(self.office.parts.lanes.by_agent[agent].outstanding.values())[:1]:
             step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason="no receipt")
             self.office.tell(Progressed(agent=agent, steps=(step,)))
         self._end_turn(agent)
@@ -102,7 +102,7 @@ class Play:
     def rest(self) -> None:
         """The agents do all that they have, until nothing more comes."""
         for _ in range(100):
-            busy = [agent for agent in AGENTS if self.office.parts.dispatch.lanes[agent].outstanding]
+            busy = [agent for agent in AGENTS if self.office.parts.lanes.by_agent[agent].outstanding]
             for agent in busy:
                 self.office.report(agent)
                 self.office.end_turn(agent)

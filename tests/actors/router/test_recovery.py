@@ -105,7 +105,7 @@ def test_a_reminder_whose_answer_nobody_could_take_does_not_count(durable: Offic
 
 def test_what_was_not_committed_never_was(durable: Office) -> None:
     durable.create("A", "a")
-    durable.parts.desk.handle(event(7, "B"))
+    durable.parts.handle(event(7, "B"))
     durable.restart()
     assert durable.parts.graph.get("B") is None
     assert durable.history()["subtask.created"] == 1

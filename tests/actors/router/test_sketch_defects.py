@@ -152,9 +152,9 @@ def test_an_agent_that_does_not_read_holds_no_memory(tmp_path: Path) -> None:
     office.up("a")
     for number in range(500):
         office.message("a", f"{number}")
-    lane = office.parts.dispatch.lanes["a"]
+    lane = office.parts.lanes.by_agent["a"]
     assert len(lane.outstanding) <= 10
-    assert len(lane.words.held()) <= 10
+    assert len(lane.words.in_memory()) <= 10
     # When it reads again, all of it comes, in order
     while lane.outstanding:
         for delivery in list(lane.outstanding.values()):

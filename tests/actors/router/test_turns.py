@@ -260,6 +260,6 @@ def test_what_was_withdrawn_before_anybody_had_it_is_no_dead_letter(office: Offi
     office.create("A", "coder")
     office.complete("A")
     ((delivery_id,),) = office.parts.journal.execute(
-        "SELECT id FROM deliveries WHERE state = 'dead'"
+        "SELECT id FROM deliveries WHERE state = 'withdrawn'"
     ).fetchall()
     assert not office.ask(RetryDelivery, delivery_id=delivery_id).ok

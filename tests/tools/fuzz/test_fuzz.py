@@ -12,7 +12,7 @@ import pytest
 
 from actors.protocol.deliveries import Delivery, DeliveryKind
 from actors.router import context
-from actors.router.context import OPENINGS, header
+from actors.router.context import header, opening
 from actors.session.drives.stream import parse
 from tests.claude import ROOT
 from tools.fuzz import run as run_module
@@ -112,7 +112,7 @@ def test_what_is_kept_for_ever_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _delivery(text: str) -> Delivery:
     first = header("id", DeliveryKind.MESSAGE, None)
-    whole = f"{first}\n{OPENINGS[DeliveryKind.MESSAGE]}\n\nFrom somebody:\n{text}"
+    whole = f"{first}\n{opening(DeliveryKind.MESSAGE)}\n\nFrom somebody:\n{text}"
     return Delivery(id="id", agent="a", kind=DeliveryKind.MESSAGE, text=whole)
 
 

@@ -1,0 +1,127 @@
+"""Messages from the connection: events, the state of the way to the backend, answers to publications."""
+
+from typing import assert_never
+
+from actors.graph.graph import Graph
+from actors.graph.node import Hold
+from actors.journal.journal import Journal
+from actors.protocol.backend import (
+    BackendChanged,
+    BackendOpened,
+    EventReceived,
+    PublicationConfirmed,
+    PublicationRefused,
+    PublicationSent,
+    Resume,
+)
+from actors.protocol.deliveries import DeliveryKind
+from actors.protocol.events import (
+    AgentBlocked,
+    AgentMessage,
+    NodeCompleted,
+    NodeCreated,
+    NodeDeleted,
+    NodeUpdated,
+)
+from actors.protocol.names import CONNECTION
+from actors.router.context import Composed, ContextBuilder
+from actors.router.decisions import ContextDue, Decisions
+from actors.router.publisher import Publisher
+from actors.router.unit_of_work import UnitOfWork
+
+
+class Backend:
+    """The backend, as the router knows it.
+
+    Args:
+        journal: Keeps how far the backend's events were read, and whose they are.
+        graph: Takes the events in.
+        publisher: Sends our own events.
+        context: Writes messages for agents.
+    """
+
+    def __init__(self, journal: Journal, graph: Graph, publisher: Publisher, context: ContextBuilder) -> None:
+        self._journal = journal
+        self._graph = graph
+        self._publisher = publisher
+        self._context = context
+        self._state = ""
+        self._cursor = self._saved_cursor = int(journal.get("cursor") or 0)
+
+    def event(self, message: EventReceived, work: UnitOfWork) -> Decisions:
+        """Record an event and apply it; one that is known already changes nothing."""
+        event = message.event
+        if message.source == "backend" and event.seq is not None:
+            self._cursor = max(self._cursor, event.seq)
+        if not work.record(event, message.source):
+            if event.key is not None:
+                self._publisher.resolve(event.key, "published")  # the echo of our own
+            return ()
+        match event:
+            case NodeCreated() | NodeUpdated() | NodeCompleted() | NodeDeleted():
+                return self._graph.apply(event, work.now)
+            case AgentMessage():
+                return self._message(event)
+            case AgentBlocked():
+                return self._blocked(event)
+            case _:
+                assert_never(event)
+
+    def opened(self, message: BackendOpened, work: UnitOfWork) -> None:
+        """Subscribe from where reading ended, and send the publications that it may not have."""
+        if message.instance is not None and message.instance != self._journal.get("instance"):
+            self._journal.put("instance", message.instance)
+            self._cursor = 0
+        since = self._cursor if message.instance is not None or self._cursor else None
+        work.tell(CONNECTION, Resume(since=since, connection=message.connection))
+        self._publisher.opened()
+
+    def changed(self, message: BackendChanged, work: UnitOfWork) -> None:
+        """Keep the state of the way to the backend for people; attempts that come to nothing are told once."""
+        self._journal.put("backend", f"{message.state} {message.detail}".strip())
+        if message.state != "open":
+            self._publisher.closed()
+        if message.state == "connecting" or (message.state == self._state and message.state != "open"):
+            return  # one more attempt that came to nothing: for those who look now, but no event
+        if (message.state, message.detail, self._state) == ("closed", "", ""):
+            return  # nothing was tried yet
+        self._state = message.state
+        work.note(f"backend.{message.state}", detail=message.detail)
+
+    def answered(
+        self, message: PublicationSent | PublicationConfirmed | PublicationRefused, work: UnitOfWork
+    ) -> None:
+        """Note what became of a publication; people are told of one that was refused."""
+        match message:
+            case PublicationSent(key=key):
+                self._publisher.resolve(key, "sent")
+            case PublicationConfirmed(key=key):
+                self._publisher.resolve(key, "published")
+            case PublicationRefused(key=key, reason=reason):
+                self._publisher.resolve(key, "refused", reason)
+                work.note("publication.refused", key=key, reason=reason)
+            case _:
+                assert_never(message)
+
+    def resend_publications(self) -> None:
+        """Send all publications that wait, oldest first."""
+        self._publisher.opened()
+
+    def save_cursor(self) -> None:
+        """Make how far the events were read part of the transaction."""
+        if self._saved_cursor != self._cursor:
+            self._journal.put("cursor", str(self._cursor))
+            self._saved_cursor = self._cursor
+
+    def _message(self, event: AgentMessage) -> Decisions:
+        def compose(delivery_id: str) -> Composed:
+            return self._context.message(delivery_id, event.subtask_id, event.sender, event.text)
+
+        return (ContextDue(event.agent, DeliveryKind.MESSAGE, event.subtask_id, compose),)
+
+    def _blocked(self, event: AgentBlocked) -> Decisions:
+        node = self._graph.get(event.subtask_id) if event.subtask_id else None
+        if node is None:
+            return ()
+        reason = event.reason or "the backend says that it is blocked"
+        return self._graph.hold(node, Hold.BLOCKED, reason, by=event.agent, backend_knows=True)

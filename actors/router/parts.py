@@ -1,0 +1,121 @@
+"""The router without its thread: the plain classes, put together.
+
+A message goes down through them once: a handler decides, ``Workflow`` carries the decisions out, ``Dispatch`` hands
+over what can be handed over to the agents that these named. Nothing comes back up.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.graph.graph import Graph
+from actors.journal.history import History
+from actors.journal.journal import Journal
+from actors.protocol.names import CONNECTION, WORKDIR
+from actors.protocol.router import RouterStarted
+from actors.router.backend import Backend
+from actors.router.context import ContextBuilder
+from actors.router.dispatch import Dispatch
+from actors.router.feed import Mirrors
+from actors.router.handlers import Handlers, Work
+from actors.router.lanes import Lanes
+from actors.router.outgoing import Outgoing
+from actors.router.publisher import Publisher
+from actors.router.recovery import make_whole
+from actors.router.reports import Reports
+from actors.router.session_host import SessionHost
+from actors.router.turns import ReadResult, Turns
+from actors.router.unit_of_work import UnitOfWork
+from actors.router.workflow import Workflow
+from supervisors import System
+
+
+@dataclass(frozen=True)
+class RouterSettings:
+    """The settings of a router.
+
+    Attributes:
+        journal: The journal's file.
+        context: Writes the contexts.
+        host: Makes the place where sessions live.
+        read_result: Reads a subtask's result file.
+        shown: The number that the history file ends with.
+        auto_start: Start sessions as they are needed.
+        queue_size: How many deliveries of one agent are held in memory.
+        agents: The agents that have a prompt; None: any may have one.
+    """
+
+    journal: Path | str
+    context: ContextBuilder
+    host: Callable[[System], SessionHost]
+    read_result: ReadResult
+    shown: Callable[[], int] = lambda: 0
+    auto_start: bool = True
+    queue_size: int = 100
+    agents: Callable[[], Collection[str] | None] = lambda: None
+
+
+class RouterParts:
+    """The plain classes behind the router; usable without any actor.
+
+    Args:
+        settings: The settings.
+        clock: Tells the time, in seconds since the epoch.
+        look: Look for damage in a journal that wasn't closed in order.
+    """
+
+    def __init__(
+        self, settings: RouterSettings, clock: Callable[[], float] = time.time, *, look: bool = True
+    ) -> None:
+        self._clock = clock
+        context = settings.context
+        self.journal = journal = Journal(settings.journal, settings.shown, look=look)
+        self.outgoing = Outgoing()
+        self.graph = graph = Graph(journal.nodes.find, journal.nodes.load_open())
+        self.history = History(journal)
+        self.publisher = Publisher(journal, self.outgoing)
+        self.lanes = lanes = Lanes(journal, graph, settings.queue_size)
+        self.dispatch = Dispatch(
+            lanes, graph, context, auto_start=settings.auto_start, most=settings.queue_size
+        )
+        self.workflow = Workflow(lanes, self.dispatch, context)
+        self.reports = Reports(journal, graph, lanes, context, settings.agents)
+        self._backend = Backend(journal, graph, self.publisher, context)
+        turns = Turns(journal, graph, lanes, self.reports, settings.read_result)
+        self._handlers = Handlers(self._backend, turns, self.reports, lanes, self.dispatch)
+        self.mirrors = Mirrors(journal, lanes, graph, self.dispatch, self.history, self.reports)
+        self._take_up_loss()
+
+    def _take_up_loss(self) -> None:
+        """Tell of what a damaged journal has lost, and work out what is missing."""
+        loss, work = self.journal.loss, self._begin()
+        if loss is not None:
+            work.note(loss.kind, detail=loss.detail)
+            if loss.is_partial:
+                make_whole(self.journal, self.graph, self.lanes, self.dispatch, work)
+
+    def start(self) -> None:
+        """Hear from those who live, and hand over what an earlier router left."""
+        work = self._begin()
+        for name in (CONNECTION, WORKDIR):
+            self.outgoing.tell(name, RouterStarted())
+        self.dispatch.resume(work)
+        self.dispatch.settle(self.lanes.by_agent, work)
+
+    def handle(self, message: Work) -> None:
+        """Do what a message asks for; durable, and told, after the next commit."""
+        work = self._begin()
+        agents = self.workflow.carry_out(self._handlers.decide(message, work), work)
+        self.dispatch.settle(agents, work)
+        nodes, edges = self.graph.take_touched()
+        if nodes or edges:
+            self.journal.nodes.save(nodes, edges)
+
+    def commit(self) -> None:
+        """Make it durable: the events, what follows from them, and how far the backend was read."""
+        self._backend.save_cursor()
+        self.journal.commit()
+
+    def _begin(self) -> UnitOfWork:
+        return UnitOfWork(self._clock(), self.history, self.publisher, self.outgoing)

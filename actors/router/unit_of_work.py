@@ -1,0 +1,87 @@
+"""The unit of work: what handling one message does, in one place.
+
+What must hold: everything a message leads to (the event, the graph's changes, deliveries, notes, publications) is part
+of the transaction that is open, and nobody is told of it before that is committed. So nothing here reaches outside:
+records go to the journal, messages and answers wait in ``Outgoing``.
+"""
+
+from typing import Any
+from uuid import uuid4
+
+from actors.journal.history import History
+from actors.protocol.backend import InputRejected
+from actors.protocol.events import Event
+from actors.protocol.names import SessionAddress, Source
+from actors.protocol.reports import Reply
+from actors.protocol.router import ToConnection, ToSession
+from actors.router.outgoing import Outgoing
+from actors.router.publisher import Publisher
+
+
+class UnitOfWork:
+    """The handling of one message.
+
+    Args:
+        now: The time, in seconds since the epoch; the same for all that this message leads to.
+        history: Where events and notes go.
+        publisher: Where publications go.
+        outgoing: Where messages and answers wait for the commit.
+
+    Example:
+        >>> work.note("delivery.dropped", subject="B", agent="coder", id=delivery_id)
+        >>> work.tell_session(lane.session, Deliver(delivery=delivery))
+    """
+
+    __slots__ = ("_history", "_outgoing", "_publisher", "now")
+
+    def __init__(self, now: float, history: History, publisher: Publisher, outgoing: Outgoing) -> None:
+        self.now = now
+        self._history = history
+        self._publisher = publisher
+        self._outgoing = outgoing
+
+    # ------------------------------------------------------------ into the journal
+
+    def record(self, event: Event, source: Source) -> bool:
+        """Append an event to the history; False if its key is known already."""
+        return self._history.record(
+            at=self.now,
+            source=source,
+            kind=event.kind,
+            subject=event.subject,
+            agent=getattr(event, "agent", None),
+            key=event.key,
+            document=event.model_dump_json(exclude_none=True).encode(errors="replace"),
+        )
+
+    def note(self, kind: str, subject: str | None = None, agent: str | None = None, **values: Any) -> None:  # noqa: ANN401 - JSON values
+        """Append an entry of the coordinator's own to the history."""
+        self._history.note(self.now, kind, subject, agent, **values)
+
+    def reject(self, rejected: InputRejected) -> None:
+        """Keep input that can't be used, with a note."""
+        self._history.reject(rejected, self.now)
+
+    def publish(self, event_type: str, payload: dict[str, Any], key: str | None = None) -> None:
+        """Put an event of ours into the outbox; a new key is made where none is given."""
+        self._publisher.add(key or str(uuid4()), event_type, payload)
+
+    # ------------------------------------------------------------ after the commit
+
+    def tell(self, name: str, message: ToConnection) -> None:
+        """Tell the actor of this name."""
+        self._outgoing.tell(name, message)
+
+    def ensure(self, session: SessionAddress) -> None:
+        """Have the session run."""
+        self._outgoing.ensure(session)
+
+    def tell_session(self, session: SessionAddress, message: ToSession) -> None:
+        """Tell a session."""
+        self._outgoing.tell_session(session, message)
+
+    def answer(
+        self, reply: Reply | None, text: str, *, ok: bool = True, data: dict[str, Any] | None = None
+    ) -> None:
+        """Answer a report."""
+        self._outgoing.answer(reply, ok=ok, text=text, data=data)
