@@ -1,6 +1,6 @@
 """Supervision for pykka actors, after Erlang/OTP: restarts, mailboxes that survive, and dead letters.
 
-See `docs/supervision.md` for the concepts.
+See `docs/explanation/supervision.md` for the concepts.
 """
 
 from supervisors.actor import Actor

@@ -10,11 +10,13 @@ from actors.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
 NONE = "\u2013"
-README = (ROOT / "README.md").read_text("utf-8")
+REFERENCE = ROOT / "docs" / "reference"
+REFERENCES = sorted(each.relative_to(ROOT).as_posix() for each in REFERENCE.glob("*.md"))
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
-    table = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]+)`? \|", README, re.MULTILINE))
+def test_the_reference_lists_every_setting_with_its_default() -> None:
+    page = (REFERENCE / "settings.md").read_text("utf-8")
+    table = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]+)`? \|", page, re.MULTILINE))
     told = {
         "ws_url": NONE,
         "ws_token": NONE,
@@ -29,11 +31,18 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     assert table == expected
 
 
-def test_the_readme_lists_every_command() -> None:
+def test_the_reference_lists_every_command() -> None:
     commands = {
         command.name or command.callback.__name__ for command in app.registered_commands if command.callback
     }
-    assert commands - {"run", "demo"} == set(re.findall(r"^\| `./scripts/run ([\w-]+)", README, re.MULTILINE))
+    page = (REFERENCE / "command-line.md").read_text("utf-8")
+    table = page[page.index("| command |") : page.index("**Read-only commands**")]
+    assert commands == set(re.findall(r"^\| `([\w-]+)", table, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", REFERENCES)
+def test_every_page_of_reference_is_reached_from_the_readme(page: str) -> None:
+    assert f"]({page})" in (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -47,5 +56,25 @@ def test_the_readme_lists_every_command() -> None:
 )
 def test_links_lead_somewhere(document: Path) -> None:
     path = ROOT / document
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8")):
-        assert (path.parent / link).exists(), link
+    for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", path.read_text("utf-8")):
+        target = path.parent / link if link else path
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors(target), f"{link}#{anchor}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The names by which the headings of a page are linked to."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize(
+    "document",
+    sorted((ROOT / "docs").glob("**/*.md")),
+    ids=lambda path: path.name,
+)
+def test_the_index_lists_every_document(document: Path) -> None:
+    docs = ROOT / "docs"
+    index = (docs / "README.md").read_text("utf-8")
+    name = document.relative_to(docs).as_posix()
+    assert f"]({name})" in index or name == "README.md" or name.startswith("decisions/")

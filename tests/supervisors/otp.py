@@ -1,6 +1,6 @@
 """OTP's rules of supervision without threads, written from the documentation of Erlang's ``supervisor``.
 
-Where supervision here differs on purpose (docs/supervision.md), the line says so.
+Where supervision here differs on purpose (docs/explanation/supervision.md), the line says so.
 """
 
 from __future__ import annotations

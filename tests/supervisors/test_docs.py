@@ -1,4 +1,4 @@
-"""The example of docs/supervision.md does what the page says."""
+"""The example of docs/explanation/supervision.md does what the page says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 @pytest.mark.expected_errors("child_exited", "message_dead")
 def test_the_example_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "supervision.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "supervision.md").read_text()
     example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert example is not None
-    exec(compile(example[1], "docs/supervision.md", "exec"), {"__name__": "example"})  # noqa: S102  # our own page
+    exec(compile(example[1], "supervision.md", "exec"), {"__name__": "example"})  # noqa: S102  # our own page
     assert capsys.readouterr().out == "25.0\n[(0, 2)]\n[]\n"

@@ -1,7 +1,7 @@
 """Measures what the coordinator costs, beside the barest pipeline that could do its work.
 
 All figures come from one run in which the pipelines take turns, so that their ratios hold on any machine; the
-absolute figures don't. Exits with 0 if all bars hold, else with 1. See docs/performance.md.
+absolute figures don't. Exits with 0 if all bars hold, else with 1. See docs/explanation/performance.md.
 """
 
 import argparse

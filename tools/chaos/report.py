@@ -75,7 +75,7 @@ def _times(each: Recovery) -> str:
 
 
 def show_markdown(outcome: Outcome, seed: str) -> None:
-    """Print it for docs/reliability.md."""
+    """Print it for docs/explanation/reliability.md."""
     print(f"Seed {seed}; {machine()}.\n\n| what | figure |\n|---|---|")
     for name, value in figures(outcome):
         print(f"| {name} | {value} |")
