@@ -64,6 +64,7 @@ class Delivery(Model):
         id: A UUID; the uuid of the message that Claude reads.
         text: The whole message. Empty while a subtask waits for its agent: it is written when it is
             handed over, so that it holds what is true then.
+        document: The whole message, where ``text`` is a shortened one.
         attempts: How often it was written into a session.
     """
 
@@ -72,6 +73,7 @@ class Delivery(Model):
     kind: DeliveryKind
     subtask_id: NodeId | None = None
     text: str = ""
+    document: str = ""
     state: DeliveryState = DeliveryState.QUEUED
     attempts: int = 0
 

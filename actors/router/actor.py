@@ -15,7 +15,8 @@ import structlog
 
 from actors.graph.graph import Graph
 from actors.journal.history import History
-from actors.journal.journal import Journal, may_pass
+from actors.journal.journal import Journal
+from actors.lib.errors import may_pass
 from actors.protocol.base import Model
 from actors.protocol.feed import FeedRequest, JournalRemoved, WritingPaused, WritingResumed
 from actors.protocol.names import GATEWAY, WORKDIR
