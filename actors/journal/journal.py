@@ -77,7 +77,7 @@ class Journal:
         if damage is None and shown <= last:
             return None
         self.events.last = max(last, shown) + PAGE  # as much may be on its way to people
-        self.steps.last += PAGE
+        self.steps.last += PAGE  # the same
         if damage is not None:
             self.execute("DELETE FROM meta WHERE name = 'damage'")
             return Loss("journal.damaged", damage, is_partial=True)

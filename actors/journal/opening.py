@@ -120,9 +120,12 @@ def _check(database: sqlite3.Connection, path: Path | str, *, look: bool) -> Non
 
 
 def _version(database: sqlite3.Connection) -> int:
-    """Its version; 0 if nothing is in it yet.
+    """Read its version; 0 if nothing is in it yet.
 
     Version 1 was made table by table and got its number last: without a number it is one whose maker was killed.
+
+    Raises:
+        sqlite3.DatabaseError: It holds tables, but no version; salvage keeps whatever is in them.
     """
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
