@@ -7,10 +7,10 @@ import typer
 
 from actors.app.settings import Settings
 from actors.cli.client import operate
+from actors.cli.journal import open_journal
 from actors.cli.options import with_settings
 from actors.cli.render import console
-from actors.journal.reader import JournalReader
-from actors.lib.errors import ConfigurationError
+from actors.lib.errors import NotFound
 from actors.protocol.base import is_agent_name
 from actors.protocol.names import BACKEND
 from actors.workdir import find_workdir
@@ -48,7 +48,7 @@ def retry(
     ],
 ) -> None:
     """Have a blocked agent or subtask go on, try a dead letter once more, or connect to the backend now."""
-    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    reader = open_journal(find_workdir(settings.work_dir))
     if any(row["agent"] == what for row in reader.agents()):
         _operate(settings, f"/api/agents/{what}/start", {})
     elif what == BACKEND:
@@ -65,13 +65,13 @@ def drop(
     delivery: Annotated[str, typer.Argument(help="A dead letter: the beginning of its id.")],
 ) -> None:
     """Forget a dead letter; the journal keeps it."""
-    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    reader = open_journal(find_workdir(settings.work_dir))
     _operate(settings, f"/api/deliveries/{reader.delivery(delivery)['id']}/drop", {})
 
 
 def _check_agent(name: str) -> None:
     if not is_agent_name(name):
-        raise ConfigurationError(f"{name!r} can't be the name of an agent.")
+        raise NotFound(f"{name!r} can't be the name of an agent.")
 
 
 def _operate(settings: Settings, path: str, body: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from actors.cli import act, look, run
-from actors.lib.errors import ConfigurationError, CoordinatorError
+from actors.lib.errors import ConfigurationError, CoordinatorError, NotFound
 
 FAILED = 1
 USAGE_ERROR = 2
@@ -40,7 +40,7 @@ def main() -> None:
         words = ["run", *words]
     try:
         _call(words)
-    except ConfigurationError as error:
+    except (ConfigurationError, NotFound) as error:
         print(error, file=sys.stderr)  # noqa: T201 - this is the command line
         sys.exit(USAGE_ERROR)
     except CoordinatorError as error:

@@ -7,11 +7,11 @@ import typer
 from actors.app.settings import Settings
 from actors.cli import render
 from actors.cli.client import health
+from actors.cli.journal import open_journal
 from actors.cli.options import with_settings
 from actors.cli.render import console
 from actors.cli.status import overview
-from actors.journal.reader import JournalReader
-from actors.lib.errors import ConfigurationError
+from actors.lib.errors import NotFound
 from actors.protocol.deliveries import DeliveryState
 from actors.workdir import find_holder, find_workdir
 
@@ -26,7 +26,7 @@ def status(
     """Show the agents, the subtasks that are open, and what they wait for."""
     workdir = find_workdir(settings.work_dir)
     running = find_holder(workdir.lock_file)
-    found = overview(JournalReader(workdir.journal), running, health(running), closed=everything)
+    found = overview(open_journal(workdir), running, health(running), closed=everything)
     render.status(console, found, as_json=as_json)
 
 
@@ -43,7 +43,7 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one event a line.")] = False,
 ) -> None:
     """Show the newest events."""
-    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    reader = open_journal(find_workdir(settings.work_dir))
     subject = None if subtask is None else reader.subject(subtask)
     render.events(console, reader.events(limit=limit, subject=subject), as_json=as_json)
 
@@ -63,7 +63,7 @@ def deliveries(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one delivery a line.")] = False,
 ) -> None:
     """Show the newest deliveries: what agents were told, and the evidence that it arrived."""
-    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    reader = open_journal(find_workdir(settings.work_dir))
     render.deliveries(console, reader.deliveries(agent=agent, state=state, limit=limit), as_json=as_json)
 
 
@@ -78,7 +78,7 @@ def dead_letters(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what could not be delivered: each with its reason, its attempts and the receipts that it had."""
-    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    reader = open_journal(find_workdir(settings.work_dir))
     match [word for word in words or () if word != "show"]:
         case []:
             render.dead_letters(console, reader.dead_letters(), as_json=as_json)
@@ -87,7 +87,7 @@ def dead_letters(
         case [delivery]:
             render.whole(console, reader.delivery(delivery), body="text", as_json=as_json)
         case more:
-            raise ConfigurationError(f"One id at a time: {' '.join(more)}")
+            raise NotFound(f"One id at a time: {' '.join(more)}")
 
 
 @with_settings("work_dir")
@@ -101,11 +101,8 @@ def rejected(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one a line.")] = False,
 ) -> None:
     """Show input that could not be used, and messages that made an actor fail twice: each with the reason."""
-    reader = JournalReader(find_workdir(settings.work_dir).journal)
+    reader = open_journal(find_workdir(settings.work_dir))
     if number is None:
         render.rejected(console, reader.rejected(limit=limit), as_json=as_json)
         return
-    found = reader.rejection(number)
-    if found is None:
-        raise ConfigurationError(f"Nothing that was rejected has the number {number}.")
-    render.whole(console, found, body="raw", as_json=as_json)
+    render.whole(console, reader.rejection(number), body="raw", as_json=as_json)

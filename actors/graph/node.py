@@ -93,13 +93,18 @@ class Node:
     @property
     def state(self) -> str:
         """One word for people: what is it doing?"""
-        if self.status is not Status.OPEN:
-            return self.status.value
-        if self.hold is not None:
-            return "unfinished" if self.hold is Hold.UNFINISHED else "blocked"
-        if self.started:
-            return "working"
-        return "ready" if self.released else "waiting"
+        return state_word(self.status, hold=self.hold, started=self.started, released=self.released)
+
+
+def state_word(status: str, *, hold: str | None, started: bool, released: bool) -> str:
+    """Name what a node is doing, in one word for people."""
+    if status != Status.OPEN:
+        return str(status)
+    if hold is not None:
+        return "unfinished" if hold == Hold.UNFINISHED else "blocked"
+    if started:
+        return "working"
+    return "ready" if released else "waiting"
 
 
 SAVED = (

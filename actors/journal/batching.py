@@ -1,7 +1,7 @@
 """What the journal's tables share: the way to the database, and rows that wait for the commit."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -51,3 +51,13 @@ class Table:
 
     def _last_number(self, table: str) -> int:
         return int(self._execute(f"SELECT coalesce(max(number), 0) FROM {table}").fetchone()[0])  # noqa: S608 - a name
+
+
+def up_to(size: int | None, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Pass on rows until the last columns of those that were taken exceed so many bytes (or characters)."""
+    taken = 0
+    for row in rows:
+        yield row
+        taken += len(row[-1])
+        if size is not None and taken > size:
+            return

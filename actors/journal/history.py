@@ -1,6 +1,6 @@
 """The history of events, in the journal, and as lines for the file that people read."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -11,11 +11,12 @@ PAGE_BYTES = 1024 * 1024
 """A page of lines ends with the one that exceeds this."""
 
 
-class History:
+class EventHistory:
     """Records events once, and reads them again as lines."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._page: Page | None = None
 
     def record(
         self,
@@ -50,9 +51,45 @@ class History:
         return self._journal.events.last
 
     def page_after(self, number: int) -> tuple[tuple[bytes, ...], int]:
-        """A page of lines behind this number, oldest first, and the number of the last of them."""
+        """Read a page of lines behind this number, oldest first, and the number of the last of them.
+
+        The newest page is kept, so that several subscribers at the same place cost no more than one.
+        """
+        page = self._page
+        if page is None or page.after != number or not (page.is_full or page.newest == self.last):
+            page = self._page = self._read(number)
+        return page.lines, page.last
+
+    def _read(self, number: int) -> "Page":
         rows = self._journal.events.after(number, PAGE, PAGE_BYTES)
-        return tuple(_line(*row) for row in rows), rows[-1][0] if rows else number
+        return Page(
+            after=number,
+            lines=tuple(_line(*row) for row in rows),
+            last=rows[-1][0] if rows else number,
+            newest=self.last,
+            is_full=len(rows) == PAGE or sum(len(row[-1]) for row in rows) > PAGE_BYTES,
+        )
+
+
+class Page(NamedTuple):
+    """A page of lines that was read.
+
+    Attributes:
+        after: The number that it begins behind.
+        lines: Each an event, oldest first.
+        last: The number of the last of them.
+        newest: The number of the newest event when it was read.
+        is_full: Whether it has as many lines as a page may have, so that later events don't belong to it.
+    """
+
+    after: int
+    lines: tuple[bytes, ...]
+    last: int
+    newest: int
+    is_full: bool
+
+
+History = EventHistory  # for the router's modules, until they use the new name
 
 
 def _line(

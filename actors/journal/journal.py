@@ -13,22 +13,13 @@ from typing import Any, NamedTuple
 import structlog
 
 from actors.journal.opening import identity, open_or_salvage, put_back
-from actors.journal.salvage import is_damage
-from actors.journal.tables import Agents, Deliveries, Events, Knowledge, Nodes, Outbox
-from actors.lib import errors
+from actors.journal.tables import Agents, Deliveries, Events, Knowledge, Nodes, Outbox, Steps
 from actors.lib.failpoints import failpoint
 
 log = structlog.get_logger(__name__)
 
 PAGE = 1000
 """How many events are told at once to those who show them."""
-
-
-def may_pass(error: sqlite3.OperationalError | OSError) -> bool:
-    """Whether it is the disk's or the machine's fault, so that the same may succeed later."""
-    if isinstance(error, OSError):
-        return errors.may_pass(error)
-    return not is_damage(error)
 
 
 class Loss(NamedTuple):
@@ -70,6 +61,7 @@ class Journal:
         self.events = Events(execute)
         self.nodes = Nodes(execute)
         self.deliveries = Deliveries(execute)
+        self.steps = Steps(execute)
         self.outbox = Outbox(execute)
         self.agents = Agents(execute)
         self.knowledge = Knowledge(execute)
@@ -85,6 +77,7 @@ class Journal:
         if damage is None and shown <= last:
             return None
         self.events.last = max(last, shown) + PAGE  # as much may be on its way to people
+        self.steps.last += PAGE  # the same
         if damage is not None:
             self.execute("DELETE FROM meta WHERE name = 'damage'")
             return Loss("journal.damaged", damage, is_partial=True)
@@ -116,7 +109,7 @@ class Journal:
 
     def commit(self) -> None:
         """Make everything written so far durable."""
-        for table in (self.events, self.deliveries, self.agents):
+        for table in (self.events, self.deliveries, self.steps, self.agents):
             table.flush()
         if self._database.in_transaction:
             failpoint("router.commit.before")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from actors.journal.migrations import VERSION, migrate
 from actors.journal.salvage import (
     ILLEGIBLE,
     Salvaged,
@@ -25,7 +26,6 @@ from actors.lib.failpoints import failpoint
 log = structlog.get_logger(__name__)
 
 SCHEMA = Path(__file__).with_name("schema.sql")
-VERSION = 1
 LAST_VERSION = 1000
 """No program will ever write a later one: such a number is damage."""
 
@@ -101,18 +101,46 @@ def put_back(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 
 def _check(database: sqlite3.Connection, path: Path | str, *, look: bool) -> None:
-    """Make what is missing, and look for damage where it wasn't closed in order."""
-    (version,) = database.execute("PRAGMA user_version").fetchone()
+    """Look for damage where it wasn't closed in order, then bring it to the newest version.
+
+    In this order: a migration of a damaged journal would fail in its midst, or hide what is missing. A kill in between
+    leaves it without the mark that it was closed in order, so the next start looks again before it goes on.
+    """
+    version = _version(database)
     if not 0 <= version <= LAST_VERSION:
         raise sqlite3.DatabaseError("damaged")
     if version > VERSION:
         raise JournalError(f"{path} is of version {version}; this program knows {VERSION}")
-    database.executescript(SCHEMA.read_text("utf-8"))
+    if version:
+        in_order = database.execute("DELETE FROM meta WHERE name = 'closed'").rowcount
+        if look and not in_order and not is_sound(database):
+            raise sqlite3.DatabaseError("damaged")
+        migrate(database, version)
+    _make(database)
+
+
+def _version(database: sqlite3.Connection) -> int:
+    """Read its version; 0 if nothing is in it yet.
+
+    Version 1 was made table by table and got its number last: without a number it is one whose maker was killed.
+
+    Raises:
+        sqlite3.DatabaseError: It holds tables, but no version; salvage keeps whatever is in them.
+    """
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+        raise sqlite3.DatabaseError("damaged")
+    return int(version)
+
+
+def _make(database: sqlite3.Connection) -> None:
+    """Make what is missing of the newest version: all of a new journal, or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA.read_text("utf-8").split(";"):
+        database.execute(statement)
     failpoint("router.schema.after")
     database.execute(f"PRAGMA user_version={VERSION}")
-    in_order = database.execute("DELETE FROM meta WHERE name = 'closed'").rowcount
-    if version and look and not in_order and not is_sound(database):
-        raise sqlite3.DatabaseError("damaged")
+    database.execute("COMMIT")
 
 
 def _salvage(path: Path) -> sqlite3.Connection:

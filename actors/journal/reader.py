@@ -8,8 +8,16 @@ from typing import Any
 
 import orjson
 
-from actors.lib.errors import ConfigurationError
-from actors.workdir import WorkDir, find_holder
+from actors.graph.node import state_word
+from actors.journal.conditions import (
+    DEAD_LETTER,
+    DELIVERY_OPEN,
+    NODE_OPEN,
+    PUBLICATION_REFUSED,
+    PUBLICATION_WAITING,
+)
+from actors.journal.migrations import read_as_newest
+from actors.lib.errors import ConfigurationError, NotFound
 
 Row = dict[str, Any]
 DELIVERY = (
@@ -18,11 +26,16 @@ DELIVERY = (
 )
 
 
+class NoJournal(ConfigurationError):  # noqa: N818 - it says what is the case, not what went wrong
+    """There is no journal where one was looked for, or nothing in it."""
+
+
 class JournalReader:
     """Questions that people ask of a journal, whether its coordinator runs or not.
 
     Raises:
-        ConfigurationError: There is no journal that can be read; each of the questions raises it, too.
+        NoJournal: There is none.
+        ConfigurationError: It can't be read; each of the questions raises it, too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,12 +43,14 @@ class JournalReader:
         if (
             not path.exists() or not path.stat().st_size
         ):  # SQLite would remove what lies beside an emptied one
-            raise ConfigurationError(_absence(WorkDir(path.parent)))
+            raise NoJournal(f"There is no journal {path}.")
         with self._named_errors():
             self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         self._database.row_factory = sqlite3.Row
         try:
             self._rows("SELECT 1 FROM meta")
+            with self._named_errors():
+                read_as_newest(self._database)
         except ConfigurationError:
             self.close()
             raise
@@ -55,28 +70,32 @@ class JournalReader:
             "last event": self._count("SELECT coalesce(max(number), 0) FROM events"),
             "rejected": self._count("SELECT count(*) FROM rejected"),
             "deliveries on their way": self._count(
-                "SELECT count(*) FROM deliveries WHERE state NOT IN ('completed', 'dead')"
+                f"SELECT count(*) FROM deliveries WHERE {DELIVERY_OPEN}"  # noqa: S608 - our own words
             ),
             "dead letters": len(self.dead_letters()),
-            "publications waiting": self._count("SELECT count(*) FROM publications WHERE state = 'waiting'"),
-            "publications refused": self._count("SELECT count(*) FROM publications WHERE state = 'refused'"),
+            "publications waiting": self._count(
+                f"SELECT count(*) FROM publications WHERE {PUBLICATION_WAITING}"  # noqa: S608 - our own words
+            ),
+            "publications refused": self._count(
+                f"SELECT count(*) FROM publications WHERE {PUBLICATION_REFUSED}"  # noqa: S608 - our own words
+            ),
         }
 
     def agents(self) -> list[Row]:
         """Each agent with its session's state and what it has in hand."""
         return self._rows(
-            "SELECT agent, state, detail, pid, in_hand, session_id, cost_usd, since,"
-            " (SELECT count(*) FROM deliveries d WHERE d.agent = a.agent"
-            "  AND d.state NOT IN ('completed', 'dead')) AS waiting"
-            " FROM agents a ORDER BY agent"
+            "SELECT agent, state, detail, pid, in_hand, session_id, cost_usd, since,"  # noqa: S608 - our own words
+            " coalesce(waiting, 0) AS waiting"
+            " FROM agents LEFT JOIN (SELECT agent, count(*) AS waiting FROM deliveries"
+            f" WHERE {DELIVERY_OPEN} GROUP BY agent) USING (agent) ORDER BY agent"
         )
 
     def nodes(self, *, closed: bool, limit: int) -> list[Row]:
         """Tasks and subtasks with what they wait for: the open ones, and where wanted closed ones too."""
-        where = "" if closed else "WHERE status IN ('unknown', 'open')"
+        where = "" if closed else f"WHERE {NODE_OPEN}"
         rows = self._rows(
             f"SELECT id, status, document FROM nodes {where}"  # noqa: S608 - one of two texts
-            " ORDER BY status IN ('unknown', 'open') DESC, id LIMIT ?",
+            f" ORDER BY {NODE_OPEN} DESC, id LIMIT ?",
             (limit,),
         )
         return [node | {"waits_for": self._waits_for(node)} for node in map(_node, rows)]
@@ -111,14 +130,14 @@ class JournalReader:
         """Deliveries that went to a session and didn't arrive, oldest first, until they are retried or dropped."""
         return self._rows(
             f"SELECT {DELIVERY} FROM deliveries"  # noqa: S608 - our own words
-            " WHERE state = 'dead' AND handed_at IS NOT NULL AND dropped_at IS NULL ORDER BY number"
+            f" WHERE {DEAD_LETTER} ORDER BY number"
         )
 
     def delivery(self, beginning: str) -> Row:
         """The one delivery whose id begins so, with its text.
 
         Raises:
-            ConfigurationError: There is none, or more than one.
+            NotFound: There is none, or more than one.
         """
         rows = self._rows(
             f"SELECT {DELIVERY}, text FROM deliveries"  # noqa: S608 - our own words
@@ -134,12 +153,18 @@ class JournalReader:
         )
         return rows[::-1]
 
-    def rejection(self, number: int) -> Row | None:
-        """One piece of input that couldn't be used, with its beginning as ``raw``; None if there is none."""
+    def rejection(self, number: int) -> Row:
+        """One piece of input that couldn't be used, with its beginning as ``raw``.
+
+        Raises:
+            NotFound: There is none.
+        """
         rows = self._rows(
             "SELECT number, at, origin, size, reason, raw FROM rejected WHERE number = ?", (number,)
         )
-        return rows[0] | {"raw": rows[0]["raw"].decode(errors="replace")} if rows else None
+        if not rows:
+            raise NotFound(f"Nothing that was rejected has the number {number}.")
+        return rows[0] | {"raw": rows[0]["raw"].decode(errors="replace")}
 
     def events(self, *, limit: int = 20, subject: str | None = None) -> list[Row]:
         """The newest events, oldest of them first."""
@@ -154,7 +179,7 @@ class JournalReader:
         """The id of the one task or subtask, or other subject of an event, that begins so.
 
         Raises:
-            ConfigurationError: There is none, or more than one.
+            NotFound: There is none, or more than one.
         """
         found = self._rows(
             "SELECT id FROM nodes WHERE substr(id, 1, length(?1)) = ?1"
@@ -186,35 +211,18 @@ class JournalReader:
             ) from error
 
 
-def _absence(workdir: WorkDir) -> str:
-    """What it means that there is no journal."""
-    if workdir.history.exists():
-        return (
-            f"The journal of {workdir.path} is gone, although a coordinator has run there; the next start begins a"
-            " new one, and asks the backend for what is missing."
-        )
-    if running := find_holder(workdir.lock_file):
-        return (
-            f"There is no journal in {workdir.path}, although a coordinator runs there (pid {running.pid}): it has"
-            " only just begun, or the journal was removed."
-        )
-    return f"There is no journal in {workdir.path}: no coordinator has run there yet."
-
-
 def _only(rows: list[Row], beginning: str, what: str) -> Row:
     """The one that is meant; ``rows`` are the first two whose ids begin so, in order.
 
     Raises:
-        ConfigurationError: There is none, or more than one.
+        NotFound: There is none, or more than one.
     """
     if not beginning:
-        raise ConfigurationError(f"Which {what}? Give its id, or the beginning of it.")
+        raise NotFound(f"Which {what}? Give its id, or the beginning of it.")
     if not rows:
-        raise ConfigurationError(f"There is no {what} whose id begins with {beginning!r}.")
+        raise NotFound(f"There is no {what} whose id begins with {beginning!r}.")
     if len(rows) > 1 and rows[0]["id"] != beginning:  # one that is named whole comes first
-        raise ConfigurationError(
-            f"More than one {what} has an id that begins with {beginning!r}; give more of it."
-        )
+        raise NotFound(f"More than one {what} has an id that begins with {beginning!r}; give more of it.")
     return rows[0]
 
 
@@ -234,15 +242,10 @@ def _read(row: sqlite3.Row) -> Row:
 
 def _node(row: Row) -> Row:
     document = row["document"]
-    return {"id": row["id"], "status": row["status"], "state": _state(row["status"], document), **document}
-
-
-def _state(status: str, document: Row) -> str:
-    """The same word as ``Node.state``."""
-    if status != "open":
-        return status
-    if document.get("hold"):
-        return "unfinished" if document["hold"] == "unfinished" else "blocked"
-    if document.get("started"):
-        return "working"
-    return "ready" if document.get("released") else "waiting"
+    state = state_word(
+        row["status"],
+        hold=document.get("hold"),
+        started=document.get("started", False),
+        released=document.get("released", False),
+    )
+    return {"id": row["id"], "status": row["status"], "state": state, **document}

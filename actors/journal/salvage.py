@@ -10,26 +10,22 @@ from typing import Any, NamedTuple
 import orjson
 
 from actors.graph.node import from_document
+from actors.journal.conditions import DELIVERY_OPEN, NODE_OPEN, PUBLICATION_WAITING
+from actors.journal.migrations import translate
+from actors.lib.errors import may_pass
 from actors.lib.failpoints import failpoint
 from actors.protocol.deliveries import DeliveryKind, DeliveryState
 
-TABLES = ("meta", "events", "rejected", "nodes", "edges", "deliveries", "publications", "agents", "knowledge")
+TABLES = (
+    "meta", "events", "rejected", "nodes", "edges", "deliveries", "publications", "agents", "knowledge", "steps",
+)  # fmt: skip
 COMPANIONS = ("-wal", "-shm")
-PASSING = {
-    sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR,
-}  # fmt: skip
-"""Why a sound journal can't be read, or written, now."""
 ILLEGIBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What reading may raise; the latter where a damaged schema becomes part of SQLite's message."""
-BAD_BLOCKS = {
-    sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS,
-}  # fmt: skip
-"""By these errors of input a bad block tells of itself."""
 UNFINISHED = (
-    ("nodes", "status IN ('unknown', 'open')"),
-    ("deliveries", "state NOT IN ('completed', 'dead')"),
-    ("publications", "state = 'waiting'"),
+    ("nodes", NODE_OPEN),
+    ("deliveries", DELIVERY_OPEN),
+    ("publications", PUBLICATION_WAITING),
     ("agents", "TRUE"),
 )
 """The rows that a start takes up."""
@@ -69,10 +65,7 @@ def is_emptied(path: Path) -> bool:
 
 def is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
     """Whether it is the file's fault, and not the machine's."""
-    code = getattr(
-        error, "sqlite_errorcode", 0
-    )  # what Python itself raises has none: a text that is no UTF-8
-    return code in BAD_BLOCKS or code & 0xFF not in PASSING
+    return isinstance(error, UnicodeDecodeError) or not may_pass(error)
 
 
 def is_sound(database: sqlite3.Connection) -> bool:
@@ -163,7 +156,8 @@ def _remove(path: Path) -> None:
 def take_over(damaged: Path, new: sqlite3.Connection) -> dict[str, int]:
     """Copy every row that can still be read into an empty journal.
 
-    Each table is read from both ends, up to the damage. The backend's cursor is not taken over: what is lost here
+    Each table is read from both ends, up to the damage. What an older version didn't have gets its default, and what
+    it said in other words is translated. The backend's cursor is not taken over: what is lost here
     is asked of the backend again, and what isn't is recognised by its key. Edges are found in the nodes, too.
 
     Returns:
@@ -180,6 +174,7 @@ def take_over(damaged: Path, new: sqlite3.Connection) -> dict[str, int]:
     try:
         for table in TABLES:
             kept[table] = _copy(table, old, new)
+        translate(new)
     finally:
         old.close()
     new.execute("DELETE FROM meta WHERE name = 'cursor'")
@@ -191,7 +186,10 @@ def take_over(damaged: Path, new: sqlite3.Connection) -> dict[str, int]:
 
 
 def _copy(table: str, old: sqlite3.Connection, new: sqlite3.Connection) -> int:
-    columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
+    there = {row[1] for row in _rows(old, f"PRAGMA table_info({table})")}
+    columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})") if row[1] in there]
+    if not columns:
+        return 0
     key = columns[0]
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     count = 0
@@ -223,13 +221,15 @@ def _makes_sense(table: str, row: dict[str, Any]) -> bool:
         match table:
             case "nodes":
                 from_document(row["id"], row["status"], orjson.loads(row["document"]))
-            case "events":
+            case "events" | "steps":
                 orjson.loads(row["document"])
             case "publications":
                 orjson.loads(row["payload"])
             case "deliveries":
                 DeliveryKind(row["kind"]), DeliveryState(row["state"])
-                return "\0" not in row["text"]  # it was cleaned of such before it was written
+                return "\0" not in row["text"] + row.get(
+                    "document", ""
+                )  # it was cleaned of such before it was written
     except (ValueError, TypeError, KeyError):
         return False
     return True

@@ -55,13 +55,19 @@ CREATE TABLE IF NOT EXISTS deliveries (
     accepted_at REAL,
     started_at REAL,
     completed_at REAL,
-    dropped_at REAL
+    dropped_at REAL,
+    document TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS deliveries_open ON deliveries (agent, number)
-    WHERE state NOT IN ('completed', 'dead');
+    WHERE state NOT IN ('completed', 'withdrawn', 'dead');
 CREATE INDEX IF NOT EXISTS deliveries_dead ON deliveries (number)
-    WHERE state = 'dead' AND handed_at IS NOT NULL AND dropped_at IS NULL;
+    WHERE state = 'dead' AND dropped_at IS NULL;
 CREATE INDEX IF NOT EXISTS deliveries_of_subtask ON deliveries (subtask_id, agent);
+
+CREATE TABLE IF NOT EXISTS steps (
+    number INTEGER PRIMARY KEY,
+    document BLOB NOT NULL
+);
 
 CREATE TABLE IF NOT EXISTS publications (
     number INTEGER PRIMARY KEY,

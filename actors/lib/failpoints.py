@@ -18,7 +18,9 @@ VARIABLE = "COORDINATOR_FAILPOINT"
 SETTING = re.compile(r"(?P<name>[a-z.]+)(:(?P<nth>[1-9]\d*)(:(?P<seconds>\d+(\.\d+)?))?)?")
 
 Failpoint = Literal[
-    "router.schema.after",  # a new journal has its tables, but no version (router/journal.py)
+    "router.schema.after",  # a new journal's tables are made, but not committed (journal/opening.py)
+    "journal.migrated.before",  # a step to a newer version is made, but not committed (journal/migrations.py)
+    "journal.migrated.after",  # it is, and others may follow
     "router.salvage.moved",  # a damaged journal is out of the way, what belongs to it isn't (router/salvage.py)
     "router.salvage.before",  # the new one isn't committed (router/journal.py)
     "router.salvage.after",  # it is, and nobody was told

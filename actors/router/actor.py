@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from actors.journal.journal import may_pass
+from actors.lib.errors import may_pass
 from actors.protocol.base import Model
 from actors.protocol.feed import FeedRequest, JournalRemoved, WritingPaused, WritingResumed
 from actors.protocol.names import GATEWAY, WORKDIR

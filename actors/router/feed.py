@@ -8,7 +8,7 @@ the journal, so nothing piles up where the disk is slow, or full.
 from typing import Any
 
 from actors.graph.graph import Graph
-from actors.journal.history import History
+from actors.journal.history import EventHistory
 from actors.journal.journal import Journal
 from actors.protocol.feed import FeedPage
 from actors.router.dispatch import Dispatch
@@ -31,7 +31,7 @@ class Mirrors:
         lanes: Lanes,
         graph: Graph,
         dispatch: Dispatch,
-        history: History,
+        history: EventHistory,
         reports: Reports,
     ) -> None:
         self._lanes = lanes

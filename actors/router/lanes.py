@@ -77,12 +77,14 @@ class Lanes:
             text=context.text,
             document=context.document,
         )
+        self._journal.steps.add_queued(delivery, work.now)
         self._offer(self.of(agent, work), self._journal.deliveries.add(delivery, work.now), delivery)
 
     def requeue(self, delivery: Delivery, work: UnitOfWork) -> None:
         """Queue a dead letter again, behind all that waits."""
         lane = self.of(delivery.agent, work)
         number, again = self._journal.deliveries.requeue(delivery.id)
+        self._journal.steps.add_queued(again, work.now)
         self._offer(lane, number, again)
         if lane.in_hand == delivery.subtask_id and delivery.kind.assigns:
             self.take_in_hand(lane, None)
@@ -105,6 +107,7 @@ class Lanes:
         """Note that a delivery which waited will not be handed over."""
         step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.WITHDRAWN, reason=reason)
         self._journal.deliveries.step(step, work.now)
+        self._journal.steps.add(delivery, step, work.now)
 
     def hand_over(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
         """Note that a delivery goes to its session, with this text; on every retry it is the same."""
@@ -121,6 +124,7 @@ class Lanes:
                 self._journal.deliveries.count(step.delivery_id, step.attempts)
             return None
         self._journal.deliveries.step(step, work.now)
+        self._journal.steps.add(delivery, step, work.now)
         return delivery
 
     def has_waiting_assignment(self, subtask_id: str, agent: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.graph.graph import Graph
-from actors.journal.history import History
+from actors.journal.history import EventHistory
 from actors.journal.journal import Journal
 from actors.protocol.names import CONNECTION, WORKDIR
 from actors.protocol.router import RouterStarted
@@ -73,7 +73,7 @@ class RouterParts:
         self.journal = journal = Journal(settings.journal, settings.shown, look=look)
         self.outgoing = Outgoing()
         self.graph = graph = Graph(journal.nodes.find, journal.nodes.load_open())
-        self.history = History(journal)
+        self.history = EventHistory(journal)
         self.publisher = Publisher(journal, self.outgoing)
         self.lanes = lanes = Lanes(journal, graph, settings.queue_size)
         self.dispatch = Dispatch(

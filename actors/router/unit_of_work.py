@@ -8,7 +8,7 @@ records go to the journal, messages and answers wait in ``Outgoing``.
 from typing import Any
 from uuid import uuid4
 
-from actors.journal.history import History
+from actors.journal.history import EventHistory
 from actors.protocol.backend import InputRejected
 from actors.protocol.events import Event
 from actors.protocol.names import SessionAddress, Source
@@ -34,7 +34,7 @@ class UnitOfWork:
 
     __slots__ = ("_history", "_outgoing", "_publisher", "now")
 
-    def __init__(self, now: float, history: History, publisher: Publisher, outgoing: Outgoing) -> None:
+    def __init__(self, now: float, history: EventHistory, publisher: Publisher, outgoing: Outgoing) -> None:
         self.now = now
         self._history = history
         self._publisher = publisher

@@ -13,7 +13,7 @@ _BLOCK = 64 * 1024
 _BEYOND = 2**53
 
 
-class History:
+class HistoryFile:
     """Appends lines, and knows where the file ends.
 
     Args:

@@ -10,7 +10,7 @@ from actors.lib.failpoints import failpoint
 from actors.lib.files import write_atomically
 from actors.protocol.feed import FeedPage
 from actors.workdir.directory import WorkDir
-from actors.workdir.history import History
+from actors.workdir.history import HistoryFile
 
 _STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
@@ -27,7 +27,7 @@ class Mirrors:
 
     def __init__(self, workdir: WorkDir) -> None:
         self._workdir = workdir
-        self._history = History(workdir.history)
+        self._history = HistoryFile(workdir.history)
         self._lines: list[bytes] = []
         self._states: dict[Path, Any] = {}
         self._held: set[Path] = set()

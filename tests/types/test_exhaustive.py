@@ -47,7 +47,11 @@ ADDITIONS = [
     ("protocol/events.py", r"EventKind = Literal\[", 'EventKind = Literal["subtask.archived", '),
     ("protocol/events.py", r"\n\nclass NodeDeleted\(", EVENT + "\nclass NodeDeleted("),
     ("protocol/events.py", r"AnyNodeEvent = ", "AnyNodeEvent = NodeArchived | "),
-    ("protocol/deliveries.py", r'    REMINDER = "reminder"', '    NUDGE = "nudge"\n    REMINDER = "reminder"'),
+    (
+        "protocol/deliveries.py",
+        r'    REMINDER = "reminder"',
+        '    NUDGE = "nudge"\n    REMINDER = "reminder"',
+    ),
     ("protocol/reports.py", r"\n\nAnyReport = \(\n", REPORT + "\nAnyReport = (\n    ReportProgress |\n"),
     ("protocol/sessions.py", r"\n\nFromSession = ", SESSION_MESSAGES + "\nFromSession = SessionTired | "),
     ("protocol/router.py", r"import Adopt, ", "import Pause, Adopt, "),

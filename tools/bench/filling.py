@@ -1,7 +1,7 @@
 """Gives a work directory a long history, as if the coordinator had worked there for a long time."""
 
 from actors.graph.graph import Graph
-from actors.journal.history import History
+from actors.journal.history import EventHistory
 from actors.journal.journal import Journal
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.protocol.events import AnyNodeEvent, NodeCompleted, NodeCreated, NodeUpdated
@@ -19,7 +19,7 @@ def fill(workdir: WorkDir) -> None:
     """Journal 20,000 subtasks with 100,000 events, and write the history file that belongs to them."""
     journal = Journal(workdir.journal)
     graph = Graph(journal.nodes.find)
-    history, last = History(journal), 0
+    history, last = EventHistory(journal), 0
     with workdir.history.open("wb") as file:
         for first in range(0, SUBTASKS, BATCH):
             for number in range(first, first + BATCH):
@@ -33,7 +33,7 @@ def fill(workdir: WorkDir) -> None:
     workdir.history.chmod(0o600)
 
 
-def _live_through(number: int, journal: Journal, graph: Graph, history: History) -> None:
+def _live_through(number: int, journal: Journal, graph: Graph, history: EventHistory) -> None:
     node_id, at = f"old-{number}", 1_700_000_000.0 + number
     is_open = number >= SUBTASKS - OPEN
     upstreams = (f"old-{number - 1}",) if is_open else ()

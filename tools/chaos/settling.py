@@ -6,6 +6,7 @@ from pathlib import Path
 
 from watchfiles import watch
 
+from actors.journal.conditions import DELIVERY_OPEN
 from tools.chaos.looking import look
 
 QUIET = 30.0
@@ -45,7 +46,7 @@ class Settling:
     def _left(self) -> Left:
         with_journal = {
             "subtasks": "SELECT count(*) FROM nodes WHERE status IN ('unknown', 'open')",
-            "deliveries": "SELECT count(*) FROM deliveries WHERE state NOT IN ('completed', 'dead')",
+            "deliveries": f"SELECT count(*) FROM deliveries WHERE {DELIVERY_OPEN}",  # noqa: S608 - our own words
             "publications": "SELECT count(*) FROM publications WHERE state = 'waiting'",
         }
         left = {name: _ask(self._journal, statement) for name, statement in with_journal.items()}

@@ -145,3 +145,30 @@ def test_of_an_agent_the_last_state_counts_and_what_is_empty_becomes_null(
     assert stored(path, "SELECT state, detail, pid, since, in_hand, reminders, cost_usd FROM agents") == [
         ("stopped", "", None, 4.0, None, 0, 0.25)
     ]
+
+
+def test_the_whole_document_is_written_with_the_text_and_read_back(journal: Journal, path: Path) -> None:
+    delivery = new_delivery()
+    journal.deliveries.add(delivery, 1.0)
+    journal.commit()
+    whole = delivery.model_copy(update={"text": "short", "document": "short, but told at length"})
+    journal.deliveries.hand_over(whole, 2.0)
+    journal.commit()
+    assert stored(path, "SELECT text, document FROM deliveries") == [("short", "short, but told at length")]
+    assert [each for _, each in journal.deliveries.handed("coding-agent")] == [whole]
+    # And one that fits when it is handed over again has none
+    journal.deliveries.hand_over(whole.model_copy(update={"document": ""}), 3.0)
+    journal.commit()
+    assert stored(path, "SELECT document FROM deliveries") == [("",)]
+
+
+def test_one_that_was_withdrawn_is_neither_open_nor_a_dead_letter(journal: Journal, path: Path) -> None:
+    delivery = new_delivery("withdrawn")
+    journal.deliveries.add(delivery, 1.0)
+    journal.deliveries.step(step(delivery, DeliveryState.WITHDRAWN, reason="it was cancelled"), 2.0)
+    journal.commit()
+    assert stored(path, "SELECT state, reason, completed_at FROM deliveries") == [
+        ("withdrawn", "it was cancelled", 2.0)
+    ]
+    assert journal.deliveries.agents() == []
+    assert journal.deliveries.find_dead(delivery.id) is None

@@ -12,7 +12,8 @@ import pytest
 
 from actors.journal import opening
 from actors.journal.journal import PAGE, Journal
-from actors.journal.opening import VERSION, JournalError
+from actors.journal.migrations import VERSION
+from actors.journal.opening import JournalError
 from tests.actors.router.office import Office
 
 

@@ -1,5 +1,6 @@
 """What people ask of a journal, also of one that is damaged or gone."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 from actors.journal.journal import Journal
-from actors.journal.reader import JournalReader
-from actors.lib.errors import ConfigurationError
+from actors.journal.reader import JournalReader, NoJournal
+from actors.lib.errors import ConfigurationError, CoordinatorError, NotFound
 from actors.protocol.backend import Publish
 from actors.protocol.deliveries import Delivery, DeliveryKind
 from actors.workdir import prepare
@@ -56,9 +57,11 @@ def tear(path: Path, table: str) -> None:
         file.write(b"\xff" * PAGE)
 
 
-def complaint(path: Path, question: Callable[[JournalReader], Any]) -> str:
+def complaint(
+    path: Path, question: Callable[[JournalReader], Any], kind: type[CoordinatorError] = ConfigurationError
+) -> str:
     """What is said instead of an answer."""
-    with pytest.raises(ConfigurationError) as caught, closing(JournalReader(path)) as reader:
+    with pytest.raises(kind) as caught, closing(JournalReader(path)) as reader:
         question(reader)
     return str(caught.value)
 
@@ -112,25 +115,13 @@ def test_the_command_line_says_so_too(tmp_path: Path, path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_where_no_coordinator_has_run_there_is_no_journal(tmp_path: Path) -> None:
-    told = complaint(prepare(tmp_path / "work").journal, lambda _: None)
-    assert told == f"There is no journal in {tmp_path / 'work'}: no coordinator has run there yet."
-
-
-def test_where_one_has_run_the_journal_is_gone(path: Path) -> None:
-    (path.parent / "event_history.json").write_text("{}\n")
-    path.unlink()
-    assert "is gone, although a coordinator has run there" in complaint(path, lambda _: None)
-
-
-def test_where_one_runs_that_is_said(path: Path) -> None:
-    path.unlink()
-    lock = prepare(path.parent).lock()
-    try:
-        lock.publish("http://x")
-        assert "although a coordinator runs there (pid" in complaint(path, lambda _: None)
-    finally:
-        lock.release()
+@pytest.mark.parametrize("how", ["absent", "empty"])
+def test_where_there_is_none_that_is_said(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "journal.db"
+    if how == "empty":
+        path.touch()
+    with pytest.raises(NoJournal, match=re.escape(f"There is no journal {path}.")):
+        JournalReader(path)
 
 
 def test_a_delivery_is_found_by_the_beginning_of_its_id(path: Path) -> None:
@@ -149,12 +140,12 @@ def test_a_delivery_is_found_by_the_beginning_of_its_id(path: Path) -> None:
     ],
 )
 def test_one_that_is_not_clearly_meant_is_asked_for(path: Path, beginning: str, told: str) -> None:
-    assert complaint(path, lambda reader: reader.delivery(beginning)) == told
+    assert complaint(path, lambda reader: reader.delivery(beginning), NotFound) == told
 
 
 def test_nothing_is_meant_by_nothing_even_where_there_is_one_only(path: Path) -> None:
     change(path, "DELETE FROM deliveries WHERE id != 'abc'")
-    assert complaint(path, lambda reader: reader.delivery("")).startswith("Which delivery?")
+    assert complaint(path, lambda reader: reader.delivery(""), NotFound).startswith("Which delivery?")
 
 
 def test_refused_publications_are_counted(path: Path) -> None:
@@ -163,3 +154,12 @@ def test_refused_publications_are_counted(path: Path) -> None:
     counts = reader.counts()
     reader.close()
     assert (counts["publications refused"], counts["publications waiting"]) == (1, 0)
+
+
+def test_what_was_rejected_is_found_by_its_number_only(path: Path) -> None:
+    change(path, "INSERT INTO rejected VALUES (1, 1.0, 'backend', 'no JSON', 1, x'7bff')")
+    with closing(JournalReader(path)) as reader:
+        assert reader.rejection(1)["raw"] == "{\ufffd"
+    assert complaint(path, lambda reader: reader.rejection(2), NotFound) == (
+        "Nothing that was rejected has the number 2."
+    )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors.protocol.feed import FeedPage
 from actors.workdir import WorkDir, shown
-from actors.workdir.history import History
+from actors.workdir.history import HistoryFile
 from actors.workdir.mirror import Mirrors
 
 
@@ -141,7 +141,7 @@ def test_whatever_a_crash_leaves_the_history_goes_on_without_a_gap(
     path = tmp_path_factory.mktemp("history") / "history"
     whole = b"".join(line + b"\n" for line in _lines(*range(1, 6)))
     path.write_bytes(whole[:cut])
-    history = History(path)
+    history = HistoryFile(path)
     last = history.last_number()
     history.append(_lines(*range(last + 1, 6)))
     assert path.read_bytes() == whole

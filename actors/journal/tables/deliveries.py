@@ -1,0 +1,155 @@
+"""The table of deliveries."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from actors.journal.batching import Execute, Table
+from actors.journal.conditions import DEAD_LETTER, DELIVERY_OPEN
+from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
+
+ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
+COLUMNS = "number, id, agent, kind, subtask_id, text, document, state, attempts"
+ADDED = ("number", "agent", "subtask_id", "queued_at")
+MOVING = (
+    "kind", "text", "document", "state", "attempts", "receipt", "reason",
+    "handed_at", "written_at", "accepted_at", "started_at", "completed_at",
+)  # fmt: skip
+"""What changes of a delivery while it is on its way; none of it is taken back."""
+STAMPS = {state: f"{state.value}_at" for state in DeliveryState} | {
+    DeliveryState.WITHDRAWN: "completed_at",
+    DeliveryState.DEAD: "completed_at",
+}
+Numbered = tuple[int, Delivery]
+
+
+def _delivery(row: tuple[Any, ...]) -> Numbered:
+    number, delivery_id, agent, kind, subtask_id, text, document, state, attempts = row
+    return number, Delivery(
+        id=delivery_id,
+        agent=agent,
+        kind=kind,
+        subtask_id=subtask_id,
+        text=text,
+        document=document,
+        state=state,
+        attempts=attempts,
+    )
+
+
+def _values(names: Iterable[str]) -> str:
+    return ", ".join(f"value ->> '{name}'" for name in names)
+
+
+def _newer(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} = coalesce(value ->> '{name}', {name})" for name in names)
+
+
+class Deliveries(Table):
+    """Contexts on their way."""
+
+    def __init__(self, execute: Execute) -> None:
+        super().__init__(execute)
+        self._last = self._last_number("deliveries")
+        columns = ADDED + MOVING
+        self._added = self._gather(
+            f"INSERT INTO deliveries (id, {', '.join(columns)}) SELECT key, {_values(columns)} FROM json_each(?)"  # noqa: S608 - names
+        )
+        self._moved = self._gather(
+            f"UPDATE deliveries SET {_newer(MOVING)} FROM json_each(?) WHERE deliveries.id = key"  # noqa: S608 - names
+        )
+
+    def add(self, delivery: Delivery, at: float) -> int:
+        """Queue one; its number, which is its place in the agent's order."""
+        self._last += 1
+        self._added.rows[delivery.id] = {
+            "number": self._last,
+            "agent": delivery.agent,
+            "kind": delivery.kind,
+            "subtask_id": delivery.subtask_id,
+            "queued_at": at,
+            "text": delivery.text,
+            "document": delivery.document,
+            "state": DeliveryState.QUEUED,
+            "attempts": 0,
+        }
+        return self._last
+
+    def hand_over(self, delivery: Delivery, at: float) -> None:
+        """It goes to its session, with this text; on every retry it will be the same text."""
+        self._row(delivery.id).update(
+            kind=delivery.kind.value, text=delivery.text, document=delivery.document, handed_at=at
+        )
+
+    def step(self, step: DeliveryStep, at: float) -> None:
+        """Record one step forward."""
+        row = self._row(step.delivery_id)
+        row["state"] = step.state
+        row[STAMPS[step.state]] = at
+        if step.receipt is not None:
+            row["receipt"] = step.receipt
+        if step.reason is not None:
+            row["reason"] = step.reason
+        if step.attempts is not None:
+            row["attempts"] = step.attempts
+
+    def find_dead(self, delivery_id: str) -> Delivery | None:
+        """A dead letter: one that went to a session and didn't arrive."""
+        found = self._select(f"id = ? AND {DEAD_LETTER}", (delivery_id,))
+        return found[0][1] if found else None
+
+    def requeue(self, delivery_id: str) -> Numbered:
+        """Queue a dead letter again, behind all others; that it was written before stays known."""
+        self.flush()
+        self._last += 1
+        self._execute(
+            "UPDATE deliveries SET number = ?, state = 'queued',"
+            " attempts = max(attempts, 1), reason = NULL, handed_at = NULL, completed_at = NULL WHERE id = ?",
+            (self._last, delivery_id),
+        )
+        return self._select("id = ?", (delivery_id,))[0]
+
+    def drop(self, delivery_id: str, at: float) -> None:
+        """Forget a dead letter; it stays in the journal."""
+        self.flush()
+        self._execute("UPDATE deliveries SET dropped_at = ? WHERE id = ?", (at, delivery_id))
+
+    def count(self, delivery_id: str, attempts: int) -> None:
+        """It was written once more."""
+        self._row(delivery_id)["attempts"] = attempts
+
+    def _row(self, delivery_id: str) -> dict[str, Any]:
+        row: dict[str, Any] | None = self._added.rows.get(delivery_id)
+        return self._moved.rows.setdefault(delivery_id, {}) if row is None else row
+
+    def handed(self, agent: str) -> list[Numbered]:
+        """What was given to the agent's session and isn't over, in order."""
+        return self._select(
+            f"agent = ? AND {DELIVERY_OPEN} AND handed_at IS NOT NULL ORDER BY number", (agent,)
+        )
+
+    def waiting(self, agent: str, *, assigning: bool, after: int, limit: int) -> list[Numbered]:
+        """What waits behind this number, in order: new subtasks, or all the rest."""
+        which = "IN" if assigning else "NOT IN"
+        return self._select(
+            f"agent = ? AND number > ? AND {DELIVERY_OPEN} AND handed_at IS NULL"
+            f" AND kind {which} {ASSIGNING} ORDER BY number LIMIT ?",
+            (agent, after, limit),
+        )
+
+    def of_subtask(self, subtask_id: str, agent: str) -> list[Numbered]:
+        """What waits for this agent about this subtask."""
+        return self._select(
+            f"subtask_id = ? AND agent = ? AND {DELIVERY_OPEN} AND handed_at IS NULL ORDER BY number",
+            (subtask_id, agent),
+        )
+
+    def agents(self) -> list[str]:
+        """The agents that something is on its way to."""
+        self.flush()
+        rows = self._execute(f"SELECT DISTINCT agent FROM deliveries WHERE {DELIVERY_OPEN} ORDER BY agent")  # noqa: S608
+        return [agent for (agent,) in rows]
+
+    def _select(self, where: str, values: tuple[Any, ...]) -> list[Numbered]:
+        self.flush()
+        cursor = self._execute(f"SELECT {COLUMNS} FROM deliveries WHERE {where}", values)  # noqa: S608
+        return [_delivery(row) for row in cursor]

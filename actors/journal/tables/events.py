@@ -1,0 +1,106 @@
+"""The table of events, and the one of rejected input."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from actors.journal.batching import Execute, Table, up_to
+from actors.protocol.backend import InputRejected
+from actors.protocol.events import AnyNodeEvent, NodeCompleted, NodeCreated, NodeDeleted, NodeUpdated
+
+NODE_EVENTS: dict[str, type[AnyNodeEvent]] = {
+    "created": NodeCreated, "updated": NodeUpdated, "completed": NodeCompleted, "deleted": NodeDeleted,
+}  # fmt: skip
+
+
+class Events(Table):
+    """The history, and what was rejected."""
+
+    def __init__(self, execute: Execute) -> None:
+        super().__init__(execute)
+        self.last = self._last_number("events")
+        self._last_rejected = self._last_number("rejected")
+        self._notes = self._gather(
+            "INSERT INTO events (number, at, source, kind, subject, agent, document)"
+            " SELECT key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,"
+            " CAST(value ->> 5 AS BLOB) FROM json_each(?)"
+        )
+
+    def add(
+        self,
+        *,
+        at: float,
+        source: str,
+        kind: str,
+        subject: str | None,
+        agent: str | None,
+        key: str | None,
+        document: bytes,
+    ) -> int | None:
+        """Append an event; its number, or None if its key is there already."""
+        number = self.last + 1
+        if key is None:
+            self._notes.rows[str(number)] = (at, source, kind, subject, agent, document.decode())
+        else:
+            cursor = self._execute(
+                "INSERT INTO events VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+                (number, at, source, kind, subject, agent, key, document),
+            )
+            if not cursor.rowcount:
+                return None
+        self.last = number
+        return number
+
+    def after(self, number: int, limit: int, size: int | None = None) -> list[tuple[Any, ...]]:
+        """Events behind this number, oldest first: (number, at, source, kind, subject, agent, document).
+
+        Args:
+            number: The last that is known.
+            limit: How many at most.
+            size: How many bytes of documents; the one that exceeds them is the last.
+        """
+        self.flush()
+        cursor = self._execute(
+            "SELECT number, at, source, kind, subject, agent, document FROM events WHERE number > ?"
+            " ORDER BY number LIMIT ?",
+            (number, limit),
+        )
+        return list(up_to(size, cursor))
+
+    def of_lost_nodes(self) -> Iterator[tuple[float, AnyNodeEvent]]:
+        """What happened, and when, to nodes of which nothing else is known, oldest first."""
+        for at, kind, document in self._execute(
+            "SELECT at, kind, document FROM events WHERE source != 'coordinator' AND subject IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM nodes WHERE id = subject AND status != 'unknown') ORDER BY number"
+        ):
+            event = _node_event(kind, document)
+            if event is not None:
+                yield at, event
+
+    def unpublished(self) -> Iterator[NodeCompleted]:
+        """What was completed here, and isn't among the publications."""
+        for kind, document in self._execute(
+            "SELECT kind, document FROM events WHERE source NOT IN ('backend', 'coordinator') AND key IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM publications WHERE publications.key = events.key) ORDER BY number"
+        ):
+            event = _node_event(kind, document)
+            if isinstance(event, NodeCompleted):
+                yield event
+
+    def reject(self, rejected: InputRejected, at: float) -> None:
+        """Keep something that couldn't be used."""
+        self._last_rejected += 1
+        self._execute(
+            "INSERT INTO rejected (number, at, origin, reason, size, raw) VALUES (?,?,?,?,?,?)",
+            (self._last_rejected, at, rejected.origin, rejected.reason, rejected.size, rejected.raw),
+        )
+
+
+def _node_event(kind: str, document: bytes) -> AnyNodeEvent | None:
+    """The event that was journaled so; None if it is none of a node, or can't be read."""
+    found = NODE_EVENTS.get(kind.rpartition(".")[2])
+    try:
+        return found.model_validate_json(document) if found else None
+    except ValidationError:
+        return None

@@ -1,0 +1,88 @@
+"""The table of delivery steps, for whoever follows what happens."""
+
+from typing import Any
+
+import orjson
+
+from actors.journal.batching import Execute, Table, up_to
+from actors.protocol.deliveries import Delivery, DeliveryStep
+
+KEPT = 20_000
+"""How many rows are kept; a subscriber that is further behind misses the steps before them."""
+EVERY = 1_000
+"""After so many rows the oldest are deleted."""
+
+
+class Steps(Table):
+    """The steps of deliveries: one row for each commit that has any, as a JSON list, oldest first.
+
+    A row for each step would cost a statement each on the router's busiest path. What a commit gathers is written by
+    ``flush`` only, so that nobody sees a part of it.
+
+    Attributes:
+        last: The number of the newest row; 0 if there was none.
+    """
+
+    def __init__(self, execute: Execute) -> None:
+        super().__init__(execute)
+        self.last = self._last_number("steps")
+        self._gathered: list[dict[str, Any]] = []
+
+    def add(self, delivery: Delivery, step: DeliveryStep, at: float) -> None:
+        """Gather one step of this delivery."""
+        self._add(delivery, at, step.state, step.receipt, step.reason, step.attempts)
+
+    def add_queued(self, delivery: Delivery, at: float) -> None:
+        """Gather the first step of this delivery: it was queued, for the first time or again."""
+        self._add(delivery, at, "queued", None, None, None)
+
+    def _add(
+        self,
+        delivery: Delivery,
+        at: float,
+        state: str,
+        receipt: str | None,
+        reason: str | None,
+        attempts: int | None,
+    ) -> None:
+        row: dict[str, Any] = {
+            "at": at,
+            "delivery_id": delivery.id,
+            "agent": delivery.agent,
+            "kind": delivery.kind,
+        }
+        if delivery.subtask_id is not None:
+            row["subtask_id"] = delivery.subtask_id
+        row["state"] = state
+        if receipt is not None:
+            row["receipt"] = receipt
+        if reason is not None:
+            row["reason"] = reason
+        if attempts is not None:
+            row["attempts"] = attempts
+        self._gathered.append(row)
+
+    def flush(self) -> None:
+        """Write the row of this commit; once, before the commit."""
+        if not self._gathered:
+            return
+        self.last += 1
+        self._execute(
+            "INSERT INTO steps (number, document) VALUES (?,?)", (self.last, orjson.dumps(self._gathered))
+        )
+        self._gathered.clear()
+        if self.last % EVERY == 0:
+            self._execute("DELETE FROM steps WHERE number <= ?", (self.last - KEPT,))
+
+    def after(self, number: int, limit: int, size: int | None = None) -> list[tuple[int, bytes]]:
+        """Read rows behind this number, oldest first: each its number and its list of steps.
+
+        Args:
+            number: The last that is known.
+            limit: How many rows at most.
+            size: How many bytes; the row that exceeds them is the last.
+        """
+        cursor = self._execute(
+            "SELECT number, document FROM steps WHERE number > ? ORDER BY number LIMIT ?", (number, limit)
+        )
+        return [(row[0], row[1]) for row in up_to(size, cursor)]

@@ -1,0 +1,55 @@
+"""Pages of the event history: the same for all who ask, and read once."""
+
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from actors.journal import history as history_module
+from actors.journal.history import EventHistory
+from actors.journal.journal import Journal
+
+
+@pytest.fixture
+def journal() -> Iterator[Journal]:
+    made = Journal(":memory:")
+    yield made
+    made.close()
+
+
+def numbers(page: tuple[tuple[bytes, ...], int]) -> list[int]:
+    return [orjson.loads(line)["number"] for line in page[0]]
+
+
+def test_a_second_subscriber_at_the_same_place_is_given_the_same_page(journal: Journal) -> None:
+    history = EventHistory(journal)
+    history.note(1.0, "one", None, None)
+    first = history.page_after(0)
+    assert history.page_after(0)[0] is first[0]
+    assert first[1] == 1
+
+
+def test_a_page_with_room_left_is_read_again_when_there_is_more(journal: Journal) -> None:
+    history = EventHistory(journal)
+    assert history.page_after(0) == ((), 0)
+    history.note(1.0, "one", None, None)
+    assert numbers(history.page_after(0)) == [1]
+    history.note(2.0, "two", None, None)
+    assert numbers(history.page_after(0)) == [1, 2]
+    assert numbers(history.page_after(1)) == [2]
+
+
+@pytest.mark.parametrize("limit", ["rows", "bytes"])
+def test_a_full_page_stays_as_it_is(journal: Journal, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    if limit == "rows":
+        monkeypatch.setattr(history_module, "PAGE", 2)
+    else:
+        monkeypatch.setattr(history_module, "PAGE_BYTES", 3)  # a note without values has two
+    history = EventHistory(journal)
+    for each in range(3):
+        history.note(float(each), "kind", None, None)
+    page = history.page_after(0)
+    history.note(4.0, "kind", None, None)
+    assert history.page_after(0)[0] is page[0]
+    assert numbers(page) == [1, 2]
+    assert numbers(history.page_after(2)) == [3, 4]
