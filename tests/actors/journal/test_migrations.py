@@ -132,7 +132,7 @@ def test_everything_open_goes_on(path: Path) -> None:
     # And the work that waits behind it is done to its end
     for _ in range(5):
         for agent in DUE:
-            lane = office.parts.dispatch.lanes[agent]
+            lane = office.parts.lanes.by_agent[agent]
             if office.parts.dispatch.in_hand(lane) is not None:
                 office.report(agent, "done")
             office.end_turn(agent)
