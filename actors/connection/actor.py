@@ -7,23 +7,23 @@ from typing import Literal, NamedTuple
 import orjson
 import structlog
 
-from actors.connection.backpressure import Room
+from actors.connection.backpressure import Backpressure
 from actors.connection.client import (
-    BackendSocket,
-    Closed,
-    Connecting,
+    BackendClient,
     Epoch,
-    Failed,
-    Opened,
-    Received,
-    Skipped,
+    MessageReceived,
+    MessageSkipped,
+    SocketClosed,
+    SocketConnecting,
     SocketEvent,
+    SocketFailed,
+    SocketOpened,
 )
 from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Subscribed, Welcome
 from actors.connection.dialects.registry import parse
+from actors.connection.frames import MAX_MESSAGE
 from actors.connection.handshake import Address
-from actors.connection.publication_gate import Gate
-from actors.connection.websocket_io import MAX_MESSAGE
+from actors.connection.publication_gate import PublicationGate
 from actors.lib.failpoints import failpoint
 from actors.protocol.backend import (
     BackendChanged,
@@ -109,15 +109,15 @@ class ConnectionActor(Actor):
         self._epoch: Epoch | None = None
         self._phase = _Phase.CLOSED
         self._welcome = _UNKNOWN
-        self._gate = Gate()
+        self._gate = PublicationGate()
         self._state = BackendChanged(state="closed")
-        self._room = Room(_MESSAGES, _BYTES)  # the socket's thread's own
-        self._socket = BackendSocket(
+        self._backpressure = Backpressure(_MESSAGES, _BYTES)  # the socket's thread's own
+        self._client = BackendClient(
             self._address,
             token,
             incarnation=context.incarnation,
             on_event=self._hear,
-            wait_for_room=self._wait_for_room,
+            wait_for_capacity=self._wait_for_capacity,
             ping_seconds=ping_seconds,
             max_reconnect_attempts=max_reconnect_attempts,
             step_seconds=step_seconds,
@@ -125,17 +125,17 @@ class ConnectionActor(Actor):
 
     def on_start(self) -> None:
         """Begin to connect; a backend that is down is no failure."""
-        self._socket.start()
+        self._client.start()
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
         """Hang up."""
-        if not self._socket.close():
-            _log.warning("backend_socket_abandoned", backend=self._address.shown)
+        if not self._client.close():
+            _log.warning("backend_socket_abandoned", backend=self._address.display)
 
     def on_receive(self, message: object) -> None:
         """Handle one message."""
         match message:
-            case Received():
+            case MessageReceived():
                 self._read(message)
             case Publish():
                 self._publish(message)
@@ -144,14 +144,14 @@ class ConnectionActor(Actor):
             case RouterStarted():
                 self._announce()
             case ConnectNow():
-                self._socket.try_now()
+                self._client.try_now()
             case _WelcomeOverdue():
                 self._greet_anyway(message.epoch)
             case _TrialDue():
                 self._try_again()
-            case Skipped():
+            case MessageSkipped():
                 self._reject(f"longer than {MAX_MESSAGE} bytes", message.head, message.size)
-            case Connecting() | Opened() | Closed() | Failed():
+            case SocketConnecting() | SocketOpened() | SocketClosed() | SocketFailed():
                 self._follow(message)
 
     def _follow(self, event: SocketEvent) -> None:
@@ -159,19 +159,19 @@ class ConnectionActor(Actor):
             return  # of a predecessor's socket
         self._epoch = event.epoch
         match event:
-            case Connecting():
-                self._change("connecting", self._address.shown)
-            case Opened():
+            case SocketConnecting():
+                self._change("connecting", self._address.display)
+            case SocketOpened():
                 self._phase = _Phase.GREETING
-                self._change("open", self._address.shown)
+                self._change("open", self._address.display)
                 self.tell_later(self._welcome_seconds, _WelcomeOverdue(event.epoch))
-            case Closed():
+            case SocketClosed():
                 self._phase = _Phase.CLOSED
                 self._closed(event)
-            case Failed():
+            case SocketFailed():
                 raise event.error
 
-    def _closed(self, event: Closed) -> None:
+    def _closed(self, event: SocketClosed) -> None:
         if event.retry_in is None:
             self._change(
                 "given_up", f"{event.reason}; no further attempt until one is asked for (retry backend)"
@@ -180,7 +180,7 @@ class ConnectionActor(Actor):
             state: Literal["refused", "closed"] = "refused" if event.refused else "closed"
             self._change(state, f"{event.reason}; next attempt in {event.retry_in:.1f} s")
 
-    def _read(self, message: Received) -> None:
+    def _read(self, message: MessageReceived) -> None:
         """Read one message.
 
         An event is a fact whichever connection brought it, and a backend without replay tells it only once;
@@ -266,7 +266,7 @@ class ConnectionActor(Actor):
         if self._phase is not _Phase.READY or resume.connection not in (None, self._epoch):
             return
         since = {} if resume.since is None else {"since": resume.since}
-        self._socket.send(orjson.dumps({"type": "subscribe", "channels": CHANNELS, **since}))
+        self._client.send(orjson.dumps({"type": "subscribe", "channels": CHANNELS, **since}))
 
     def _publish(self, publication: Publish) -> None:
         """Send it; one that does not go out is published again after the next ``BackendOpened``."""
@@ -280,7 +280,7 @@ class ConnectionActor(Actor):
         if self._welcome.acks and not self._gate.passes(publication.key):
             return
         failpoint("connection.publish.before")
-        sent = self._socket.send(message)
+        sent = self._client.send(message)
         failpoint("connection.publish.after")
         if sent and not self._welcome.acks:
             self._router.tell(PublicationSent(key=publication.key))
@@ -300,12 +300,12 @@ class ConnectionActor(Actor):
     # ---------------------------------------------------------------- in the socket's thread
 
     def _hear(self, event: SocketEvent) -> None:
-        if isinstance(event, Received):
-            self._room.add(len(event.data))
+        if isinstance(event, MessageReceived):
+            self._backpressure.add(len(event.data))
         self.handle.tell(event)
 
-    def _wait_for_room(self, seconds: float) -> bool:
-        limit = self._room.limit
+    def _wait_for_capacity(self, seconds: float) -> bool:
+        limit = self._backpressure.limit
         return self.handle.wait_for_room(limit, seconds) and self._router.wait_for_room(limit, seconds)
 
 

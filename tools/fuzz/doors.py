@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Parsed, Subscribed, Welcome
 from actors.connection.dialects.registry import parse
-from actors.connection.frames import FrameDecoder, Item, Message, Oversized, ProtocolError
+from actors.connection.frames import FrameDecoder, Item, OversizedMessage, ProtocolError, WholeMessage
 from actors.gateway.arguments import explain
 from actors.gateway.tools import TOOLS
 from actors.protocol.backend import (
@@ -135,11 +135,11 @@ class Socket(Door):
             raise BrokenError("the frames read otherwise in other pieces")
         useful = False
         for item in pieces[1]:
-            if isinstance(item, Oversized):
+            if isinstance(item, OversizedMessage):
                 self.office.tell(
                     InputRejected(origin="socket", reason="too long", raw=item.head, size=item.size)
                 )
-            elif isinstance(item, Message):
+            elif isinstance(item, WholeMessage):
                 useful = self._message(item.data) or useful
         return useful
 

@@ -13,7 +13,7 @@ from websockets.sync.server import ServerConnection, serve
 from actors.connection import ConnectionActor, websocket_io
 from actors.connection import actor as actor_module
 from actors.connection.actor import CHANNELS
-from actors.connection.client import Closed, Epoch, Failed, Opened, Received
+from actors.connection.client import Epoch, MessageReceived, SocketClosed, SocketFailed, SocketOpened
 from actors.lib import backoff
 from actors.protocol.backend import (
     BackendChanged,
@@ -400,11 +400,11 @@ def test_of_a_predecessors_connection_only_events_count(listener: Listener) -> N
     with _ready(listener, record, WELCOME) as (system, peer):
         handle = system.handle(CONNECTION)
         # When the present incarnation comes to it
-        handle.tell(Closed(stale, "gone", refused=False, retry_in=None))
-        handle.tell(Received(stale, json.dumps({"type": "ack", "id": "k-0"}).encode()))
-        handle.tell(Received(stale, json.dumps({**WELCOME, "instance": "db-0"}).encode()))
-        handle.tell(Opened(stale))
-        handle.tell(Received(stale, json.dumps(EVENT).encode()))
+        handle.tell(SocketClosed(stale, "gone", refused=False, retry_in=None))
+        handle.tell(MessageReceived(stale, json.dumps({"type": "ack", "id": "k-0"}).encode()))
+        handle.tell(MessageReceived(stale, json.dumps({**WELCOME, "instance": "db-0"}).encode()))
+        handle.tell(SocketOpened(stale))
+        handle.tell(MessageReceived(stale, json.dumps(EVENT).encode()))
         # Then the event is a fact, and the connection is untouched
         record.wait_for(EventReceived)
         handle.tell(PUBLISH)
@@ -429,7 +429,7 @@ def test_a_crash_ends_its_socket_and_the_next_incarnation_connects(listener: Lis
 def test_a_reader_that_has_ended_by_a_fault_is_replaced(listener: Listener) -> None:
     record = Record()
     with _ready(listener, record, WELCOME) as (system, peer):
-        system.handle(CONNECTION).tell(Failed(Epoch(1, 1), RuntimeError("drill")))
+        system.handle(CONNECTION).tell(SocketFailed(Epoch(1, 1), RuntimeError("drill")))
         assert peer.at_end()
         with listener.open() as second:
             second.send(WELCOME)
