@@ -18,6 +18,7 @@ from actors.protocol.backend import (
     PublicationRefused,
     PublicationSent,
     ReplayChanged,
+    ResendPublications,
     Resume,
 )
 from actors.protocol.names import CONNECTION, WORKDIR
@@ -77,6 +78,7 @@ class Desk:
             EventReceived: self._event,
             InputRejected: self._rejected,
             BackendOpened: self._backend_opened,
+            ResendPublications: lambda _message, _now: publisher.opened(),
             BackendChanged: self._backend_changed,
             ReplayChanged: self._replay_changed,
             PublicationSent: lambda message, _: publisher.settle(message.key, "sent"),

@@ -11,7 +11,7 @@ from zlib import crc32
 from pydantic import ValidationError
 
 from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Parsed, Subscribed, Welcome
-from actors.connection.dialects.registry import parse
+from actors.connection.dialects.registry import Translator
 from actors.connection.frames import FrameDecoder, Item, OversizedMessage, ProtocolError, WholeMessage
 from actors.gateway.arguments import explain
 from actors.gateway.tools import TOOLS
@@ -111,6 +111,10 @@ class Socket(Door):
 
     name, weight = "frames", 42
 
+    def __init__(self, the_round: Round) -> None:
+        super().__init__(the_round)
+        self._translator = Translator()
+
     def make(self) -> bytes:
         """One message in one frame or more, now and then a control frame or another message, and wrong bytes."""
         chance = self.mutator.random
@@ -144,7 +148,7 @@ class Socket(Door):
         return useful
 
     def _message(self, data: bytes) -> bool:
-        parsed = parse(data)
+        parsed = self._translator.read(data)
         check_problems(parsed)
         if parsed.problems:
             reason = "; ".join(parsed.problems)
