@@ -1,29 +1,28 @@
 """The actor that owns the way to the backend: what comes in becomes events, what goes out is sent."""
 
-from datetime import UTC, datetime
 from enum import Enum
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 import orjson
 import structlog
 
-from actors.connection.backpressure import Room
+from actors.connection.backpressure import Backpressure
 from actors.connection.client import (
-    BackendSocket,
-    Closed,
-    Connecting,
+    BackendClient,
     Epoch,
-    Failed,
-    Opened,
-    Received,
-    Skipped,
+    MessageReceived,
+    MessageSkipped,
+    SocketClosed,
+    SocketConnecting,
     SocketEvent,
+    SocketFailed,
+    SocketOpened,
 )
-from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Subscribed, Welcome
-from actors.connection.dialects.registry import parse
+from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Pong, Subscribed, Welcome
+from actors.connection.dialects.registry import Translator
+from actors.connection.frames import MAX_MESSAGE
 from actors.connection.handshake import Address
-from actors.connection.publication_gate import Gate
-from actors.connection.websocket_io import MAX_MESSAGE
+from actors.connection.publication_gate import PublicationGate
 from actors.lib.failpoints import failpoint
 from actors.protocol.backend import (
     BackendChanged,
@@ -36,10 +35,11 @@ from actors.protocol.backend import (
     PublicationSent,
     Publish,
     ReplayChanged,
+    ResendPublications,
     Resume,
 )
 from actors.protocol.names import ROUTER
-from actors.protocol.router import RouterStarted
+from actors.protocol.router import RouterStarted, ToConnection
 from supervisors import Actor, ActorContext
 
 CHANNELS = ["tasks", "subtasks", "agents"]
@@ -75,8 +75,14 @@ class _TrialDue(NamedTuple):
     """The pause is over after which a backend that could take nothing is tried again."""
 
 
+_Message = ToConnection | SocketEvent | _WelcomeOverdue | _TrialDue
+"""All that the connection is told: by the router, by the socket's thread, and by its own timers."""
+
+
 class ConnectionActor(Actor):
     """Tells the router what the backend says, and the backend what the router publishes.
+
+    It writes in the dialect that the backend speaks (see ``Translator``).
 
     Args:
         context: Who it is.
@@ -109,15 +115,16 @@ class ConnectionActor(Actor):
         self._epoch: Epoch | None = None
         self._phase = _Phase.CLOSED
         self._welcome = _UNKNOWN
-        self._gate = Gate()
+        self._translator = Translator()
+        self._gate = PublicationGate()
         self._state = BackendChanged(state="closed")
-        self._room = Room(_MESSAGES, _BYTES)  # the socket's thread's own
-        self._socket = BackendSocket(
+        self._backpressure = Backpressure(_MESSAGES, _BYTES)  # the socket's thread's own
+        self._client = BackendClient(
             self._address,
             token,
             incarnation=context.incarnation,
             on_event=self._hear,
-            wait_for_room=self._wait_for_room,
+            wait_for_capacity=self._wait_for_capacity,
             ping_seconds=ping_seconds,
             max_reconnect_attempts=max_reconnect_attempts,
             step_seconds=step_seconds,
@@ -125,18 +132,22 @@ class ConnectionActor(Actor):
 
     def on_start(self) -> None:
         """Begin to connect; a backend that is down is no failure."""
-        self._socket.start()
+        self._client.start()
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
         """Hang up."""
-        if not self._socket.close():
-            _log.warning("backend_socket_abandoned", backend=self._address.shown)
+        if not self._client.close():
+            _log.warning("backend_socket_abandoned", backend=self._address.display)
 
-    def on_receive(self, message: object) -> None:
+    def on_receive(self, message: _Message) -> None:
         """Handle one message."""
         match message:
-            case Received():
+            case MessageReceived():
                 self._read(message)
+            case MessageSkipped():
+                self._reject(f"longer than {MAX_MESSAGE} bytes", message.head, message.size)
+            case SocketConnecting() | SocketOpened() | SocketClosed() | SocketFailed():
+                self._follow(message)
             case Publish():
                 self._publish(message)
             case Resume():
@@ -144,34 +155,34 @@ class ConnectionActor(Actor):
             case RouterStarted():
                 self._announce()
             case ConnectNow():
-                self._socket.try_now()
+                self._client.try_now()
             case _WelcomeOverdue():
                 self._greet_anyway(message.epoch)
             case _TrialDue():
                 self._try_again()
-            case Skipped():
-                self._reject(f"longer than {MAX_MESSAGE} bytes", message.head, message.size)
-            case Connecting() | Opened() | Closed() | Failed():
-                self._follow(message)
+            case _:
+                assert_never(message)
 
-    def _follow(self, event: SocketEvent) -> None:
+    def _follow(self, event: SocketConnecting | SocketOpened | SocketClosed | SocketFailed) -> None:
         if event.epoch.incarnation != self.context.incarnation:
             return  # of a predecessor's socket
         self._epoch = event.epoch
         match event:
-            case Connecting():
-                self._change("connecting", self._address.shown)
-            case Opened():
+            case SocketConnecting():
+                self._change("connecting", self._address.display)
+            case SocketOpened():
                 self._phase = _Phase.GREETING
-                self._change("open", self._address.shown)
+                self._change("open", self._address.display)
                 self.tell_later(self._welcome_seconds, _WelcomeOverdue(event.epoch))
-            case Closed():
+            case SocketClosed():
                 self._phase = _Phase.CLOSED
                 self._closed(event)
-            case Failed():
+            case SocketFailed():
                 raise event.error
+            case _:
+                assert_never(event)
 
-    def _closed(self, event: Closed) -> None:
+    def _closed(self, event: SocketClosed) -> None:
         if event.retry_in is None:
             self._change(
                 "given_up", f"{event.reason}; no further attempt until one is asked for (retry backend)"
@@ -180,13 +191,13 @@ class ConnectionActor(Actor):
             state: Literal["refused", "closed"] = "refused" if event.refused else "closed"
             self._change(state, f"{event.reason}; next attempt in {event.retry_in:.1f} s")
 
-    def _read(self, message: Received) -> None:
+    def _read(self, message: MessageReceived) -> None:
         """Read one message.
 
         An event is a fact whichever connection brought it, and a backend without replay tells it only once;
         everything else counts for its own connection only.
         """
-        parsed = parse(message.data)
+        parsed = self._translator.read(message.data)
         present = message.epoch == self._epoch
         if present and self._phase is _Phase.GREETING and not isinstance(parsed.control, Welcome):
             self._greet(_UNKNOWN)
@@ -214,12 +225,16 @@ class ConnectionActor(Actor):
                 self._router.tell(ReplayChanged(running=True))
             case Live():
                 self._router.tell(ReplayChanged(running=False))
+            case Subscribed() | Pong() | None:
+                pass
+            case _:
+                assert_never(control)
 
     def _settle(self, answer: PublicationConfirmed | PublicationRefused) -> None:
         self._router.tell(answer)
         if self._gate.open():
             _log.info("publishing_again")
-            self._publish_waiting()
+            self._router.tell(ResendPublications())
 
     def _hold_back(self, refusal: Nack) -> None:
         """The publication stays where it waits, in the journal; with all others it comes again after a pause."""
@@ -231,7 +246,7 @@ class ConnectionActor(Actor):
     def _try_again(self) -> None:
         if self._gate.pauses and self._phase is _Phase.READY:
             self._gate.admit_one()
-            self._publish_waiting()
+            self._router.tell(ResendPublications())
 
     def _greet_anyway(self, epoch: Epoch) -> None:
         if epoch == self._epoch and self._phase is _Phase.GREETING:
@@ -253,34 +268,25 @@ class ConnectionActor(Actor):
         instance, acks = self._welcome.instance, self._welcome.acks
         self._router.tell(BackendOpened(instance=instance, acks=acks, connection=self._epoch))
 
-    def _publish_waiting(self) -> None:
-        """Have the router publish what waits, oldest first.
-
-        It will ask for events too; as that names no connection that there was, they are not sent twice.
-        """
-        instance, acks = self._welcome.instance, self._welcome.acks
-        nowhere = (self.context.incarnation, 0)
-        self._router.tell(BackendOpened(instance=instance, acks=acks, connection=nowhere))
-
     def _subscribe(self, resume: Resume) -> None:
         if self._phase is not _Phase.READY or resume.connection not in (None, self._epoch):
             return
         since = {} if resume.since is None else {"since": resume.since}
-        self._socket.send(orjson.dumps({"type": "subscribe", "channels": CHANNELS, **since}))
+        self._client.send(orjson.dumps({"type": "subscribe", "channels": CHANNELS, **since}))
 
     def _publish(self, publication: Publish) -> None:
-        """Send it; one that does not go out is published again after the next ``BackendOpened``."""
+        """Send it; one that does not go out is resent after ``BackendOpened`` or ``ResendPublications``."""
         if self._phase is not _Phase.READY:
             return
         try:
-            message = _written(publication)
+            message = self._translator.write(publication)
         except ValueError as error:
             self._router.tell(PublicationRefused(key=publication.key, reason=str(error)))
             return
         if self._welcome.acks and not self._gate.passes(publication.key):
             return
         failpoint("connection.publish.before")
-        sent = self._socket.send(message)
+        sent = self._client.send(message)
         failpoint("connection.publish.after")
         if sent and not self._welcome.acks:
             self._router.tell(PublicationSent(key=publication.key))
@@ -300,31 +306,10 @@ class ConnectionActor(Actor):
     # ---------------------------------------------------------------- in the socket's thread
 
     def _hear(self, event: SocketEvent) -> None:
-        if isinstance(event, Received):
-            self._room.add(len(event.data))
+        if isinstance(event, MessageReceived):
+            self._backpressure.add(len(event.data))
         self.handle.tell(event)
 
-    def _wait_for_room(self, seconds: float) -> bool:
-        limit = self._room.limit
+    def _wait_for_capacity(self, seconds: float) -> bool:
+        limit = self._backpressure.limit
         return self.handle.wait_for_room(limit, seconds) and self._router.wait_for_room(limit, seconds)
-
-
-def _written(publication: Publish) -> bytes:
-    """A publication as the design dialect has it.
-
-    Raises:
-        ValueError: No backend could take it.
-    """
-    event = {
-        "id": publication.key,
-        "event_type": publication.event_type,
-        "payload": publication.payload,
-        "timestamp": datetime.now(UTC).isoformat(),
-    }
-    try:
-        message = orjson.dumps(event)
-    except orjson.JSONEncodeError as error:
-        raise ValueError(f"it can't be written as JSON: {error}") from None
-    if len(message) > MAX_MESSAGE:
-        raise ValueError(f"it is longer than {MAX_MESSAGE} bytes")
-    return message

@@ -3,7 +3,7 @@
 from collections import deque
 
 
-class Room:
+class Backpressure:
     """Bounds what waits between one who adds messages and one who takes them, in order.
 
     What still waits are the newest messages; so as many may wait as there are newest ones that fit together.
@@ -27,5 +27,5 @@ class Room:
 
     @property
     def limit(self) -> int:
-        """There is room for the next message while fewer than these wait."""
+        """There is capacity for the next message while fewer than these wait."""
         return max(1, len(self._newest))

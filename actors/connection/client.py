@@ -7,9 +7,16 @@ from typing import NamedTuple
 
 import websocket
 
-from actors.connection.frames import Close, Item, Message, Oversized, Ping, ProtocolError
-from actors.connection.handshake import Address, Dial, DialError, check_token
-from actors.connection.websocket_io import Line
+from actors.connection.frames import (
+    CloseFrame,
+    Item,
+    OversizedMessage,
+    PingFrame,
+    ProtocolError,
+    WholeMessage,
+)
+from actors.connection.handshake import Address, Handshake, HandshakeError, check_token
+from actors.connection.websocket_io import WebSocketIO
 from actors.lib.backoff import LONGEST, Retry
 from actors.lib.deadlines import SOCKET as STOP_SECONDS
 
@@ -34,26 +41,26 @@ class Epoch(NamedTuple):
     number: int
 
 
-class Connecting(NamedTuple):
+class SocketConnecting(NamedTuple):
     """An attempt to connect begins."""
 
     epoch: Epoch
 
 
-class Opened(NamedTuple):
+class SocketOpened(NamedTuple):
     """The connection is open: messages follow, and it takes what is sent."""
 
     epoch: Epoch
 
 
-class Received(NamedTuple):
+class MessageReceived(NamedTuple):
     """A whole message came in."""
 
     epoch: Epoch
     data: bytes
 
 
-class Skipped(NamedTuple):
+class MessageSkipped(NamedTuple):
     """A message was too long to be kept."""
 
     epoch: Epoch
@@ -61,7 +68,7 @@ class Skipped(NamedTuple):
     size: int
 
 
-class Closed(NamedTuple):
+class SocketClosed(NamedTuple):
     """There is no connection.
 
     Attributes:
@@ -76,17 +83,17 @@ class Closed(NamedTuple):
     retry_in: float | None
 
 
-class Failed(NamedTuple):
+class SocketFailed(NamedTuple):
     """The thread has ended by a fault of its own."""
 
     epoch: Epoch
     error: Exception
 
 
-SocketEvent = Connecting | Opened | Received | Skipped | Closed | Failed
+SocketEvent = SocketConnecting | SocketOpened | MessageReceived | MessageSkipped | SocketClosed | SocketFailed
 
 
-class BackendSocket:
+class BackendClient:
     """Connects, receives, and connects again, until it is closed.
 
     Args:
@@ -95,8 +102,8 @@ class BackendSocket:
         incarnation: Becomes part of each epoch.
         on_event: Called in the thread with each thing that happens; must not block. Never called once
             ``close`` has returned.
-        wait_for_room: Called in the thread before each message is handed on, with seconds; waits until there
-            is room for it, or the time is over (then it is called again).
+        wait_for_capacity: Called in the thread before each message is handed on, with seconds; waits until there
+            is capacity for it, or the time is over (then it is called again).
         ping_seconds: Ping after so many seconds of silence; two pings without any answer end the connection.
         max_reconnect_attempts: Give up after so many failed attempts in a row, until ``try_now`` (0: never).
         step_seconds: How long each step of connecting, and each send, may take.
@@ -112,22 +119,22 @@ class BackendSocket:
         *,
         incarnation: int,
         on_event: Callable[[SocketEvent], None],
-        wait_for_room: Callable[[float], bool],
+        wait_for_capacity: Callable[[float], bool],
         ping_seconds: float = 20.0,
         max_reconnect_attempts: int = 0,
         step_seconds: float = 10.0,
     ) -> None:
         check_token(token)
         self._address, self._token = address, token
-        self._on_event, self._wait_for_room = on_event, wait_for_room
+        self._on_event, self._wait_for_capacity = on_event, wait_for_capacity
         self._ping_seconds, self._step_seconds = ping_seconds, step_seconds
         self._retry = Retry(max_reconnect_attempts)
         self._epoch = Epoch(incarnation, 0)
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._asked = threading.Event()  # to try now, or to end
-        self._dial: Dial | None = None
-        self._line: Line | None = None
+        self._handshake: Handshake | None = None
+        self._io: WebSocketIO | None = None
         self._thread = threading.Thread(target=self._run, name="backend-socket", daemon=True)
 
     def start(self) -> None:
@@ -136,19 +143,19 @@ class BackendSocket:
 
     def send(self, message: bytes) -> bool:
         """Send one text message; whether the socket took the whole of it. Blocks ``step_seconds`` at most."""
-        line, dial = self._line, self._dial
-        if line is None or dial is None:
+        io, handshake = self._io, self._handshake
+        if io is None or handshake is None:
             return False
         try:
-            line.send(message)
+            io.send(message)
         except (OSError, websocket.WebSocketException):
-            dial.cut()  # half a message may have gone out
+            handshake.cut()  # half a message may have gone out
             return False
         return True
 
     def try_now(self) -> None:
         """Connect at once, also where it has given up; nothing, while it is connected."""
-        if self._line is None:
+        if self._io is None:
             self._asked.set()
 
     def close(self, timeout: float = STOP_SECONDS) -> bool:
@@ -157,11 +164,11 @@ class BackendSocket:
         with self._lock:
             self._closed.set()
             self._asked.set()
-            line, dial = self._line, self._dial
-        if line is not None:
-            line.say_goodbye(answer=False, seconds=timeout / 4)  # at most twice that
-        if dial is not None:
-            dial.cut()
+            io, handshake = self._io, self._handshake
+        if io is not None:
+            io.say_goodbye(answer=False, seconds=timeout / 4)  # at most twice that
+        if handshake is not None:
+            handshake.cut()
         if self._thread.ident is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
         return not self._thread.is_alive()
@@ -173,7 +180,7 @@ class BackendSocket:
                 self._tell(closed)
                 self._pause(closed.retry_in)
         except Exception as error:  # noqa: BLE001 - the thread's boundary: its owner must learn that it is deaf
-            self._tell(Failed(self._epoch, error))
+            self._tell(SocketFailed(self._epoch, error))
 
     def _pause(self, seconds: float | None) -> None:
         """Wait so long (None: for ever), but no longer than until somebody asks for the next attempt."""
@@ -181,74 +188,74 @@ class BackendSocket:
             self._asked.clear()
             self._retry.reset()
 
-    def _connection(self) -> Closed:
+    def _connection(self) -> SocketClosed:
         """One connection, from the attempt to its end."""
         self._epoch = Epoch(self._epoch.incarnation, self._epoch.number + 1)
-        self._tell(Connecting(self._epoch))
-        dial = Dial(self._address, self._token, self._step_seconds)
+        self._tell(SocketConnecting(self._epoch))
+        handshake = Handshake(self._address, self._token, self._step_seconds)
         try:
             with self._lock:
                 if self._closed.is_set():
                     return self._ended("closed")
-                self._dial = dial
-            return self._converse(dial.open())
-        except DialError as failure:
+                self._handshake = handshake
+            return self._converse(handshake.open())
+        except HandshakeError as failure:
             self._retry.failed()
             return self._ended(failure.reason, refused=failure.refused)
         finally:
-            self._line = None
-            dial.hang_up()
+            self._io = None
+            handshake.hang_up()
 
-    def _converse(self, line: Line) -> Closed:
+    def _converse(self, io: WebSocketIO) -> SocketClosed:
         self._retry.reset()
-        self._line = line
-        self._tell(Opened(self._epoch))
+        self._io = io
+        self._tell(SocketOpened(self._epoch))
         try:
-            return self._listen(line)
+            return self._listen(io)
         except ConnectionResetError:
             return self._ended("the connection was reset")
         except (OSError, websocket.WebSocketException, ProtocolError) as error:
             return self._ended(str(error) or type(error).__name__)
 
-    def _listen(self, line: Line) -> Closed:
+    def _listen(self, io: WebSocketIO) -> SocketClosed:
         unanswered = 0
         while not self._closed.is_set():
-            items = line.receive(self._ping_seconds)
+            items = io.receive(self._ping_seconds)
             if items is not None:
                 unanswered = 0
                 for item in items:
-                    if isinstance(item, Close):
-                        line.say_goodbye(answer=True)
+                    if isinstance(item, CloseFrame):
+                        io.say_goodbye(answer=True)
                         return self._dismissed(item)
-                    self._take(line, item)
+                    self._take(io, item)
             elif unanswered == _UNANSWERED_AT_MOST:
                 return self._ended(f"it has not answered {unanswered} pings")
             else:
                 unanswered += 1
-                line.ping()
+                io.ping()
         return self._ended("closed")
 
-    def _take(self, line: Line, item: Item) -> None:
-        if isinstance(item, Message):
-            self._hand_on(Received(self._epoch, item.data))
-        elif isinstance(item, Oversized):
-            self._hand_on(Skipped(self._epoch, item.head, item.size))
-        elif isinstance(item, Ping):
-            line.pong(item.data)
+    def _take(self, io: WebSocketIO, item: Item) -> None:
+        if isinstance(item, WholeMessage):
+            self._hand_on(MessageReceived(self._epoch, item.data))
+        elif isinstance(item, OversizedMessage):
+            self._hand_on(MessageSkipped(self._epoch, item.head, item.size))
+        elif isinstance(item, PingFrame):
+            io.pong(item.data)
 
     def _hand_on(self, event: SocketEvent) -> None:
-        while not self._wait_for_room(0.5) and not self._closed.is_set():
+        while not self._wait_for_capacity(0.5) and not self._closed.is_set():
             pass
         self._tell(event)
 
-    def _dismissed(self, close: Close) -> Closed:
+    def _dismissed(self, close: CloseFrame) -> SocketClosed:
         words = _CLOSING_WORDS.get(close.code, "it closed the connection")
         said = f", {close.reason[:100]!r}" if close.reason else ""
         return self._ended(f"{words} ({close.code}{said})", refused=close.code == _POLICY_VIOLATION)
 
-    def _ended(self, reason: str, *, refused: bool = False) -> Closed:
+    def _ended(self, reason: str, *, refused: bool = False) -> SocketClosed:
         delay = LONGEST if refused else self._retry.delay()
-        return Closed(self._epoch, reason, refused, None if self._retry.exhausted else delay)
+        return SocketClosed(self._epoch, reason, refused, None if self._retry.exhausted else delay)
 
     def _tell(self, event: SocketEvent) -> None:
         with self._lock:

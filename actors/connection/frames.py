@@ -7,6 +7,9 @@ this reads all that one ``recv`` brought, and never holds more than one message 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+MAX_MESSAGE = 16 * 1024 * 1024
+"""The longest message in either direction, in bytes."""
+
 _FINAL, _RESERVED, _OPCODE, _CONTROL, _LENGTH, _MASKED = 0x80, 0x70, 0x0F, 0x08, 0x7F, 0x80
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _KNOWN = (_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG)
@@ -18,32 +21,32 @@ class ProtocolError(Exception):
     """What came in is no WebSocket frame; the connection can't be used any more."""
 
 
-class Message(NamedTuple):
+class WholeMessage(NamedTuple):
     """A whole text or binary message."""
 
     data: bytes
 
 
-class Oversized(NamedTuple):
+class OversizedMessage(NamedTuple):
     """A message that was longer than the limit and not kept: its beginning, and its size in bytes."""
 
     head: bytes
     size: int
 
 
-class Ping(NamedTuple):
+class PingFrame(NamedTuple):
     """To be answered by a pong with the same data."""
 
     data: bytes
 
 
-class Pong(NamedTuple):
+class PongFrame(NamedTuple):
     """An answer to a ping."""
 
     data: bytes
 
 
-class Close(NamedTuple):
+class CloseFrame(NamedTuple):
     """The last thing that the peer says.
 
     Attributes:
@@ -55,7 +58,7 @@ class Close(NamedTuple):
     reason: str
 
 
-Item = Message | Oversized | Ping | Pong | Close
+Item = WholeMessage | OversizedMessage | PingFrame | PongFrame | CloseFrame
 
 
 class FrameDecoder:
@@ -140,7 +143,7 @@ class FrameDecoder:
         if opcode & _CONTROL:
             items.append(_control(opcode, payload))
         elif self._parts is None and first & _FINAL:
-            items.append(Message(payload))
+            items.append(WholeMessage(payload))
         else:
             self._add(payload, final=bool(first & _FINAL), items=items)
 
@@ -173,15 +176,15 @@ class FrameDecoder:
     def _finish(self, items: list[Item]) -> None:
         data, size = bytes(self._parts or b""), self._size
         self._parts, self._size = None, 0
-        items.append(Message(data) if size <= self._limit else Oversized(data, size))
+        items.append(WholeMessage(data) if size <= self._limit else OversizedMessage(data, size))
 
 
 def _control(opcode: int, payload: bytes) -> Item:
     if opcode == _PING:
-        return Ping(payload)
+        return PingFrame(payload)
     if opcode == _PONG:
-        return Pong(payload)
+        return PongFrame(payload)
     if len(payload) == 1:
         raise ProtocolError("a close frame with half a code")
     code = int.from_bytes(payload[:2]) if payload else 1005
-    return Close(code, payload[2:].decode("utf-8", "replace"))
+    return CloseFrame(code, payload[2:].decode("utf-8", "replace"))

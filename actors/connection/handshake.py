@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from actors.connection.websocket_io import Line
+from actors.connection.websocket_io import WebSocketIO
 from actors.lib.errors import ConfigurationError, CoordinatorError
 
 _REFUSED = {401: "the token is missing or wrong", 403: "the token is missing, wrong or not allowed here"}
@@ -51,10 +51,10 @@ class Address:
         self.secure = parts.scheme == "wss"
         self.host = parts.hostname
         self.port = port or (443 if self.secure else 80)
-        self.shown = f"{parts.scheme}://{self.host}:{self.port}{parts.path}"
+        self.display = f"{parts.scheme}://{self.host}:{self.port}{parts.path}"
 
 
-class DialError(CoordinatorError):
+class HandshakeError(CoordinatorError):
     """There is no connection.
 
     Attributes:
@@ -68,7 +68,7 @@ class DialError(CoordinatorError):
         self.refused = refused
 
 
-class Dial:
+class Handshake:
     """One attempt to connect, which another thread can cut short.
 
     Args:
@@ -86,15 +86,15 @@ class Dial:
         self._cut = False
         self._woken, self._waker = socket.socketpair()
 
-    def open(self) -> Line:
+    def open(self) -> WebSocketIO:
         """Connect, with TLS where the URL wants it, and shake hands.
 
         Raises:
-            DialError: It did not work; nothing is left open.
+            HandshakeError: It did not work; nothing is left open.
         """
         try:
             return self._open()
-        except DialError:
+        except HandshakeError:
             self.hang_up()
             raise
         except Exception as error:  # whatever the library raises over a stranger's answer, it failed
@@ -119,7 +119,7 @@ class Dial:
                 if opened is not None:
                     opened.close()
 
-    def _open(self) -> Line:
+    def _open(self) -> WebSocketIO:
         plain = self._connect()
         ready = self._secure(plain) if self._address.secure else plain
         ws = websocket.WebSocket(skip_utf8_validation=True)
@@ -128,7 +128,7 @@ class Dial:
         ws.connect(  # type: ignore[no-untyped-call]  # the library has no annotation here
             self._address.url, socket=ready, header=self._headers, suppress_origin=True, redirect_limit=0
         )
-        return Line(ws, ready)
+        return WebSocketIO(ws, ready)
 
     def _connect(self) -> socket.socket:
         failure: OSError | None = None
@@ -180,7 +180,7 @@ class Dial:
         with self._lock:
             if self._cut:
                 opened.close()
-                raise DialError("closed")
+                raise HandshakeError("closed")
             self._socket = opened
 
 
@@ -200,12 +200,12 @@ def _shut(opened: socket.socket) -> None:
         socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
 
-def _explained(error: Exception, address: Address, timeout: float) -> DialError:
+def _explained(error: Exception, address: Address, timeout: float) -> HandshakeError:
     if isinstance(error, websocket.WebSocketBadStatusException):
         status = error.status_code
         words = _REFUSED.get(status) or _FAULTS.get(status) or "it does not open a WebSocket"
-        return DialError(f"HTTP {status}: {words}", refused=status in _REFUSED)
-    return DialError(_words(error, address, timeout))
+        return HandshakeError(f"HTTP {status}: {words}", refused=status in _REFUSED)
+    return HandshakeError(_words(error, address, timeout))
 
 
 def _words(error: Exception, address: Address, timeout: float) -> str:

@@ -15,10 +15,10 @@ class _State(Enum):
     """It has; until it is answered for, no other may."""
 
 
-class Gate:
+class PublicationGate:
     """Open, until the backend can't take a publication for now; then one is tried after each growing pause.
 
-    What it holds back waits in the journal, and comes again when the router is told that the backend is there.
+    What it holds back waits in the journal, and comes again when the router is told to resend.
     """
 
     def __init__(self) -> None:

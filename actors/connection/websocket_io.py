@@ -9,16 +9,13 @@ from collections.abc import Iterator
 
 import websocket
 
-from actors.connection.frames import FrameDecoder, Item
-
-MAX_MESSAGE = 16 * 1024 * 1024
-"""The longest message in either direction, in bytes."""
+from actors.connection.frames import MAX_MESSAGE, FrameDecoder, Item
 
 _CHUNK = 64 * 1024
 _NORMAL, _GOING_AWAY = 1000, 1001
 
 
-class Line:
+class WebSocketIO:
     """Wraps the library's socket, which has shaken hands.
 
     Args:

@@ -3,11 +3,10 @@
 import hmac
 import os
 import secrets
-import stat
 from pathlib import Path
 
 from actors.lib.errors import ConfigurationError
-from actors.lib.files import write_atomically
+from actors.lib.files import ExposedFileError, UnsafeFileError, open_ours, write_atomically
 from actors.protocol.base import is_agent_name
 
 SECRET_BYTES = 32
@@ -83,9 +82,15 @@ def load_secret(path: Path) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
-        with open(path, "rb", opener=_open_itself) as file:
-            _refuse_foreign(path, os.fstat(file.fileno()))
+        with os.fdopen(open_ours(path, os.O_RDONLY, private=True), "rb") as file:
             secret = file.read(SECRET_BYTES + 1)
+    except ExposedFileError as error:
+        raise ConfigurationError(
+            f"{path} is open to others (mode {error.mode:04o}, user {error.uid}): what"
+            " it holds may be known. Delete it to have a new one made; running sessions then need a restart."
+        ) from error
+    except UnsafeFileError as error:
+        raise ConfigurationError(f"{path} {error.fault}; the gateway's secret belongs there") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: the gateway's secret can't be read: {error.strerror}") from error
     if len(secret) != SECRET_BYTES:
@@ -93,18 +98,3 @@ def _read(path: Path) -> bytes:
             f"{path} does not hold the gateway's secret; delete it to have a new one made"
         )
     return secret
-
-
-def _open_itself(path: str, flags: int) -> int:
-    # No link is followed, and a FIFO in its place is refused rather than waited for.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
-def _refuse_foreign(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise ConfigurationError(f"{path} is not a regular file; the gateway's secret belongs there")
-    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise ConfigurationError(
-            f"{path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}, user {status.st_uid}): what"
-            " it holds may be known. Delete it to have a new one made; running sessions then need a restart."
-        )

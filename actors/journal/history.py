@@ -89,11 +89,3 @@ class Page(NamedTuple):
     is_full: bool
 
 
-History = EventHistory  # for the router's modules, until they use the new name
-
-
-def _line(
-    number: int, at: float, source: str, kind: str, subject: str | None, agent: str | None, document: bytes
-) -> bytes:
-    head = {"number": number, "at": at, "source": source, "event_type": kind, "id": subject, "agent": agent}
-    return orjson.dumps(head)[:-1] + b',"payload":' + document + b"}"

@@ -1,5 +1,6 @@
 """Opens and writes files so that nothing that somebody planted at their paths is followed."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -8,32 +9,73 @@ from actors.lib.failpoints import failpoint
 
 
 class UnsafeFileError(OSError):
-    """What lies at this path is not an ordinary file of ours."""
+    """A path at which something else lies than an ordinary file of ours.
+
+    Attributes:
+        fault: What is wrong with it, such as ``is a symlink``.
+    """
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(errno.EPERM, f"{path.name} {fault}")
+        self.fault = fault
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
-def open_ours(path: Path, flags: int) -> int:
+class ExposedFileError(UnsafeFileError):
+    """A file that others own, read or write.
+
+    Attributes:
+        mode: Its permissions.
+        uid: Its owner.
+    """
+
+    def __init__(self, path: Path, fault: str, found: os.stat_result) -> None:
+        super().__init__(path, fault)
+        self.mode = stat.S_IMODE(found.st_mode)
+        self.uid = found.st_uid
+
+
+def open_ours(path: Path, flags: int, *, private: bool = False) -> int:
     """Open an ordinary file of ours; one that is made is for us alone (0600).
 
     Args:
         path: Its last part is never followed if it is a symlink. A FIFO or a device does not block.
         flags: As for ``os.open``.
+        private: Refuse a file that others may read or write too.
 
     Returns:
         A file descriptor, not inherited by children.
 
     Raises:
-        UnsafeFileError: It is no ordinary file, or somebody else's.
+        UnsafeFileError: It is no ordinary file.
+        ExposedFileError: It is somebody else's, or not private.
         OSError: It can't be opened.
     """
-    if path.is_symlink():
-        raise UnsafeFileError(f"{path.name} is a symlink")
-    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    fd = _open_itself(path, flags)
     try:
-        _check(os.fstat(fd), path.name)
+        _check(os.fstat(fd), path, private=private)
     except BaseException:
         os.close(fd)
         raise
     return fd
+
+
+def open_directory(path: Path) -> int:
+    """Open a directory, such as to lock it.
+
+    Args:
+        path: Its last part is never followed if it is a symlink.
+
+    Returns:
+        A file descriptor, not inherited by children.
+
+    Raises:
+        UnsafeFileError: It is a symlink.
+        OSError: It is no directory, or can't be opened.
+    """
+    return _open_itself(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
@@ -72,11 +114,19 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _check(found: os.stat_result, name: str) -> None:
+def _open_itself(path: Path, flags: int) -> int:
+    if path.is_symlink():  # in words that are plainer than the system's; O_NOFOLLOW is what protects
+        raise UnsafeFileError(path, "is a symlink")
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+
+
+def _check(found: os.stat_result, path: Path, *, private: bool) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise UnsafeFileError(f"{name} is no ordinary file")
+        raise UnsafeFileError(path, "is no ordinary file")
     if found.st_uid != os.geteuid():
-        raise UnsafeFileError(f"{name} belongs to somebody else")
+        raise ExposedFileError(path, "belongs to somebody else", found)
+    if private and found.st_mode & 0o077:
+        raise ExposedFileError(path, "is open to others", found)
 
 
 def _write_new(path: Path, data: bytes, *, durable: bool) -> None:

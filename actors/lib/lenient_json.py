@@ -6,13 +6,11 @@ from typing import Any
 
 import orjson
 
-from actors.protocol.base import is_agent_name, is_node_id
-
 _LARGEST = 2**63 - 1
-"""What the journal can hold as an integer."""
+"""What 64 bits can hold with a sign, as SQLite does."""
 _NAMED_AT_MOST = 20
 """Problems of one object that are kept."""
-_SHOWN = 80
+_LONGEST_QUOTED = 80
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", type(None): "nothing", bool: "a truth value"}
 _ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 """An escaped surrogate pair, or (the group) half of one, or any other escape in JSON text."""
@@ -35,11 +33,11 @@ def load_json(raw: bytes) -> object:
         return orjson.loads(_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], raw))
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value for a line that a person reads: a text cut and quoted, of anything else its type."""
     if not isinstance(value, str):
         return _KINDS.get(type(value), type(value).__name__)
-    return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
+    return repr(value if len(value) <= _LONGEST_QUOTED else value[:_LONGEST_QUOTED] + "…")
 
 
 class Fields:
@@ -75,37 +73,46 @@ class Fields:
             return None
         return None
 
-    def node(self, *names: str) -> str | None:
-        """The id of a task or subtask."""
-        found = self.text(*names)
-        if found is None or is_node_id(found):
-            return found
-        self.problem(f"{shown(found)} is no valid id")
-        return None
-
-    def agent(self, *names: str) -> str | None:
-        """An agent's name, without the ``@`` that it may begin with."""
-        found = self.text(*names)
-        if found is None:
-            return None
-        name = found.removeprefix("@")
-        if is_agent_name(name):
-            return name
-        self.problem(f"{shown(found)} is no valid agent name")
-        return None
-
     def texts(self, *names: str) -> tuple[str, ...] | None:
         """Several texts; a single one need not be in a list."""
         found = self._items(*names)
         return None if found is None else tuple(found)
 
-    def nodes(self, *names: str) -> tuple[str, ...] | None:
-        """Several ids, each once; those that can't be one are dropped and named."""
-        return self._several(names, is_node_id, "no valid id")
+    def checked(
+        self, names: tuple[str, ...], valid: Callable[[str], bool], fault: str, *, strip: str = ""
+    ) -> str | None:
+        """A text of a certain form.
 
-    def agents(self, *names: str) -> tuple[str, ...] | None:
-        """Several agents' names, each once; those that can't be one are dropped and named."""
-        return self._several(names, is_agent_name, "no valid agent name", strip="@")
+        Args:
+            names: The spellings of the field.
+            valid: Whether a text has the form.
+            fault: What is said of one that hasn't, such as ``no valid id``.
+            strip: What it may begin with, and is taken off.
+        """
+        found = self.text(*names)
+        if found is None:
+            return None
+        text = found.removeprefix(strip)
+        if valid(text):
+            return text
+        self.problem(f"{quoted(found)} is {fault}")
+        return None
+
+    def all_checked(
+        self, names: tuple[str, ...], valid: Callable[[str], bool], fault: str, *, strip: str = ""
+    ) -> tuple[str, ...] | None:
+        """Several texts of a certain form, each once; those that haven't got it are dropped and named."""
+        found = self._items(*names)
+        if found is None:
+            return None
+        kept: dict[str, None] = {}
+        for item in found:
+            text = item.removeprefix(strip)
+            if valid(text):
+                kept[text] = None
+            else:
+                self.problem(f"{names[0]}: {quoted(item)} is {fault}")
+        return tuple(kept)
 
     def required(self, read: Callable[..., str | None], *names: str) -> str | None:
         """What a reader of this object finds under these names; a problem if it is not there."""
@@ -119,21 +126,6 @@ class Fields:
         """Note something that was dropped."""
         if len(self.problems) < _NAMED_AT_MOST:
             self.problems.append(text)
-
-    def _several(
-        self, names: tuple[str, ...], valid: Callable[[str], bool], fault: str, *, strip: str = ""
-    ) -> tuple[str, ...] | None:
-        found = self._items(*names)
-        if found is None:
-            return None
-        kept: dict[str, None] = {}
-        for item in found:
-            name = item.removeprefix(strip)
-            if valid(name):
-                kept[name] = None
-            else:
-                self.problem(f"{names[0]}: {shown(item)} is {fault}")
-        return tuple(kept)
 
     def _items(self, *names: str) -> list[str] | None:
         for name in names:
@@ -151,5 +143,5 @@ class Fields:
             return value
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return str(value)
-        self.problem(f"{name}: {shown(value)} is no text")
+        self.problem(f"{name}: {quoted(value)} is no text")
         return None

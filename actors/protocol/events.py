@@ -9,6 +9,20 @@ from actors.protocol.base import AgentName, Model, NodeId, Text
 
 Entity = Literal["task", "subtask"]
 
+EventKind = Literal[
+    "task.created",
+    "task.updated",
+    "task.completed",
+    "task.deleted",
+    "subtask.created",
+    "subtask.updated",
+    "subtask.completed",
+    "subtask.deleted",
+    "agent.blocked",
+    "agent.message",
+]
+"""The events' names, in every dialect."""
+
 
 class BackendEvent(Model):
     """One fact.
@@ -24,8 +38,8 @@ class BackendEvent(Model):
     at: Text | None = None
 
     @property
-    def kind(self) -> str:
-        """The event's name in the design dialect, such as ``subtask.completed``."""
+    def kind(self) -> EventKind:
+        """The event's name, such as ``subtask.completed``."""
         raise NotImplementedError
 
     @property
@@ -61,18 +75,18 @@ class NodeCreated(NodeDescribed):
     """A task or subtask came into being."""
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> EventKind:
         """``task.created`` or ``subtask.created``."""
-        return f"{self.entity}.created"
+        return "task.created" if self.entity == "task" else "subtask.created"
 
 
 class NodeUpdated(NodeDescribed):
     """A task or subtask changed; fields that are None stayed as they were."""
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> EventKind:
         """``task.updated`` or ``subtask.updated``."""
-        return f"{self.entity}.updated"
+        return "task.updated" if self.entity == "task" else "subtask.updated"
 
 
 class NodeCompleted(NodeEvent):
@@ -84,18 +98,18 @@ class NodeCompleted(NodeEvent):
     by: Text | None = None
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> EventKind:
         """``task.completed`` or ``subtask.completed``."""
-        return f"{self.entity}.completed"
+        return "task.completed" if self.entity == "task" else "subtask.completed"
 
 
 class NodeDeleted(NodeEvent):
     """A task or subtask is gone."""
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> EventKind:
         """``task.deleted`` or ``subtask.deleted``."""
-        return f"{self.entity}.deleted"
+        return "task.deleted" if self.entity == "task" else "subtask.deleted"
 
 
 class AgentBlocked(BackendEvent):
@@ -106,7 +120,7 @@ class AgentBlocked(BackendEvent):
     reason: Text = ""
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> EventKind:
         """``agent.blocked``."""
         return "agent.blocked"
 
@@ -125,7 +139,7 @@ class AgentMessage(BackendEvent):
     subtask_id: NodeId | None = None
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> EventKind:
         """``agent.message``."""
         return "agent.message"
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from actors.lib.errors import ConfigurationError
-from actors.lib.files import open_ours, write_all
+from actors.lib.files import open_directory, open_ours, write_all
 
 _MOST = 4096
 LOOKS, LOOK_SECONDS = 10, 0.05
@@ -46,7 +46,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd: int | None = _open_directory(path.parent)
+        self._fd: int | None = open_directory(path.parent)
         try:
             _take(self._fd, path)
             self.publish(None)
@@ -92,7 +92,7 @@ class Holder(NamedTuple):
 def find_holder(path: Path) -> Holder | None:
     """Who holds the lock now; None if nobody does, whatever the file says. Looking never keeps anybody out for long."""
     try:
-        fd = _open_directory(path.parent)
+        fd = open_directory(path.parent)
     except FileNotFoundError:
         return None
     try:
@@ -102,10 +102,6 @@ def find_holder(path: Path) -> Holder | None:
     finally:
         os.close(fd)
     return None
-
-
-def _open_directory(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _take(fd: int, path: Path) -> None:

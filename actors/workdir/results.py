@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from actors.lib.files import UnsafeFileError, open_ours
-from actors.lib.lenient_json import Fields, load_json, shown
+from actors.lib.lenient_json import Fields, load_json, quoted
 from actors.protocol.base import is_node_id
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
 from actors.workdir.directory import RESULT_PREFIX, RESULT_SUFFIX
@@ -146,7 +146,7 @@ def _outcome(fields: Fields) -> Completion | str | None:
             or summary
             or f"the result says {status.strip().lower()}"
         )
-    fields.problem(f"unknown status {shown(status)}")
+    fields.problem(f"unknown status {quoted(status)}")
     return None
 
 

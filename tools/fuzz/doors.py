@@ -11,8 +11,8 @@ from zlib import crc32
 from pydantic import ValidationError
 
 from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Parsed, Subscribed, Welcome
-from actors.connection.dialects.registry import parse
-from actors.connection.frames import FrameDecoder, Item, Message, Oversized, ProtocolError
+from actors.connection.dialects.registry import Translator
+from actors.connection.frames import FrameDecoder, Item, OversizedMessage, ProtocolError, WholeMessage
 from actors.gateway.arguments import explain
 from actors.gateway.tools import TOOLS
 from actors.protocol.backend import (
@@ -111,6 +111,10 @@ class Socket(Door):
 
     name, weight = "frames", 42
 
+    def __init__(self, the_round: Round) -> None:
+        super().__init__(the_round)
+        self._translator = Translator()
+
     def make(self) -> bytes:
         """One message in one frame or more, now and then a control frame or another message, and wrong bytes."""
         chance = self.mutator.random
@@ -135,16 +139,16 @@ class Socket(Door):
             raise BrokenError("the frames read otherwise in other pieces")
         useful = False
         for item in pieces[1]:
-            if isinstance(item, Oversized):
+            if isinstance(item, OversizedMessage):
                 self.office.tell(
                     InputRejected(origin="socket", reason="too long", raw=item.head, size=item.size)
                 )
-            elif isinstance(item, Message):
+            elif isinstance(item, WholeMessage):
                 useful = self._message(item.data) or useful
         return useful
 
     def _message(self, data: bytes) -> bool:
-        parsed = parse(data)
+        parsed = self._translator.read(data)
         check_problems(parsed)
         if parsed.problems:
             reason = "; ".join(parsed.problems)

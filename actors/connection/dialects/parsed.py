@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from actors.lib.lenient_json import shown
+from actors.lib.lenient_json import quoted
 from actors.protocol.events import Event
 
 
@@ -102,9 +102,9 @@ def read_control(message: dict[str, Any]) -> Parsed:
     """Read a message that has a ``type`` and is no event."""
     kind = message["type"]
     if kind == "error":
-        return rejected(f"the backend reports an error: {shown(message.get('error'))}")
+        return rejected(f"the backend reports an error: {quoted(message.get('error'))}")
     if kind not in ("welcome", "subscribed", "live", "ack", "nack", "pong"):
-        return rejected(f"unknown message type {shown(kind)}")
+        return rejected(f"unknown message type {quoted(kind)}")
     try:
         return Parsed(control=_ADAPTER.validate_python(message))
     except ValidationError as error:

@@ -11,9 +11,9 @@ import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from actors.connection import ConnectionActor, websocket_io
-from actors.connection import actor as actor_module
 from actors.connection.actor import CHANNELS
-from actors.connection.client import Closed, Epoch, Failed, Opened, Received
+from actors.connection.client import Epoch, MessageReceived, SocketClosed, SocketFailed, SocketOpened
+from actors.connection.dialects import dialect as dialect_module
 from actors.lib import backoff
 from actors.protocol.backend import (
     BackendChanged,
@@ -26,6 +26,7 @@ from actors.protocol.backend import (
     PublicationSent,
     Publish,
     ReplayChanged,
+    ResendPublications,
     Resume,
 )
 from actors.protocol.events import NodeCreated
@@ -213,6 +214,7 @@ def _outbox(keys: list[str]) -> Callable[[ActorContext, Any], None]:
             keys.remove(message.key)
         if isinstance(message, BackendOpened):
             context.system.handle(CONNECTION).tell(Resume(since=7, connection=message.connection))
+        if isinstance(message, BackendOpened | ResendPublications):
             for key in keys:
                 context.system.handle(CONNECTION).tell(
                     Publish(key=key, event_type="task.completed", payload={})
@@ -247,6 +249,9 @@ def test_what_a_backend_can_not_take_now_is_published_again_in_order_without_a_s
         assert [peer.receive_json()["id"] for _ in range(2)] == ["k-2", "k-3"]
     assert record.all(PublicationRefused) == []
     assert keys == ["k-2", "k-3"]
+    # Which needs no further subscription: one after each pause, and one for those behind the first
+    assert len(record.all(BackendOpened)) == 1
+    assert len(record.all(ResendPublications)) == 5
 
 
 def test_a_new_connection_tries_one_too(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +282,32 @@ def test_publishing_to_a_backend_that_does_not_acknowledge(listener: Listener) -
         assert record.wait_for(PublicationSent) == PublicationSent(key="k-1")
 
 
+def test_a_backend_that_tells_flat_events_is_published_flat_ones(listener: Listener) -> None:
+    record = Record()
+    with _ready(listener, record, WELCOME) as (system, peer):
+        # Given a backend that has told a flat event
+        peer.send({"event": "subtask.created", "subtask_id": "A"})
+        record.wait_for(EventReceived)
+        # When something is published
+        system.handle(CONNECTION).tell(PUBLISH)
+        # Then it is flat too, under its key
+        sent = peer.receive_json()
+        assert sent.pop("timestamp").endswith("+00:00")
+        assert sent == {
+            "event": "subtask.completed",
+            "subtask_id": "A",
+            "completion_summary": "ü",
+            "idempotency_key": "k-1",
+        }
+        # And what such an event has no place for is refused
+        system.handle(CONNECTION).tell(Publish(key="k-2", event_type="task.completed", payload={"seq": 1}))
+        refused = record.wait_for(PublicationRefused)
+        assert (refused.key, refused.reason) == (
+            "k-2",
+            "a flat event has no place for a field that is called seq",
+        )
+
+
 def test_what_is_published_without_a_connection_is_dropped(listener: Listener) -> None:
     record = Record()
     with _connected(listener.url, record) as system:
@@ -302,7 +333,7 @@ def test_what_no_backend_could_take_is_refused(listener: Listener, payload: dict
 def test_a_publication_that_is_too_long_is_refused(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actor_module, "MAX_MESSAGE", 100)
+    monkeypatch.setattr(dialect_module, "MAX_MESSAGE", 100)
     record = Record()
     with _ready(listener, record, WELCOME) as (system, _):
         system.handle(CONNECTION).tell(
@@ -400,11 +431,11 @@ def test_of_a_predecessors_connection_only_events_count(listener: Listener) -> N
     with _ready(listener, record, WELCOME) as (system, peer):
         handle = system.handle(CONNECTION)
         # When the present incarnation comes to it
-        handle.tell(Closed(stale, "gone", refused=False, retry_in=None))
-        handle.tell(Received(stale, json.dumps({"type": "ack", "id": "k-0"}).encode()))
-        handle.tell(Received(stale, json.dumps({**WELCOME, "instance": "db-0"}).encode()))
-        handle.tell(Opened(stale))
-        handle.tell(Received(stale, json.dumps(EVENT).encode()))
+        handle.tell(SocketClosed(stale, "gone", refused=False, retry_in=None))
+        handle.tell(MessageReceived(stale, json.dumps({"type": "ack", "id": "k-0"}).encode()))
+        handle.tell(MessageReceived(stale, json.dumps({**WELCOME, "instance": "db-0"}).encode()))
+        handle.tell(SocketOpened(stale))
+        handle.tell(MessageReceived(stale, json.dumps(EVENT).encode()))
         # Then the event is a fact, and the connection is untouched
         record.wait_for(EventReceived)
         handle.tell(PUBLISH)
@@ -429,7 +460,7 @@ def test_a_crash_ends_its_socket_and_the_next_incarnation_connects(listener: Lis
 def test_a_reader_that_has_ended_by_a_fault_is_replaced(listener: Listener) -> None:
     record = Record()
     with _ready(listener, record, WELCOME) as (system, peer):
-        system.handle(CONNECTION).tell(Failed(Epoch(1, 1), RuntimeError("drill")))
+        system.handle(CONNECTION).tell(SocketFailed(Epoch(1, 1), RuntimeError("drill")))
         assert peer.at_end()
         with listener.open() as second:
             second.send(WELCOME)

@@ -12,15 +12,16 @@ import pytest
 
 from actors.connection import websocket_io
 from actors.connection.client import (
-    BackendSocket,
-    Closed,
-    Connecting,
+    BackendClient,
     Epoch,
-    Failed,
-    Opened,
-    Received,
-    Skipped,
+    MessageReceived,
+    MessageSkipped,
+    SocketClosed,
+    SocketConnecting,
+    SocketFailed,
+    SocketOpened,
 )
+from actors.connection.frames import MAX_MESSAGE
 from actors.connection.handshake import Address
 from actors.lib.errors import ConfigurationError
 from tests.actors.connection.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Listener, frame
@@ -29,18 +30,18 @@ from tests.actors.support import DEADLINE, Record
 SYN_SENT = "02"
 """As the kernel's table of connections writes it."""
 
-Make = Callable[..., tuple[BackendSocket, Record]]
+Make = Callable[..., tuple[BackendClient, Record]]
 
 
 @pytest.fixture
 def make() -> Iterator[Make]:
     """Make sockets that are closed at the end."""
-    made: list[BackendSocket] = []
+    made: list[BackendClient] = []
 
-    def _make(url: str, **options: Any) -> tuple[BackendSocket, Record]:
+    def _make(url: str, **options: Any) -> tuple[BackendClient, Record]:
         record = Record()
-        options = {"token": None, "wait_for_room": lambda _: True, "step_seconds": DEADLINE, **options}
-        opened = BackendSocket(Address(url), incarnation=3, on_event=record.add, **options)
+        options = {"token": None, "wait_for_capacity": lambda _: True, "step_seconds": DEADLINE, **options}
+        opened = BackendClient(Address(url), incarnation=3, on_event=record.add, **options)
         made.append(opened)
         opened.start()
         return opened, record
@@ -54,15 +55,15 @@ def test_messages_come_in_with_their_epoch(make: Make, listener: Listener) -> No
     _, record = make(listener.url, token="s3cret")
     with listener.open() as peer:
         peer.socket.sendall(frame(b"one") + frame(b"\xff\x00", BINARY))
-        record.wait_for(Received, nth=2)
+        record.wait_for(MessageReceived, nth=2)
         assert peer.request == "GET /ws HTTP/1.1"
         assert peer.headers["authorization"] == "Bearer s3cret"
     epoch = Epoch(incarnation=3, number=1)
     assert record.all(object)[:4] == [
-        Connecting(epoch),
-        Opened(epoch),
-        Received(epoch, b"one"),
-        Received(epoch, b"\xff\x00"),
+        SocketConnecting(epoch),
+        SocketOpened(epoch),
+        MessageReceived(epoch, b"one"),
+        MessageReceived(epoch, b"\xff\x00"),
     ]
 
 
@@ -70,8 +71,8 @@ def test_it_connects_again_for_ever_with_a_new_epoch(make: Make, listener: Liste
     _, record = make(listener.url)
     for number in range(1, 6):
         with listener.open():
-            record.wait_for(Opened, lambda opened, n=number: opened.epoch.number == n)
-        closed = record.wait_for(Closed, nth=number)
+            record.wait_for(SocketOpened, lambda opened, n=number: opened.epoch.number == n)
+        closed = record.wait_for(SocketClosed, nth=number)
         assert closed.reason == "it hung up without a word"
         assert closed.retry_in is not None
 
@@ -81,23 +82,23 @@ def test_a_backend_that_is_down_at_first_is_no_failure(make: Make) -> None:
         port, url = free.port, free.url
     # Given nobody listens
     _, record = make(url)
-    closed = record.wait_for(Closed, nth=3)
+    closed = record.wait_for(SocketClosed, nth=3)
     assert closed.reason == f"nothing listens at 127.0.0.1:{port}"
     # When the backend comes up
     with Listener(port) as late, late.open():
         # Then it is found
-        record.wait_for(Opened)
+        record.wait_for(SocketOpened)
 
 
 def test_it_gives_up_where_that_was_asked_for(make: Make) -> None:
     with Listener() as free:
         url = free.url
     made, record = make(url, max_reconnect_attempts=3)
-    last = record.wait_for(Closed, lambda closed: closed.retry_in is None)
+    last = record.wait_for(SocketClosed, lambda closed: closed.retry_in is None)
     assert last.epoch.number == 3
     # And tries as often again where somebody asks for it
     made.try_now()
-    last = record.wait_for(Closed, lambda closed: closed.retry_in is None, nth=2)
+    last = record.wait_for(SocketClosed, lambda closed: closed.retry_in is None, nth=2)
     assert last.epoch.number == 6
 
 
@@ -105,17 +106,17 @@ def test_a_pause_is_cut_short_where_somebody_asks_for_it(make: Make, listener: L
     made, record = make(listener.url)
     with listener.accept() as peer:
         peer.answer("403 Forbidden")
-        assert record.wait_for(Closed).retry_in == 30.0
+        assert record.wait_for(SocketClosed).retry_in == 30.0
     made.try_now()
     with listener.open():
-        record.wait_for(Opened)
+        record.wait_for(SocketOpened)
 
 
 def test_close_is_prompt_when_it_has_given_up(make: Make) -> None:
     with Listener() as free:
         url = free.url
     made, record = make(url, max_reconnect_attempts=1)
-    record.wait_for(Closed, lambda closed: closed.retry_in is None)
+    record.wait_for(SocketClosed, lambda closed: closed.retry_in is None)
     assert made.close(timeout=DEADLINE / 2)
 
 
@@ -137,10 +138,10 @@ def test_what_the_handshake_may_answer(
     _, record = make(f"{listener.url}?token=s3cret", token="t0ken")
     with listener.accept() as peer:
         peer.answer(status, f"Location: {listener.url}?elsewhere")
-        closed = record.wait_for(Closed)
+        closed = record.wait_for(SocketClosed)
     assert (closed.reason, closed.refused) == (reason, refused)
     assert (closed.retry_in == 30.0) is refused
-    assert "s3cret" not in repr(record.all(Connecting) + record.all(Closed))
+    assert "s3cret" not in repr(record.all(SocketConnecting) + record.all(SocketClosed))
 
 
 @pytest.mark.parametrize(
@@ -162,21 +163,21 @@ def test_a_handshake_that_is_garbage_is_a_failed_attempt(
         peer.socket.sendall(answer)
         with contextlib.suppress(OSError):  # it may have hung up already
             peer.socket.shutdown(socket.SHUT_WR)
-        assert record.wait_for(Closed).retry_in is not None
+        assert record.wait_for(SocketClosed).retry_in is not None
     with listener.open():
-        record.wait_for(Opened)
+        record.wait_for(SocketOpened)
 
 
 def test_a_host_that_cannot_be_resolved(make: Make) -> None:
     _, record = make("ws://nowhere.invalid/ws")
-    assert record.wait_for(Closed).reason == "the host name 'nowhere.invalid' can't be resolved"
+    assert record.wait_for(SocketClosed).reason == "the host name 'nowhere.invalid' can't be resolved"
 
 
 def test_tls_where_there_is_none(make: Make, listener: Listener) -> None:
     _, record = make(f"wss://127.0.0.1:{listener.port}/ws")
     with listener.accept() as peer:
         peer.socket.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        reason = record.wait_for(Closed).reason
+        reason = record.wait_for(SocketClosed).reason
     assert reason.startswith("no TLS with it (")
     assert reason.endswith("is it ws:// instead of wss://?")
 
@@ -184,7 +185,7 @@ def test_tls_where_there_is_none(make: Make, listener: Listener) -> None:
 def test_a_server_that_never_answers_the_handshake(make: Make, listener: Listener) -> None:
     _, record = make(listener.url, step_seconds=0.05)
     with listener.accept():
-        assert record.wait_for(Closed).reason == "no answer within 0.05 s"
+        assert record.wait_for(SocketClosed).reason == "no answer within 0.05 s"
 
 
 def test_pings_are_answered(make: Make, listener: Listener) -> None:
@@ -200,13 +201,13 @@ def test_silence_is_broken_by_pings_and_any_answer_will_do(make: Make, listener:
         for _ in range(3):
             assert peer.receive()[0] == PING
             peer.socket.sendall(frame(b"", PONG))
-        assert record.all(Closed) == []
+        assert record.all(SocketClosed) == []
 
 
 def test_a_half_open_connection_is_noticed_after_two_pings(make: Make, listener: Listener) -> None:
     _, record = make(listener.url, ping_seconds=0.05)
     with listener.open() as peer:
-        assert record.wait_for(Closed).reason == "it has not answered 2 pings"
+        assert record.wait_for(SocketClosed).reason == "it has not answered 2 pings"
         assert [peer.receive()[0], peer.receive()[0]] == [PING, PING]
         assert peer.at_end()
 
@@ -219,7 +220,7 @@ def test_a_message_in_parts_with_a_ping_in_between(make: Make, listener: Listene
         assert peer.receive() == (PONG, b"")
         peer.socket.sendall(frame(b"two", CONTINUATION)[:3])
         peer.socket.sendall(frame(b"two", CONTINUATION)[3:])
-        assert record.wait_for(Received).data == b"one two"
+        assert record.wait_for(MessageReceived).data == b"one two"
 
 
 def test_a_message_that_is_too_long_is_skipped_and_the_connection_goes_on(
@@ -229,16 +230,16 @@ def test_a_message_that_is_too_long_is_skipped_and_the_connection_goes_on(
     _, record = make(listener.url)
     with listener.open() as peer:
         peer.socket.sendall(frame(b"x" * 100_000) + frame(b"y" * 300_000) + frame(b"next"))
-        assert len(record.wait_for(Received).data) == 100_000
-        assert record.wait_for(Skipped)[1:] == (b"y" * 4096, 300_000)
-        assert record.wait_for(Received, nth=2).data == b"next"
+        assert len(record.wait_for(MessageReceived).data) == 100_000
+        assert record.wait_for(MessageSkipped)[1:] == (b"y" * 4096, 300_000)
+        assert record.wait_for(MessageReceived, nth=2).data == b"next"
 
 
 def test_a_message_of_sixteen_mebibytes(make: Make, listener: Listener) -> None:
     _, record = make(listener.url)
     with listener.open() as peer:
-        peer.socket.sendall(frame(b"z" * websocket_io.MAX_MESSAGE))
-        assert len(record.wait_for(Received).data) == websocket_io.MAX_MESSAGE
+        peer.socket.sendall(frame(b"z" * MAX_MESSAGE))
+        assert len(record.wait_for(MessageReceived).data) == MAX_MESSAGE
 
 
 @pytest.mark.parametrize("garbage", [b"\xff" * 10, b"HTTP/1.1 500 Oops\r\n\r\n", frame(b"x", CONTINUATION)])
@@ -248,18 +249,18 @@ def test_garbage_instead_of_frames_ends_the_connection(
     _, record = make(listener.url)
     with listener.open() as peer:
         peer.socket.sendall(garbage)
-        record.wait_for(Closed)
+        record.wait_for(SocketClosed)
         assert peer.at_end()
     with listener.open():
-        record.wait_for(Opened, nth=2)
+        record.wait_for(SocketOpened, nth=2)
 
 
 def test_what_came_whole_with_the_garbage_is_handed_over(make: Make, listener: Listener) -> None:
     _, record = make(listener.url)
     with listener.open() as peer:
         peer.socket.sendall(frame(b"one") + frame(b"two") + b"\xff" * 10)
-        closed = record.wait_for(Closed)
-    assert [received.data for received in record.all(Received)] == [b"one", b"two"]
+        closed = record.wait_for(SocketClosed)
+    assert [received.data for received in record.all(MessageReceived)] == [b"one", b"two"]
     assert closed.reason == "a frame that the protocol does not allow"
 
 
@@ -267,10 +268,10 @@ def test_a_server_that_dies_within_a_frame(make: Make, listener: Listener) -> No
     _, record = make(listener.url)
     with listener.open() as peer:
         peer.socket.sendall(frame(b"x" * 1000)[:500])
-    record.wait_for(Closed)
+    record.wait_for(SocketClosed)
     with listener.open() as peer:
         peer.socket.sendall(frame(b"whole"))
-        assert record.wait_for(Received).data == b"whole"
+        assert record.wait_for(MessageReceived).data == b"whole"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +290,7 @@ def test_a_server_that_says_goodbye(
     _, record = make(listener.url)
     with listener.open() as peer:
         peer.socket.sendall(frame(frame_data, CLOSE))
-        closed = record.wait_for(Closed)
+        closed = record.wait_for(SocketClosed)
         assert (closed.reason, closed.refused) == (reason, refused)
         assert peer.receive() == (CLOSE, b"\x03\xe8")
 
@@ -298,10 +299,10 @@ def test_sending(make: Make, listener: Listener) -> None:
     made, record = make(listener.url)
     assert made.send(b"too early") is False
     with listener.open() as peer:
-        record.wait_for(Opened)
+        record.wait_for(SocketOpened)
         assert made.send(b'{"a":"\xc3\xa9"}') is True
         assert peer.receive() == (TEXT, b'{"a":"\xc3\xa9"}')
-    record.wait_for(Closed)
+    record.wait_for(SocketClosed)
     assert made.send(b"too late") is False
 
 
@@ -310,40 +311,40 @@ def test_sending_to_a_peer_that_does_not_read_fails_in_time_and_connects_anew(
 ) -> None:
     made, record = make(listener.url, step_seconds=0.2)
     with listener.open():
-        record.wait_for(Opened)
+        record.wait_for(SocketOpened)
         assert made.send(b"x" * 15_000_000) is False
-        record.wait_for(Closed)
+        record.wait_for(SocketClosed)
 
 
-def test_nothing_is_read_while_there_is_no_room(make: Make, listener: Listener) -> None:
-    asked, room = threading.Semaphore(0), threading.Event()
+def test_nothing_is_read_while_there_is_no_capacity(make: Make, listener: Listener) -> None:
+    asked, capacity = threading.Semaphore(0), threading.Event()
 
-    def _wait_for_room(seconds: float) -> bool:
+    def _wait_for_capacity(seconds: float) -> bool:
         asked.release()
-        return room.wait(min(seconds, 0.01))
+        return capacity.wait(min(seconds, 0.01))
 
-    _, record = make(listener.url, wait_for_room=_wait_for_room)
+    _, record = make(listener.url, wait_for_capacity=_wait_for_capacity)
     with listener.open() as peer:
         peer.socket.sendall(frame(b"one") + frame(b"two"))
         for _ in range(3):
             assert asked.acquire(timeout=DEADLINE)
-        assert record.all(Received) == []
-        room.set()
-        assert record.wait_for(Received, nth=2).data == b"two"
+        assert record.all(MessageReceived) == []
+        capacity.set()
+        assert record.wait_for(MessageReceived, nth=2).data == b"two"
 
 
-def _close(made: BackendSocket, record: Record) -> None:
+def _close(made: BackendClient, record: Record) -> None:
     """Close it, which is prompt whatever the thread is at; nothing is told any more."""
     began = time.monotonic()
     assert made.close(timeout=DEADLINE)
     assert time.monotonic() - began < DEADLINE / 2
-    assert record.all(Closed) == []
+    assert record.all(SocketClosed) == []
 
 
 def test_close_is_prompt_while_it_listens(make: Make, listener: Listener) -> None:
     made, record = make(listener.url, ping_seconds=3600)
     with listener.open() as peer:
-        record.wait_for(Opened)
+        record.wait_for(SocketOpened)
         _close(made, record)
         assert peer.receive() == (CLOSE, b"\x03\xe9")
         assert peer.at_end()
@@ -376,33 +377,33 @@ def test_close_is_prompt_while_it_waits_to_try_again(make: Make, listener: Liste
     made, record = make(listener.url)
     with listener.accept() as peer:
         peer.answer("403 Forbidden")
-    record.wait_for(Closed)
+    record.wait_for(SocketClosed)
     assert made.close(timeout=DEADLINE / 2)
 
 
-def test_close_is_prompt_while_it_waits_for_room(make: Make, listener: Listener) -> None:
+def test_close_is_prompt_while_it_waits_for_capacity(make: Make, listener: Listener) -> None:
     asked, never = threading.Event(), threading.Event()
 
-    def _no_room(_: float) -> bool:
+    def _no_capacity(_: float) -> bool:
         asked.set()
         return never.wait(0.01)
 
-    made, record = make(listener.url, wait_for_room=_no_room)
+    made, record = make(listener.url, wait_for_capacity=_no_capacity)
     with listener.open() as peer:
         peer.socket.sendall(frame(b"one"))
         assert asked.wait(DEADLINE)
         _close(made, record)
-        assert record.all(Received) == []
+        assert record.all(MessageReceived) == []
 
 
 def test_close_is_prompt_while_the_peer_does_not_read(make: Make, listener: Listener) -> None:
     made, record = make(listener.url, step_seconds=3600)
     with listener.open():
-        record.wait_for(Opened)
+        record.wait_for(SocketOpened)
         sender = threading.Thread(target=made.send, args=(b"x" * 15_000_000,))
         sender.start()
-        assert made._line is not None
-        while not made._line._websocket.lock.locked():
+        assert made._io is not None
+        while not made._io._websocket.lock.locked():
             sender.join(0.01)
         _close(made, record)
         sender.join(DEADLINE)
@@ -410,8 +411,8 @@ def test_close_is_prompt_while_the_peer_does_not_read(make: Make, listener: List
 
 
 def test_close_twice_and_before_the_start(listener: Listener) -> None:
-    made = BackendSocket(
-        Address(listener.url), None, incarnation=1, on_event=print, wait_for_room=lambda _: True
+    made = BackendClient(
+        Address(listener.url), None, incarnation=1, on_event=print, wait_for_capacity=lambda _: True
     )
     assert made.close()
     assert made.close()
@@ -422,21 +423,23 @@ def test_a_fault_of_its_own_is_told(listener: Listener) -> None:
 
     def _on_event(event: object) -> None:
         record.add(event)
-        if isinstance(event, Connecting):
+        if isinstance(event, SocketConnecting):
             raise fault
 
-    made = BackendSocket(
-        Address(listener.url), None, incarnation=1, on_event=_on_event, wait_for_room=lambda _: True
+    made = BackendClient(
+        Address(listener.url), None, incarnation=1, on_event=_on_event, wait_for_capacity=lambda _: True
     )
     made.start()
-    assert record.wait_for(Failed).error is fault
+    assert record.wait_for(SocketFailed).error is fault
     assert made.close()
 
 
 @pytest.mark.parametrize("token", ["a\r\nX-Evil: 1", "a\x00", "tökén", " s3cret"])
 def test_a_token_that_cannot_stand_in_a_header_is_refused(token: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        BackendSocket(Address("ws://h"), token, incarnation=1, on_event=print, wait_for_room=lambda _: True)
+        BackendClient(
+            Address("ws://h"), token, incarnation=1, on_event=print, wait_for_capacity=lambda _: True
+        )
     assert token not in str(caught.value)
 
 
@@ -458,4 +461,4 @@ def test_a_url_that_is_none_is_refused_without_showing_it(url: str) -> None:
     ],
 )
 def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert Address(url).shown == shown
+    assert Address(url).display == shown

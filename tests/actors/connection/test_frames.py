@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.connection.frames import Close, FrameDecoder, Item, Message, Oversized, Ping, Pong, ProtocolError
+from actors.connection.frames import (
+    CloseFrame,
+    FrameDecoder,
+    Item,
+    OversizedMessage,
+    PingFrame,
+    PongFrame,
+    ProtocolError,
+    WholeMessage,
+)
 from tests.actors.connection.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, frame
 
 LIMIT = 300
@@ -19,17 +28,17 @@ def _decode(stream: bytes, cuts: list[int] | None = None) -> list[Item]:
 
 
 STREAM: list[tuple[bytes, list[Item]]] = [
-    (frame(b"short"), [Message(b"short")]),
-    (frame(b"", BINARY), [Message(b"")]),
-    (frame(b"m" * 200), [Message(b"m" * 200)]),
-    (frame(b"l" * LIMIT), [Message(b"l" * LIMIT)]),
-    (frame(b"o" * (LIMIT + 1)), [Oversized(b"o" * (LIMIT + 1), LIMIT + 1)]),
-    (frame(b"h" * 70_000), [Oversized(b"h" * 4096, 70_000)]),
-    (frame(b"p", PING), [Ping(b"p")]),
-    (frame(b"", PONG), [Pong(b"")]),
+    (frame(b"short"), [WholeMessage(b"short")]),
+    (frame(b"", BINARY), [WholeMessage(b"")]),
+    (frame(b"m" * 200), [WholeMessage(b"m" * 200)]),
+    (frame(b"l" * LIMIT), [WholeMessage(b"l" * LIMIT)]),
+    (frame(b"o" * (LIMIT + 1)), [OversizedMessage(b"o" * (LIMIT + 1), LIMIT + 1)]),
+    (frame(b"h" * 70_000), [OversizedMessage(b"h" * 4096, 70_000)]),
+    (frame(b"p", PING), [PingFrame(b"p")]),
+    (frame(b"", PONG), [PongFrame(b"")]),
     (
         frame(b"one", final=False) + frame(b"!", PING) + frame(b"two", CONTINUATION),
-        [Ping(b"!"), Message(b"onetwo")],
+        [PingFrame(b"!"), WholeMessage(b"onetwo")],
     ),
     (
         frame(b"a" * 200, final=False)
@@ -37,16 +46,16 @@ STREAM: list[tuple[bytes, list[Item]]] = [
         + frame(b"?", PING)
         + frame(b"", CONTINUATION, final=False)
         + frame(b"c" * 200, CONTINUATION),
-        [Ping(b"?"), Oversized(b"a" * 200 + b"b" * 200 + b"c" * 200, 600)],
+        [PingFrame(b"?"), OversizedMessage(b"a" * 200 + b"b" * 200 + b"c" * 200, 600)],
     ),
     (
         frame(b"a" * LIMIT, final=False) + frame(b"b", CONTINUATION, final=False) + frame(b"", CONTINUATION),
-        [Oversized(b"a" * LIMIT + b"b", LIMIT + 1)],
+        [OversizedMessage(b"a" * LIMIT + b"b", LIMIT + 1)],
     ),
-    (frame(b"", final=False) + frame(b"", CONTINUATION), [Message(b"")]),
-    (frame(b"\x03\xf0bye", CLOSE), [Close(1008, "bye")]),
-    (frame(b"", CLOSE), [Close(1005, "")]),
-    (frame(b"\x03\xe8\xff", CLOSE), [Close(1000, "\ufffd")]),
+    (frame(b"", final=False) + frame(b"", CONTINUATION), [WholeMessage(b"")]),
+    (frame(b"\x03\xf0bye", CLOSE), [CloseFrame(1008, "bye")]),
+    (frame(b"", CLOSE), [CloseFrame(1005, "")]),
+    (frame(b"\x03\xe8\xff", CLOSE), [CloseFrame(1000, "\ufffd")]),
 ]
 
 
@@ -103,7 +112,7 @@ def test_any_bytes_give_items_or_a_protocol_error(stream: bytes, cuts: list[int]
         items = _decode(stream, cuts)
     except ProtocolError:
         return
-    assert all(len(item.data) <= LIMIT for item in items if isinstance(item, Message))
+    assert all(len(item.data) <= LIMIT for item in items if isinstance(item, WholeMessage))
 
 
 def test_a_message_that_is_too_long_is_never_held() -> None:
@@ -124,4 +133,4 @@ def test_of_a_message_in_parts_that_becomes_too_long_only_the_beginning_stays() 
     for part in (frame(b"x" * 9_000, final=False), frame(b"y" * 9_000, CONTINUATION, final=False)):
         assert list(decoder.feed(part)) == []
     assert decoder._parts == b"x" * 4096
-    assert list(decoder.feed(frame(b"z", CONTINUATION))) == [Oversized(b"x" * 4096, 18_001)]
+    assert list(decoder.feed(frame(b"z", CONTINUATION))) == [OversizedMessage(b"x" * 4096, 18_001)]

@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from actors.connection.client import BackendSocket, Closed, Opened, Received
+from actors.connection.client import BackendClient, MessageReceived, SocketClosed, SocketOpened
 from actors.connection.handshake import Address
 from tests.actors.connection.peer import Listener
 from tests.actors.support import DEADLINE, Record
@@ -56,13 +56,13 @@ def _echo(connection: ServerConnection) -> None:
         pass
 
 
-def _open(url: str, record: Record) -> BackendSocket:
-    opened = BackendSocket(
+def _open(url: str, record: Record) -> BackendClient:
+    opened = BackendClient(
         Address(url),
         None,
         incarnation=1,
         on_event=record.add,
-        wait_for_room=lambda _: True,
+        wait_for_capacity=lambda _: True,
         ping_seconds=0.05,
     )
     opened.start()
@@ -75,17 +75,17 @@ def test_sending_and_receiving_at_the_same_time(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
     record = Record()
     opened = _open(url, record)
-    epoch = record.wait_for(Opened).epoch
+    epoch = record.wait_for(SocketOpened).epoch
     # When much is sent at once, and one message of many records
     sent = [f"message {number} ".encode() * 40 for number in range(500)] + [b"x" * 3_000_000, b"last"]
     for message in sent:
         assert opened.send(message)
     # Then all of it comes back in order, over the same connection
-    record.wait_for(Received, lambda received: received.data == b"last")
-    assert [received.data for received in record.all(Received)] == sent
-    assert {received.epoch for received in record.all(Received)} == {epoch}
+    record.wait_for(MessageReceived, lambda received: received.data == b"last")
+    assert [received.data for received in record.all(MessageReceived)] == sent
+    assert {received.epoch for received in record.all(MessageReceived)} == {epoch}
     assert opened.close()
-    assert record.all(Closed) == []
+    assert record.all(SocketClosed) == []
 
 
 def test_a_record_that_comes_in_byte_by_byte(
@@ -99,10 +99,10 @@ def test_a_record_that_comes_in_byte_by_byte(
         down = threading.Thread(target=_pass_on, args=(server, client.socket, 1))
         up.start()
         down.start()
-        record.wait_for(Opened)
+        record.wait_for(SocketOpened)
         assert opened.send(b"hello")
-        assert record.wait_for(Received).data == b"hello"
-        assert record.all(Closed) == []
+        assert record.wait_for(MessageReceived).data == b"hello"
+        assert record.all(SocketClosed) == []
         assert opened.close()
         up.join(DEADLINE)
         down.join(DEADLINE)
@@ -119,5 +119,5 @@ def _pass_on(source: socket.socket, sink: socket.socket, at_once: int) -> None:
 def test_a_certificate_that_nobody_vouches_for(url: str) -> None:
     record = Record()
     opened = _open(url, record)
-    assert record.wait_for(Closed).reason.startswith("its certificate is not trusted: self")
+    assert record.wait_for(SocketClosed).reason.startswith("its certificate is not trusted: self")
     assert opened.close()

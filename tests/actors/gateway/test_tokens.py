@@ -1,5 +1,6 @@
 """Tokens: good for whom they were made, for nobody else; and the secret behind them."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -105,15 +106,35 @@ def test_what_is_no_file_of_ours(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     load_secret(tmp_path / "real")
     path.symlink_to(tmp_path / "real")
-    with pytest.raises(ConfigurationError, match="can't be read"):
+    with pytest.raises(ConfigurationError, match="secret is a symlink; the gateway's secret belongs there"):
         load_secret(path)
     path.unlink()
     os.mkfifo(path, 0o600)
-    with pytest.raises(ConfigurationError, match="not a regular file"):
+    with pytest.raises(ConfigurationError, match="no ordinary file; the gateway's secret belongs there"):
         load_secret(path)
     path.unlink()
     path.mkdir(0o700)
-    with pytest.raises(ConfigurationError, match="can't be read"):
+    with pytest.raises(ConfigurationError, match="no ordinary file; the gateway's secret belongs there"):
         load_secret(path)
     with pytest.raises(ConfigurationError, match="can't be made"):
         load_secret(tmp_path / "nowhere" / "secret")
+
+
+def test_a_secret_of_somebody_elses_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "secret"
+    load_secret(path)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(ConfigurationError, match=f"open to others .mode 0600, user {os.getuid()}"):
+        load_secret(path)
+
+
+def test_a_secret_that_can_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "secret"
+    load_secret(path)
+
+    def _fail(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", _fail)
+    with pytest.raises(ConfigurationError, match="secret can't be read: Permission denied"):
+        load_secret(path)

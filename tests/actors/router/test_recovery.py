@@ -8,6 +8,7 @@ from actors.protocol.backend import (
     PublicationRefused,
     PublicationSent,
     ReplayChanged,
+    ResendPublications,
     Resume,
 )
 from actors.protocol.deliveries import DeliveryState
@@ -143,6 +144,25 @@ def test_during_a_replay_no_new_subtask_is_handed_over(office: Office) -> None:
     done = NodeCompleted(entity="subtask", id="old", key="key-2", seq=2, by="somebody")
     office.tell(EventReceived(event=done), event(3, "new"), ReplayChanged(running=False))
     assert office.kinds("coder") == ["task_ready new"]
+
+
+def test_publications_are_resent_in_order_when_the_backend_can_take_them_again(office: Office) -> None:
+    # Given two publications that the backend couldn't take for now
+    office.backend_opens()
+    office.up("a", "b")
+    office.create("A", "a")
+    office.create("B", "b")
+    office.report("a")
+    office.report("b")
+    first, second = office.published()
+    told = len(office.told)
+    # When it can
+    office.tell(ResendPublications())
+    # Then both go out again, and nothing is subscribed to
+    assert office.told[told:] == [("connection", first), ("connection", second)]
+    # And what it has by then does not
+    office.tell(PublicationConfirmed(key=first.key), ResendPublications())
+    assert office.published()[4:] == [second]
 
 
 def test_publications_wait_for_the_backend_and_go_out_again_until_it_has_them(durable: Office) -> None:

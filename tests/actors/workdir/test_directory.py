@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from actors.lib.errors import ConfigurationError
-from actors.lib.files import UnsafeFileError, open_ours, write_atomically
 from actors.workdir import WorkDir, find_workdir, prepare
 
 
@@ -117,49 +116,3 @@ def test_a_planted_directory_below_is_refused(tmp_path: Path, name: str) -> None
     (tmp_path / "work" / name).symlink_to(tmp_path)
     with pytest.raises(ConfigurationError, match="it is a symlink"):
         prepare(tmp_path / "work")
-
-
-def test_writing_replaces_in_one_step(workdir: WorkDir) -> None:
-    path = workdir.path / "file"
-    write_atomically(path, b"old")
-    with path.open("rb") as before:
-        write_atomically(path, b"new", durable=True)
-        assert before.read() == b"old"
-    assert path.read_bytes() == b"new"
-    assert _mode(path) == 0o600
-
-
-def test_a_symlink_at_the_target_or_beside_it_is_replaced_and_not_followed(
-    workdir: WorkDir, tmp_path: Path
-) -> None:
-    victim = tmp_path / "victim"
-    victim.write_bytes(b"precious")
-    path = workdir.path / "file"
-    path.symlink_to(victim)
-    (workdir.path / ".file.tmp").symlink_to(victim)
-    write_atomically(path, b"ours")
-    assert victim.read_bytes() == b"precious"
-    assert not path.is_symlink()
-    assert path.read_bytes() == b"ours"
-
-
-def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(workdir: WorkDir) -> None:
-    path = workdir.path / "file"
-    path.mkdir()
-    before = sorted(workdir.path.iterdir())
-    with pytest.raises(OSError, match="directory"):
-        write_atomically(path, b"new")
-    assert sorted(workdir.path.iterdir()) == before
-
-
-def test_only_ordinary_files_of_ours_are_opened(workdir: WorkDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    fifo, link, file = (workdir.path / name for name in ("fifo", "link", "file"))
-    os.mkfifo(fifo)
-    link.symlink_to(file)
-    file.touch()
-    for path in (fifo, link, workdir.context):
-        with pytest.raises(UnsafeFileError):
-            open_ours(path, os.O_RDONLY)
-    monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(UnsafeFileError, match="somebody else"):
-        open_ours(file, os.O_RDONLY)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from actors.lib.errors import CoordinatorError
+from actors.lib.files import open_ours
 
 
 class SessionTakenError(CoordinatorError):
@@ -19,11 +20,12 @@ class SessionLock:
 
     Raises:
         SessionTakenError: Somebody holds it.
+        UnsafeFileError: Something else than a file of ours lies at the path.
         OSError: It can't be made.
     """
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._fd = open_ours(path, os.O_CREAT | os.O_RDWR)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

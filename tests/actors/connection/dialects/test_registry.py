@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.connection.dialects import registry
+from actors.connection.dialects.design import DesignDialect
 from actors.connection.dialects.parsed import Ack, Nack, Parsed, Pong, Subscribed, Welcome, rejected
-from actors.connection.dialects.registry import Dialect, parse
+from actors.connection.dialects.registry import Translator
+from actors.protocol.backend import Publish
 from actors.protocol.events import (
     AgentBlocked,
     AgentMessage,
@@ -22,8 +23,12 @@ from actors.protocol.events import (
 )
 
 
+def _read(raw: bytes) -> Parsed:
+    return Translator().read(raw)
+
+
 def _parse(message: object) -> Parsed:
-    return parse(json.dumps(message).encode())
+    return _read(json.dumps(message).encode())
 
 
 def _design(event_type: object, payload: object, **envelope: object) -> Parsed:
@@ -284,7 +289,7 @@ def test_control_messages(message: dict[str, Any], control: object) -> None:
     ],
 )
 def test_bytes_that_are_no_message_have_a_reason(raw: bytes) -> None:
-    parsed = parse(raw)
+    parsed = _read(raw)
     assert (parsed.event, parsed.control) == (None, None)
     assert len(parsed.problems) == 1
     assert 0 < len(parsed.problems[0]) < 200
@@ -292,13 +297,13 @@ def test_bytes_that_are_no_message_have_a_reason(raw: bytes) -> None:
 
 def test_deep_nesting_inside_an_event_does_no_harm() -> None:
     deep = b"[" * 900 + b"]" * 900
-    parsed = parse(b'{"event":"subtask.created","id":"A","assignees":' + deep + b',"title":' + deep + b"}")
+    parsed = _read(b'{"event":"subtask.created","id":"A","assignees":' + deep + b',"title":' + deep + b"}")
     assert parsed.event == NodeCreated(entity="subtask", id="A", assignees=())
     assert len(parsed.problems) == 2
 
 
 def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
-    assert parse(b'{"event":"task.created","id":"A","id":"B"}').event == NodeCreated(entity="task", id="B")
+    assert _read(b'{"event":"task.created","id":"A","id":"B"}').event == NodeCreated(entity="task", id="B")
 
 
 @pytest.mark.parametrize(
@@ -316,7 +321,7 @@ def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
     ],
 )
 def test_halves_of_surrogate_pairs_are_replaced_and_all_else_is_kept(written: bytes, read: str) -> None:
-    parsed = parse(b'{"event":"task.created","id":"T","name":"' + written + b'","details":"\\ud800"}')
+    parsed = _read(b'{"event":"task.created","id":"T","name":"' + written + b'","details":"\\ud800"}')
     assert parsed.event == NodeCreated(entity="task", id="T", title=read, details="\ufffd")
     assert parsed.problems == ()
     read.encode("utf-8")
@@ -332,13 +337,47 @@ def test_many_problems_are_named_only_so_far() -> None:
     assert len(problems) <= 20
 
 
-@pytest.mark.expected_errors("message_unreadable")
-def test_an_error_of_our_own_in_a_dialect_rejects_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: dict[str, Any]) -> Parsed:
-        raise KeyError("secret")
+class _Broken(DesignDialect):
+    def read(self, message: dict[str, Any]) -> Parsed:
+        raise KeyError(message["id"])
 
-    monkeypatch.setattr(registry, "DIALECTS", (Dialect(lambda _: True, fail),))
-    assert _parse(FULL) == rejected("it could not be read: KeyError")
+
+@pytest.mark.expected_errors("message_unreadable")
+def test_an_error_of_our_own_in_a_dialect_rejects_the_message() -> None:
+    broken = Translator([_Broken()])
+    assert broken.read(json.dumps(FULL).encode()) == rejected("it could not be read: KeyError")
+
+
+DESIGN, FLAT = b'{"event_type":"task.deleted","payload":{"id":"T"}}', b'{"event":"task.deleted","id":"T"}'
+WRITTEN_AS = {"event_type": "design", "event": "flat"}
+
+
+def _spoken(translator: Translator) -> str:
+    written = json.loads(translator.write(Publish(key="k", event_type="task.completed", payload={"id": "T"})))
+    return next(name for mark, name in WRITTEN_AS.items() if mark in written)
+
+
+@pytest.mark.parametrize(
+    ("heard", "spoken"),
+    [
+        ([], "design"),
+        ([b'{"type":"welcome"}'], "design"),
+        ([b'{"event":"task.exploded"}'], "design"),
+        ([DESIGN], "design"),
+        ([FLAT], "flat"),
+        ([FLAT, b'{"type":"ack","id":"k"}', b'{"event_type":"task.exploded"}', b"nonsense"], "flat"),
+        ([FLAT, b'{"version":"2.0","event":"task.deleted","id":"T"}'], "flat"),
+        ([FLAT, DESIGN], "design"),
+        ([DESIGN, FLAT], "flat"),
+    ],
+)
+def test_a_backend_is_answered_in_the_dialect_of_its_last_readable_event(
+    heard: list[bytes], spoken: str
+) -> None:
+    translator = Translator()
+    for raw in heard:
+        translator.read(raw)
+    assert _spoken(translator) == spoken
 
 
 JSON = st.recursive(
@@ -377,7 +416,7 @@ def _is_well_formed(parsed: Parsed) -> None:
 
 @given(st.binary())
 def test_any_bytes(raw: bytes) -> None:
-    _is_well_formed(parse(raw))
+    _is_well_formed(_read(raw))
 
 
 @given(JSON)

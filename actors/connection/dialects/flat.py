@@ -1,0 +1,49 @@
+"""The flat dialect: ``event``, and the event's fields beside it."""
+
+from typing import Any
+
+from actors.connection.dialects.dialect import Dialect, encode, timestamp
+from actors.connection.dialects.event_reader import ID_FIELDS, read_event
+from actors.connection.dialects.fields import EventFields
+from actors.connection.dialects.parsed import Parsed
+from actors.protocol.backend import Publish
+
+_KEY = "idempotency_key"
+_RESERVED = ("event", "event_type", "version", "seq", "timestamp", _KEY)
+"""Fields that say something about the message; a payload's own would be taken for them."""
+
+
+class FlatDialect(Dialect):
+    """What the design document's timeline shows.
+
+    An ``id`` may be the node's, so it is never the event's key. What is published carries its key as
+    ``idempotency_key``, and a backend that passes that on has its echo recognised.
+    """
+
+    def recognises(self, message: dict[str, Any]) -> bool:
+        """Tell it by its ``event``."""
+        return "event" in message
+
+    def read(self, message: dict[str, Any]) -> Parsed:
+        """Read an event."""
+        fields = EventFields(message)
+        envelope = {"key": fields.text(_KEY), "seq": fields.integer("seq"), "at": fields.text("timestamp")}
+        return read_event(message["event"], envelope, fields)
+
+    def write(self, publication: Publish) -> bytes:
+        """Write an event, the fields of its payload side by side."""
+        for name in _RESERVED:
+            if name in publication.payload:
+                raise ValueError(f"a flat event has no place for a field that is called {name}")
+        fields = _spelled(publication.event_type, publication.payload)
+        return encode(
+            {"event": publication.event_type, **fields, "timestamp": timestamp(), _KEY: publication.key}
+        )
+
+
+def _spelled(event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload, with a node's ``id`` under the name that is looked for first."""
+    name = ID_FIELDS.get(event_type.partition(".")[0], ("id",))[0]
+    if payload.get(name) is not None or "id" not in payload:
+        return payload
+    return {name if field == "id" else field: value for field, value in payload.items() if field != name}
