@@ -45,7 +45,7 @@ class Settling:
     def _left(self) -> Left:
         with_journal = {
             "subtasks": "SELECT count(*) FROM nodes WHERE status IN ('unknown', 'open')",
-            "deliveries": "SELECT count(*) FROM deliveries WHERE state NOT IN ('completed', 'dead')",
+            "deliveries": "SELECT count(*) FROM deliveries WHERE state NOT IN ('completed', 'withdrawn', 'dead')",
             "publications": "SELECT count(*) FROM publications WHERE state = 'waiting'",
         }
         left = {name: _ask(self._journal, statement) for name, statement in with_journal.items()}
