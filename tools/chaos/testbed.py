@@ -16,6 +16,7 @@ from tools.chaos import agents, log
 from tools.chaos.keeper import Keeper
 from tools.chaos.looking import sessions
 from tools.chaos.proxy import Proxy
+from tools.common.chance import dice
 from tools.common.machine import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +88,7 @@ class Testbed:
         self.journal, self.database = self.work / "journal.db", self._tasks / "backend.db"
         self.backend_port, self.gateway_port = free_ports(2)
         self._undo = ExitStack()
-        self.proxy = Proxy(self.backend_port, f"{seed}-network")
+        self.proxy = Proxy(self.backend_port, dice(seed, "network"))
         environment = self._environment(claude)
         self.backend = Keeper(
             [sys.executable, "-m", "backend", "--port", str(self.backend_port),
