@@ -1,8 +1,12 @@
-"""A tiny claude: notes when each context arrives in its standard input, and plays through its turn.
+"""A tiny claude: notes when each message arrives in its standard input, and plays through its turn.
 
-It uses no more than the standard library, so that twenty of them start at once and cost next to nothing.
-``BENCH_ARRIVALS`` names the directory where it appends ``<number> <sent> <arrived>`` for each context, the
-times in nanoseconds of the machine's monotonic clock.
+It uses no more than the standard library, so that twenty of them start at once and cost next to nothing. As claude
+is, it is idempotent: a message whose uuid it has had is acknowledged and nothing else. Two environment variables set
+it up:
+
+- ``TINY_CLAUDE_ARRIVALS`` names the directory where it appends ``<number> <agent> <sent> <arrived>`` for each stamped
+  message (see ``tools.common.arrivals``), the times in nanoseconds of the machine's monotonic clock.
+- ``TINY_CLAUDE_GATE``, if set, names a file: it begins to read once that is there.
 """
 
 import os
@@ -11,7 +15,7 @@ import time
 from pathlib import Path
 
 UUID = re.compile(rb'"uuid":"([0-9a-f-]{36})"')
-STAMP = re.compile(rb"bench-event=(\d+) sent=(\d+)")
+STAMP = re.compile(rb"stamp=(\d+) to=(\S+) sent=(\d+)")
 INIT = b'{"type":"system","subtype":"init","mcp_servers":[]}\n'
 MOVED = b"".join(
     b'{"type":"command_lifecycle","command_uuid":"%%b","state":"%b"}\n' % state
@@ -24,34 +28,45 @@ RESULT = (
 
 def main() -> None:
     """Read until the standard input ends."""
-    path = Path(os.environ["BENCH_ARRIVALS"]) / f"{os.getpid()}"
+    wait_for_gate()
+    path = Path(os.environ["TINY_CLAUDE_ARRIVALS"]) / f"{os.getpid()}"
     arrivals = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    rest = b""
+    rest, known = b"", set[bytes]()
     while data := os.read(0, 65536):
         now = time.monotonic_ns()
         *lines, rest = (rest + data).split(b"\n")
         if lines:
-            os.write(arrivals, b"".join(note(line, now) for line in lines))
-            write_all(INIT + b"".join(play(line) for line in lines) + (b"" if rest else RESULT))
+            write_all(arrivals, b"".join(note(line, now, known) for line in lines))
+            write_all(1, INIT + b"".join(play(line) for line in lines) + (b"" if rest else RESULT))
 
 
-def note(line: bytes, now: int) -> bytes:
-    """The record of one context; nothing for one that isn't measured."""
-    stamp = STAMP.search(line)
-    return b"%b %b %d\n" % (stamp[1], stamp[2], now) if stamp else b""
+def wait_for_gate() -> None:
+    """Wait until the gate is there, if there is to be one."""
+    gate = os.environ.get("TINY_CLAUDE_GATE")
+    while gate and not Path(gate).exists():
+        time.sleep(0.05)
+
+
+def note(line: bytes, now: int, known: set[bytes]) -> bytes:
+    """Make the record of one message; nothing for one that has arrived before, or that isn't stamped."""
+    uuid, stamp = UUID.search(line), STAMP.search(line)
+    if uuid is None or stamp is None or uuid[1] in known:
+        return b""
+    known.add(uuid[1])
+    return b"%b %b %b %d\n" % (stamp[1], stamp[2], stamp[3], now)
 
 
 def play(line: bytes) -> bytes:
-    """What claude says of a message from its arrival to its end."""
+    """Say what claude says of a message from its arrival to its end."""
     uuid = UUID.search(line)
     return MOVED % (uuid[1], uuid[1], uuid[1]) if uuid else b""
 
 
-def write_all(data: bytes) -> None:
-    """Write to the standard output, which may be a pipe or a terminal."""
+def write_all(file: int, data: bytes) -> None:
+    """Write the whole of it, into a file, a pipe or a terminal."""
     view = memoryview(data)
     while view:
-        view = view[os.write(1, view) :]
+        view = view[os.write(file, view) :]
 
 
 if __name__ == "__main__":
