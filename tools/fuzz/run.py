@@ -140,8 +140,8 @@ def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Fai
                 if until is not None and time.monotonic() >= until:
                     break
             at.door, at.raw = "", b""
-            the_round.office.check()
-            digest.update(the_round.office.digest())
+            the_round.rig.check()
+            digest.update(the_round.rig.digest())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
             return Failure(number, at.number, at.door, base64.b64encode(at.raw).decode(), _describe(error))
         finally:
@@ -176,6 +176,6 @@ def _opened(source: random.Random) -> Iterator[tuple[Round, list[Door]]]:
         finally:
             for door in doors:
                 door.close()
-            the_round.office.close()
+            the_round.rig.close()
     finally:
         shutil.rmtree(directory)

@@ -1,13 +1,11 @@
-"""The router's plain classes on a journal of their own, with agents that answer, and eyes for what must hold."""
+"""A rig for the router: a journal of its own, agents that answer, and checks of what must hold."""
 
 import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, cast
 
 import orjson
 
@@ -24,19 +22,17 @@ from actors.protocol.sessions import (
     SessionState,
     TurnEnded,
 )
-from actors.router import ContextBuilder, RouterParts, RouterSettings
-from supervisors import Actor, ChildSpec, StartChild, System
+from supervisors import StartChild
+from tools.fuzz.router import Router
 from tools.fuzz.rules import BrokenError, check_delivery, check_text
 
-LIMIT = 6000
-"""The longest context in bytes: short, so that many go into a file."""
 GROUP = 8
 """So many messages share a commit."""
 ALL = 1_000_000
 
 
-class Office:
-    """What is said to the router is handled at once, and committed in groups.
+class RouterRig:
+    """A router on a rig: it handles at once what it is told, and commits in groups.
 
     Args:
         directory: An empty one, for the journal.
@@ -46,31 +42,20 @@ class Office:
     def __init__(self, directory: Path, source: random.Random) -> None:
         self._random = source
         self._path = directory / "journal.db"
-        self._settings = RouterSettings(
-            journal=self._path,
-            context=ContextBuilder(
-                directory / "context", LIMIT, lambda each: directory / f"task_result_{each}.json", self._write
-            ),
-            session=lambda agent: ChildSpec(name=session_name(agent), start=Actor),
-            read_result=lambda _: None,
-            queue_size=10,
-        )
         self._now = 1_700_000_000.0
         self._waiting = self._shown = 0
-        self._post: list[tuple[str, Any]] = []
         self._told: dict[str, bytes] = {}
         self._open: dict[str, dict[str, None]] = {}
         self._keys: list[str] = []
         self._start()
 
     def _start(self) -> None:
-        self.parts = RouterParts(self._settings, self._clock)
-        self.parts.desk.start()
+        self._router = Router(self._path, self._clock, self._write)
         self.tell(BackendOpened(instance="one", acks=True))
 
     def close(self) -> None:
         """End it."""
-        self.parts.journal.close()
+        self._router.close()
 
     def _clock(self) -> float:
         self._now += 0.01
@@ -92,7 +77,7 @@ class Office:
 
     def tell(self, message: object) -> None:
         """Say something to the router."""
-        self.parts.desk.handle(message)
+        self._router.handle(message)
         self._waiting += 1
         if self._waiting >= GROUP:
             self.commit()
@@ -100,10 +85,7 @@ class Office:
     def commit(self) -> None:
         """Make it durable, take what the router says, and let the sessions answer now and then."""
         self._waiting = 0
-        self.parts.desk.commit()
-        self.parts.outgoing.flush(cast("System", _Post(self._post)))
-        post, self._post[:] = self._post[:], []
-        for _, message in post:
+        for message in self._router.commit():
             self._take(message)
         if self._random.random() < 0.3:  # noqa: PLR2004 - often enough that nothing piles up
             self._answer()
@@ -111,11 +93,10 @@ class Office:
 
     def _show(self) -> None:
         """Bring the files for people up to date."""
-        self.parts.mirrors.ask(self._shown)
-        mirror = self.parts.mirrors.gather()
-        check_mirror(mirror)
-        if mirror.events:
-            self._shown = orjson.loads(mirror.events[-1])["number"]
+        page = self._router.page(self._shown)
+        check_page(page)
+        if page.events:
+            self._shown = orjson.loads(page.events[-1])["number"]
 
     def whose(self, delivery_id: str) -> str:
         """The agent that has this message; anybody, if nobody has it."""
@@ -167,12 +148,12 @@ class Office:
         with closing(sqlite3.connect(self._path)) as database:
             self._check_rows(database.execute)
         check_reader(self._path)
-        before = self._state()
-        self.parts.journal.close()  # as a router does that dies
+        before = self._router.state()
+        self._router.close()
         self._start()
-        if self.parts.journal.loss is not None:
+        if self._router.is_damaged:
             raise BrokenError("the journal was taken to be damaged")
-        after = self._state()
+        after = self._router.state()
         for name in before:
             for key in before[name].keys() | after[name].keys():
                 if (old := before[name].get(key)) != (new := after[name].get(key)):
@@ -195,55 +176,17 @@ class Office:
         if kept != self._told:
             raise BrokenError("the journal doesn't hold the texts that the sessions were given")
 
-    def _state(self) -> dict[str, dict[str, Any]]:
-        nodes = self.parts.graph.open
-        lanes = self.parts.dispatch.lanes
-        return {
-            "node": {
-                each.id: (
-                    each.status,
-                    each.state,
-                    each.reason,
-                    sorted(each.pending),
-                    sorted(each.dependents & nodes.keys()),
-                )
-                for each in nodes.values()
-                if each.dependents & nodes.keys() or each.status != "unknown" or each.title
-            },
-            "lane": {
-                each.agent: (each.in_hand, each.reminders, list(each.outstanding)) for each in lanes.values()
-            },
-        }
 
-
-class _Post:
-    """Takes the place of a system of actors: keeps what each is told."""
-
-    def __init__(self, kept: list[tuple[str, Any]]) -> None:
-        self._kept = kept
-
-    def handle(self, name: str) -> "_Address":
-        return _Address(partial(self._keep, name))
-
-    def _keep(self, name: str, message: object) -> None:
-        self._kept.append((name, message))
-
-
-class _Address:
-    def __init__(self, tell: Callable[[object], None]) -> None:
-        self.tell = tell
-
-
-def check_mirror(mirror: FeedPage) -> None:
+def check_page(page: FeedPage) -> None:
     """See that the files for people get one JSON object a line, and nothing that JSON can't hold.
 
     Raises:
         BrokenError: A line is none.
     """
-    for line in mirror.events:
+    for line in page.events:
         if b"\n" in line or not isinstance(orjson.loads(line), dict):
             raise BrokenError(f"no line of the history: {line[:200]!r}")
-    orjson.dumps((mirror.queues, mirror.current, mirror.knowledge))
+    orjson.dumps((page.queues, page.current, page.knowledge))
 
 
 def check_reader(path: Path) -> None:
