@@ -8,7 +8,7 @@ import structlog
 from actors.agents.prompt import bad_prompts
 from actors.app.environment import claude_environment
 from actors.app.settings import Settings
-from actors.app.tree import PROMPTS, build_tree
+from actors.app.tree import ACTORS, PROMPTS, RESTARTS, Actors, build_tree
 from actors.gateway import Tokens, bind, load_secret, url_of
 from actors.lib import deadlines
 from actors.lib.errors import ConfigurationError, root_cause
@@ -18,7 +18,7 @@ from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
 from actors.protocol.names import ROUTER
 from actors.protocol.sessions import Deliver, Progressed
 from actors.workdir import Lock, prepare
-from supervisors import DeadLetter, ExitReport, StartFailed, System
+from supervisors import DeadLetter, ExitReport, Intensity, StartFailed, System
 
 log = structlog.get_logger(__name__)
 
@@ -29,17 +29,27 @@ class Coordinator:
     Args:
         settings: The settings.
         environment: What claude is started with; by default the user's own environment.
+        actors: What makes the actors of the tree.
+        restarts: How many restarts end it.
 
     Raises:
         ConfigurationError: The work directory or a port can't be had, or another coordinator runs there.
     """
 
-    def __init__(self, settings: Settings, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str] | None = None,
+        actors: Actors = ACTORS,
+        restarts: Intensity = RESTARTS,
+    ) -> None:
         port = settings.embedded_port or free_port()
         self.settings = settings.model_copy(update={"embedded_port": port})
         self.workdir = prepare(settings.work_dir)
         given = claude_environment() if environment is None else environment
         self._environment = {**given, **work_dir_mark(self.workdir.path)}
+        self._actors, self._restarts = actors, restarts
         self.system = System(on_dead_letter=self._dead_letter)
         self._lock: Lock | None = None
         self._listener: socket.socket | None = None
@@ -61,8 +71,11 @@ class Coordinator:
         try:
             lock.publish(self.url)
             self.system.start(
-                build_tree(self.settings, self.workdir, listener, self.tokens, environment=self._environment)
-            )
+                build_tree(
+                    self.settings, self.workdir, listener, self.tokens,
+                    environment=self._environment, actors=self._actors, restarts=self._restarts,
+                )
+            )  # fmt: skip
         except StartFailed as error:
             self._release()
             cause = root_cause(error)

@@ -2,29 +2,31 @@
 
 import logging
 import sys
-from typing import TextIO
+from typing import Literal, TextIO
 
 import structlog
 
 from actors.lib.errors import ConfigurationError, root_cause
 
 
-def set_up_logging(level: str, stream: TextIO | None = None) -> None:
+def set_up_logging(
+    level: str, stream: TextIO | None = None, *, form: Literal["text", "json"] = "text"
+) -> None:
     """Log from this level on.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
         stream: Where to; standard error by default.
+        form: ``text`` for people; ``json`` for programs: one object a line, a traceback in it is a string.
     """
     target = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
+    # A terminal is read as it is written; what is kept is read another day, and elsewhere.
+    is_read_now = target.isatty() and form == "text"
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        # A terminal is read as it is written; what is kept is read another day, and elsewhere.
-        structlog.processors.TimeStamper(
-            fmt="%H:%M:%S" if target.isatty() else "iso", utc=not target.isatty()
-        ),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_read_now else "iso", utc=not is_read_now),
     ]
     structlog.configure(
         processors=[
@@ -43,16 +45,29 @@ def set_up_logging(level: str, stream: TextIO | None = None) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(
-                    colors=target.isatty(),
-                    exception_formatter=structlog.dev.plain_traceback,  # rich's would show locals: tokens among them
-                ),
+                *(_json() if form == "json" else _text(colors=target.isatty())),
             ],
         )
     )
     logging.basicConfig(handlers=[handler], level=number, force=True)
     for noisy in ("uvicorn", "uvicorn.access", "mcp", "websocket", "watchfiles", "pykka"):
         logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
+
+
+def _text(*, colors: bool) -> list[structlog.typing.Processor]:
+    plain = structlog.dev.plain_traceback  # rich's would show locals: tokens among them
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+
+
+def _json() -> list[structlog.typing.Processor]:
+    return [structlog.processors.format_exc_info, _common_first, structlog.processors.JSONRenderer()]
+
+
+def _common_first(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Put what every line has at its beginning."""
+    return {name: event.pop(name) for name in ("timestamp", "level", "event")} | dict(event)
 
 
 def _in_plain_words(

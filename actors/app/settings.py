@@ -82,8 +82,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="What is logged to stderr."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How it is logged: as text, or as one JSON object a line."
+    )
 
-    @field_validator("log_level", mode="before")
+    @field_validator("log_level", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

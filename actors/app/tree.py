@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,14 +36,33 @@ from supervisors import (
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = ROOT / "prompts"
-RESTARTS, RESTART_PERIOD = 20, 120.0
-"""More than so many restarts within so many seconds end the process: what runs it starts it again."""
+RESTARTS = Intensity(restarts=20, period=120.0)
+"""More restarts than these end the process: what runs it starts it again."""
 START_SECONDS = 20.0
 """How long an actor may take to start."""
 SALVAGE_RATE = 5_000_000
 """Bytes of a journal a second that even a slow disk allows to be looked over, and salvaged."""
 LONGEST_BACKOFF = 5.0
 """Seconds; short enough that an actor which always fails gets there."""
+
+
+@dataclass(frozen=True)
+class Actors:
+    """The makers of the tree's actors: the product's own, unless a drill or a trial hands in another.
+
+    Each takes an `ActorContext` and the keyword arguments of the class that it stands for. A router that takes longer
+    for each event, for example: ``Actors(router=partial(SlowRouter, seconds=0.1))``.
+    """
+
+    backend: Callable[..., Actor] = BackendActor
+    workdir: Callable[..., Actor] = WorkdirActor
+    router: Callable[..., Actor] = RouterActor
+    gateway: Callable[..., Actor] = GatewayActor
+    session: Callable[..., Actor] = SessionActor
+    connection: Callable[..., Actor] = ConnectionActor
+
+
+ACTORS = Actors()
 
 
 def build_tree(
@@ -52,6 +72,8 @@ def build_tree(
     tokens: Tokens,
     *,
     environment: Mapping[str, str],
+    actors: Actors = ACTORS,
+    restarts: Intensity = RESTARTS,
 ) -> ChildSpec:
     """The root supervisor's spec.
 
@@ -61,23 +83,27 @@ def build_tree(
         listener: The gateway's listening socket.
         tokens: The gateway's tokens.
         environment: What claude is started with.
+        actors: What makes the actors.
+        restarts: How many restarts end the process.
     """
     session = partial(
-        _session_spec, _session_settings(settings, workdir, url_of(listener), tokens, environment)
+        _session_spec,
+        actors.session,
+        _session_settings(settings, workdir, url_of(listener), tokens, environment),
     )
     host = partial(LocalSessionHost, spec=session)
-    router = partial(RouterActor, settings=_router_settings(settings, workdir, host))
+    router = partial(actors.router, settings=_router_settings(settings, workdir, host))
     router_seconds = START_SECONDS + _size(workdir.journal) / SALVAGE_RATE
     children = [  # they stop in reverse: what one has to say at its end goes to those before it
-        _spec(WORKDIR, partial(WorkdirActor, workdir=workdir), deadlines.WORKDIR),
+        _spec(WORKDIR, partial(actors.workdir, workdir=workdir), deadlines.WORKDIR),
         _spec(ROUTER, router, deadlines.ROUTER, start_timeout=router_seconds),
-        _spec(GATEWAY, partial(GatewayActor, listener=listener, tokens=tokens), deadlines.GATEWAY),
+        _spec(GATEWAY, partial(actors.gateway, listener=listener, tokens=tokens), deadlines.GATEWAY),
         _spec(SESSIONS, _sessions, deadlines.SESSIONS),
-        _spec(CONNECTION, partial(_connection, settings, workdir), deadlines.CONNECTION),
+        _spec(CONNECTION, partial(_connection, actors.connection, settings, workdir), deadlines.CONNECTION),
     ]
     if settings.ws_url is None:
         backend = partial(
-            BackendActor,
+            actors.backend,
             port=settings.embedded_port,
             work_dir=workdir.path,
             root=ROOT,
@@ -90,7 +116,7 @@ def build_tree(
             Supervisor,
             children=children,
             strategy=Strategy.ONE_FOR_ONE,
-            intensity=Intensity(restarts=RESTARTS, period=RESTART_PERIOD),
+            intensity=restarts,
         ),
         restart=Restart.TEMPORARY,
         shutdown=deadlines.ALL,
@@ -137,10 +163,12 @@ def _sessions(context: ActorContext) -> Supervisor:
     )
 
 
-def _session_spec(settings: SessionSettings, session: SessionAddress) -> ChildSpec:
+def _session_spec(
+    make: Callable[..., Actor], settings: SessionSettings, session: SessionAddress
+) -> ChildSpec:
     return ChildSpec(
         name=session.name,
-        start=partial(SessionActor, agent=session.agent, settings=settings),
+        start=partial(make, agent=session.agent, settings=settings),
         shutdown=deadlines.SESSION,
         backoff=Backoff(initial=0.2, maximum=30.0),
     )
@@ -194,7 +222,9 @@ def _read_report(path: Path) -> ReportCompletion | ReportBlocked | None:
     return found.report() if isinstance(found, ResultFile) else None  # of a bad one its watcher tells
 
 
-def _connection(settings: Settings, workdir: WorkDir, context: ActorContext) -> ConnectionActor:
+def _connection(
+    make: Callable[..., Actor], settings: Settings, workdir: WorkDir, context: ActorContext
+) -> Actor:
     """Made anew at each start: the embedded backend may have made its token just now."""
     if settings.ws_url is not None:
         url = settings.ws_url
@@ -202,7 +232,7 @@ def _connection(settings: Settings, workdir: WorkDir, context: ActorContext) -> 
     else:
         url = f"ws://127.0.0.1:{settings.embedded_port}/ws"
         token = workdir.backend_token.read_text("ascii").strip()
-    return ConnectionActor(
+    return make(
         context,
         url=url,
         token=token,

@@ -89,3 +89,8 @@ class Page(NamedTuple):
     is_full: bool
 
 
+def _line(
+    number: int, at: float, source: str, kind: str, subject: str | None, agent: str | None, document: bytes
+) -> bytes:
+    head = {"number": number, "at": at, "source": source, "event_type": kind, "id": subject, "agent": agent}
+    return orjson.dumps(head)[:-1] + b',"payload":' + document + b"}"

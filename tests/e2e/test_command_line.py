@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -110,6 +110,24 @@ def test_a_stop_ends_everything_in_order_and_loses_nothing(
         wait_for(environment, "subtask.completed", 2)
         process.terminate()
         process.wait(timeout=10)
+
+
+def test_a_program_learns_from_the_log_when_it_is_ready_and_when_it_has_stopped(
+    environment: dict[str, str],
+) -> None:
+    process = start(environment | {"LOG_FORMAT": "json"}, "run")
+    assert process.stderr is not None
+    lines: list[dict[str, Any]] = []
+    for line in process.stderr:
+        lines.append(json.loads(line))
+        if lines[-1]["event"] == "coordinator_ready":
+            process.terminate()
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 0
+    (ready,) = [line for line in lines if line["event"] == "coordinator_ready"]
+    assert (ready["level"], ready["pid"], ready["work_dir"]) == ("info", process.pid, environment["WORK_DIR"])
+    assert ready["gateway"].startswith("http://127.0.0.1:")
+    assert (lines[-1]["event"], lines[-1]["gave_up"]) == ("coordinator_stopped", False)
 
 
 def interrupt(process: "subprocess.Popen[str]") -> int:
@@ -256,24 +274,23 @@ def test_the_demo_on_ones_own_claude(environment: dict[str, str], tmp_path: Path
 
 
 DOOMED = """
-import contextlib, threading
-from actors import main
-from actors.app import coordinator, tree
-from supervisors import SupervisionError
+import contextlib, sys, threading
+from actors.app.coordinator import Coordinator
+from actors.app.serve import serve
+from actors.app.settings import load
+from supervisors import Intensity, SupervisionError
 
-start = coordinator.Coordinator.start
+class Doomed(Coordinator):
+    def start(self):
+        super().start()
+        threading.Thread(target=self.crash, daemon=True).start()
 
-def doomed(self):
-    start(self)
-    def crash():
+    def crash(self):
         while self.system.wait(timeout=0.02) is None:
             with contextlib.suppress(SupervisionError):  # it is being restarted
                 self.system.crash("router", RuntimeError("doomed"))
-    threading.Thread(target=crash, daemon=True).start()
 
-coordinator.Coordinator.start = doomed
-tree.RESTARTS = 2
-main.main()
+sys.exit(serve(Doomed(load(), restarts=Intensity(restarts=2, period=120.0))))
 """
 
 

@@ -7,7 +7,6 @@ absolute figures don't. Exits with 0 if all bars hold, else with 1. See docs/exp
 import argparse
 import json
 import os
-import platform
 import signal
 import sys
 import tempfile
@@ -16,7 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from tools.bench.stage import Samples, Stage, stage
+from tools.bench.run import BenchRun, Samples, running
+from tools.common import machine
 
 AGENTS = 20
 PARTS = ("latency", "throughput")
@@ -76,26 +76,26 @@ class Figure:
 def measure(directory: Path, size: Size, parts: Sequence[str]) -> list[Figure]:
     """Run the measurements; all that they write goes into the directory."""
     figures: list[Figure] = []
-    with stage(directory) as made:
+    with running(directory) as run:
         if "latency" in parts:
-            figures += latency(made, size)
+            figures += latency(run, size)
         if "throughput" in parts:
-            figures.append(throughput(made, size))
+            figures.append(throughput(run, size))
     return figures
 
 
-def latency(made: Stage, size: Size) -> list[Figure]:
+def latency(run: BenchRun, size: Size) -> list[Figure]:
     """From ``subtask.completed`` on the socket to the whole context in the dependent's agent."""
-    made.add("bare", "bare")
-    made.add("durable", "bare", "--durable")
-    made.add("ours", "product", "1")
-    made.add("history", "product", "1", "--full")
-    made.wait_until_ready(*PIPELINES)
+    run.add("bare", "bare")
+    run.add("durable", "bare", "--durable")
+    run.add("ours", "product", "1")
+    run.add("history", "product", "1", "--full")
+    run.wait_until_ready(*PIPELINES)
     names = list(PIPELINES)
-    made.probe(names, 20, GAP)  # starts the agents, and warms up
-    rounds = [made.probe(names, size.probes, GAP) for _ in range(size.rounds)]
+    run.probe(names, 20, GAP)  # starts the agents, and warms up
+    rounds = [run.probe(names, size.probes, GAP) for _ in range(size.rounds)]
     for name in names:
-        made.end(name)
+        run.end(name)
     return compare([{name: milliseconds(samples) for name, samples in each.items()} for each in rounds])
 
 
@@ -120,23 +120,23 @@ def compare(rounds: Sequence[dict[str, list[float]]]) -> list[Figure]:
     return figures
 
 
-def throughput(made: Stage, size: Size) -> Figure:
+def throughput(run: BenchRun, size: Size) -> Figure:
     """Events a second, from the first one's sending to the last one's arrival, all of them journaled."""
-    rates = [one_flood(made, f"flood-{number}", size.flood) for number in range(size.floods)]
+    rates = [one_flood(run, f"flood-{number}", size.flood) for number in range(size.floods)]
     return Figure(f"durable events into {AGENTS} agents", max(rates), "/s", bar=5000, at_least=True)
 
 
-def one_flood(made: Stage, name: str, count: int) -> float:
+def one_flood(run: BenchRun, name: str, count: int) -> float:
     """Events a second in a coordinator of its own.
 
     Raises:
         RuntimeError: The journal doesn't hold exactly what has arrived.
     """
-    made.add(name, "product", str(AGENTS))
-    made.wait_until_ready(name)
-    made.flood(name, AGENTS, AGENTS)  # starts the agents
-    samples = made.flood(name, count, AGENTS)
-    said = made.end(name)
+    run.add(name, "product", str(AGENTS))
+    run.wait_until_ready(name)
+    run.flood(name, AGENTS, AGENTS)  # starts the agents
+    samples = run.flood(name, count, AGENTS)
+    said = run.end(name)
     if said != {"abandoned": [], "messages": count + AGENTS, "handed": count + AGENTS}:
         raise RuntimeError(f"the journal doesn't hold what has arrived: {said}")
     return count / ((max(arrived for _, arrived in samples) - samples[0][0]) / 1e9)
@@ -150,15 +150,6 @@ def milliseconds(samples: Samples) -> list[float]:
 def quantile(values: Sequence[float], part: float) -> float:
     """The value at this part of the sorted values."""
     return values[min(len(values) - 1, int(len(values) * part))]
-
-
-def machine() -> str:
-    """What it ran on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    load = f", load {os.getloadavg()[0]:.1f}"
-    return (
-        f"{cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}{load}"
-    )
 
 
 def show(where: str, figures: Sequence[Figure]) -> None:
@@ -181,7 +172,7 @@ def main() -> int:
     if not set(options.parts) <= set(PARTS):
         parser.error(f"there is only {' and '.join(PARTS)}")
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # clears up, as Ctrl-C does
-    where = machine()
+    where = f"{machine.describe()}, load {os.getloadavg()[0]:.1f}"
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         figures = measure(Path(directory), QUICK if options.quick else WHOLE, options.parts or PARTS)
     if options.json:

@@ -16,6 +16,8 @@ import orjson
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tools.common.arrivals import stamp
+
 WELCOME = b'{"type":"welcome","server":"bench","instance":"bench","acks":true,"last_seq":0}'
 
 
@@ -68,7 +70,7 @@ class Backend:
             for peer in peers:
                 due += gap
                 await asyncio.sleep(due - time.monotonic())
-                summary = f"{stamp(number)} " + "Five tables, with UUIDs. " * 12
+                summary = f"{stamp(number, agent)} " + "Five tables, with UUIDs. " * 12
                 await self._send(
                     peer, "subtask.completed", id=f"up-{number}", completion_summary=summary,
                     insights_found=["Use UUIDs"], files_modified=["schema.sql"],
@@ -77,11 +79,12 @@ class Backend:
     async def _flood(self, peer: ServerConnection, numbers: range, agents: list[str]) -> None:
         """Send a message to each agent in turn, as fast as they are taken."""
         for number in numbers:
-            text = f"{stamp(number)} " + "Please have a look at this. " * 4
+            agent = agents[number % len(agents)]
+            text = f"{stamp(number, agent)} " + "Please have a look at this. " * 4
             await self._send(
                 peer,
                 "agent.message",
-                agent=agents[number % len(agents)],
+                agent=agent,
                 message=text,
                 **{"from": "a-person"},
             )
@@ -96,11 +99,6 @@ class Backend:
             "timestamp": "2025-01-01T00:00:00Z",
         }
         await peer.send(orjson.dumps(event), text=True)
-
-
-def stamp(number: int) -> str:
-    """What the agent looks for: the event's number, and when it was sent in nanoseconds."""
-    return f"bench-event={number} sent={time.monotonic_ns()}"
 
 
 async def main() -> None:

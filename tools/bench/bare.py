@@ -18,6 +18,7 @@ import pykka
 import websocket
 
 from actors.app import tuning
+from tools.common.arrivals import TINY_CLAUDE
 
 
 class Writer(pykka.ThreadingActor):
@@ -73,9 +74,8 @@ def receive(connection: websocket.WebSocket, parser: "pykka.ActorRef[Parser]") -
 def main(url: str, directory: Path, *, durable: bool) -> None:
     """Run until the standard input ends."""
     tuning.share_fairly()
-    agent = Path(__file__).with_name("agent.py")
     with subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", "-S", str(agent)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        TINY_CLAUDE, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     ) as child:
         if child.stdin is None:
             raise RuntimeError("no pipe to the agent")

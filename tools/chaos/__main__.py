@@ -12,7 +12,7 @@ from pathlib import Path
 from tools.chaos.killer import SCRIPTED_ODDS
 from tools.chaos.report import SHOW, is_clean
 from tools.chaos.run import Outcome, Scale, run
-from tools.chaos.stage import real, scripted
+from tools.chaos.testbed import real, scripted
 from tools.chaos.verdict import judge_model
 
 SCRIPTED = Scale(agents=6, busy=24, pause=0.25, think=0.5, freeze=4.0, settle=120.0)

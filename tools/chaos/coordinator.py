@@ -1,7 +1,7 @@
 """The coordinator as it is, with one door more: each line on its standard input names an actor that is to fail.
 
-The product itself has no such door. This program is ``python -m actors.main`` but for that thread; and it ends when
-its standard input does, so that nothing runs on when whoever drills it is gone.
+The product itself has no such door. This program is the command ``run`` but for that thread, and takes its settings
+from the environment. It ends when its standard input does, so that nothing runs on when whoever drills it is gone.
 """
 
 import os
@@ -10,30 +10,40 @@ import sys
 import threading
 from contextlib import suppress
 
-import actors.app.coordinator
-from actors.main import main
+from actors.app.coordinator import Coordinator
+from actors.app.logs import set_up_logging
+from actors.app.serve import serve
+from actors.app.settings import find_claude, load
+from actors.lib.errors import ConfigurationError
 from supervisors import NotRunning
+from tools.chaos.keeper import STAYS_DOWN
 
 
 class DrillError(RuntimeError):
-    """What an actor dies of that was asked to fail."""
+    """The failure of an actor that was asked to fail."""
 
 
-class DrilledCoordinator(actors.app.coordinator.Coordinator):
-    """A coordinator whose actors can be made to fail."""
+def drill(coordinator: Coordinator) -> None:
+    """Crash the actors that the standard input names, until it ends."""
+    for line in sys.stdin:
+        with suppress(NotRunning):  # it is between two lives already
+            coordinator.system.crash(line.strip(), DrillError("a fault drill"))
+    os.kill(os.getpid(), signal.SIGTERM)
 
-    def start(self) -> None:
-        """Start as ever, then listen."""
-        super().start()
-        threading.Thread(target=self._listen, name="drills", daemon=True).start()
 
-    def _listen(self) -> None:
-        for line in sys.stdin:
-            with suppress(NotRunning):  # it is between two lives already
-                self.system.crash(line.strip(), DrillError("a fault drill"))
-        os.kill(os.getpid(), signal.SIGTERM)
+def main() -> int:
+    """Run it until it is stopped; the exit code is the command's."""
+    try:
+        settings = load()
+        set_up_logging(settings.log_level, form=settings.log_format)
+        find_claude(settings)
+        coordinator = Coordinator(settings)
+        threading.Thread(target=drill, args=(coordinator,), name="drills", daemon=True).start()
+        return serve(coordinator)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return STAYS_DOWN
 
 
 if __name__ == "__main__":
-    actors.app.coordinator.Coordinator = DrilledCoordinator  # type: ignore[misc]  # the command line makes this one
-    main()
+    sys.exit(main())

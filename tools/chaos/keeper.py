@@ -1,22 +1,22 @@
 """Keeps a program running: started again when it ends, as systemd would, and like that not after exit code 2."""
 
-import re
 import signal
 import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from tools.chaos.log import Restart, restart
 
 STOP_SECONDS = 20.0
 PAUSE = 0.2
 """Seconds before a program that ended by itself is tried again."""
 STAYS_DOWN = 2
 """The exit code by which it says that a person has to mend something first (``RestartPreventExitStatus``)."""
-RESTARTED = re.compile(r"child_restarted .*child=([\w:.-]+)")
 
 
 class DownError(RuntimeError):
@@ -30,12 +30,12 @@ class Keeper:
         command: The program.
         environment: Its whole environment.
         directory: Where it is started.
-        ready: What the line begins with by which it says that it is ready.
+        ready: Whether a line, of its standard output or error, says that it is ready.
         log: Takes its standard error.
 
     Attributes:
         started: When it became ready, each time, in seconds since the epoch.
-        restarted: When it said that one of its actors lives again, and which.
+        restarts: Those of its actors, by its log.
         exits: How often it ended with which code, but for the ends that were asked for.
     """
 
@@ -45,7 +45,7 @@ class Keeper:
         environment: Mapping[str, str],
         *,
         directory: Path,
-        ready: str,
+        ready: Callable[[bytes], bool],
         log: Path,
     ) -> None:
         self._command, self._environment = list(command), dict(environment)
@@ -57,7 +57,7 @@ class Keeper:
         self._is_down = False
         self._killed = False
         self.started: list[float] = []
-        self.restarted: list[tuple[float, str]] = []
+        self.restarts: list[Restart] = []
         self.exits: Counter[int] = Counter()
         self._thread = threading.Thread(target=self._run, name=f"keeper-{log.stem}", daemon=True)
 
@@ -149,8 +149,7 @@ class Keeper:
         reader = threading.Thread(target=self._read_log, args=(process, log), daemon=True)
         reader.start()
         for line in process.stdout:
-            if line.startswith(self._ready.encode()):
-                self._became_ready()
+            self._look_at(line)
         code = process.wait()
         reader.join()
         with self._changed:
@@ -167,7 +166,9 @@ class Keeper:
         if not expected:
             time.sleep(PAUSE)
 
-    def _became_ready(self) -> None:
+    def _look_at(self, line: bytes) -> None:
+        if not self._ready(line):
+            return
         with self._changed:
             self._is_ready = True
             self.started.append(time.time())
@@ -176,5 +177,6 @@ class Keeper:
     def _read_log(self, process: "subprocess.Popen[bytes]", log: BinaryIO) -> None:
         for line in process.stderr or ():
             log.write(line)
-            if found := RESTARTED.search(line.decode(errors="replace")):
-                self.restarted.append((time.time(), found[1]))
+            self._look_at(line)
+            if found := restart(line):
+                self.restarts.append(found)

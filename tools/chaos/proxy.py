@@ -26,16 +26,17 @@ class Link:
 
     Args:
         rng: Decides which messages come twice.
+        twice: How likely each does.
         on_cut: Called when what was ordered has happened.
     """
 
-    def __init__(self, writers: list[asyncio.StreamWriter], rng: random.Random) -> None:
+    def __init__(self, writers: list[asyncio.StreamWriter], rng: random.Random, twice: float) -> None:
         self.is_swallowing = False
         self.on_truncated: Callable[[], None] | None = None
         self.flows = asyncio.Event()
         self.flows.set()
         self._writers = writers
-        self._rng = rng
+        self._rng, self._twice = rng, twice
         self._is_cut = asyncio.Event()
 
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,7 +60,7 @@ class Link:
             self.on_truncated = None
             self.cut(reset=False)
             return
-        times = 2 if piece.is_message and self._rng.random() < TWICE else 1
+        times = 2 if piece.is_message and self._rng.random() < self._twice else 1
         writer.write(piece.data * times)
         await writer.drain()
 
@@ -81,12 +82,13 @@ class Proxy:
 
     Args:
         port: The backend's, on loopback.
-        seed: Of its dice.
+        rng: Its dice.
+        twice: How likely each message comes twice.
     """
 
-    def __init__(self, port: int, seed: str) -> None:
+    def __init__(self, port: int, rng: random.Random, twice: float = TWICE) -> None:
         self._backend = port
-        self._rng = random.Random(seed)  # noqa: S311 - dice
+        self._rng, self._twice = rng, twice
         self._links: set[Link] = set()
         self._is_swallowing = False
         self._loop = asyncio.new_event_loop()
@@ -176,7 +178,7 @@ class Proxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_swallowing:
-            link = Link([writer], self._rng)
+            link = Link([writer], self._rng, self._twice)
             link.is_swallowing = True
             await self._serve_link(link, link.pump(reader, writer))
             return
@@ -185,7 +187,7 @@ class Proxy:
         except OSError:
             writer.close()
             return
-        link = Link([writer, far_writer], self._rng)
+        link = Link([writer, far_writer], self._rng, self._twice)
         await self._serve_link(link, link.pump(reader, far_writer), link.pump(far_reader, writer))
 
     async def _serve_link(self, link: Link, *pumps: Coroutine[None, None, None]) -> None:

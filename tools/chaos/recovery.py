@@ -35,8 +35,8 @@ class Signs:
     def __init__(self, found: Evidence, coordinator: Keeper) -> None:
         self._times: dict[str, list[float]] = defaultdict(list)
         self._times["coordinator"] = coordinator.started
-        for at, name in coordinator.restarted:
-            self._times[f"actor {name}"].append(at)
+        for restart in coordinator.restarts:
+            self._times[f"actor {restart.actor}"].append(restart.at)
         for event in found.events:
             if event["kind"] in ("session.starting", "session.resuming"):
                 self._times[f"agent {event['agent']}"].append(event["at"])

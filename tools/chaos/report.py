@@ -1,8 +1,6 @@
 """What is printed of a run."""
 
 import json
-import os
-import platform
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -11,16 +9,11 @@ from itertools import pairwise
 from tools.chaos.recovery import Recovery
 from tools.chaos.run import Outcome
 from tools.chaos.verdict import KINDS
+from tools.common import machine
 
 SHOWN = 40
 """Findings that are printed; the directory holds the rest."""
 Line = tuple[str, str]
-
-
-def machine() -> str:
-    """What it ran on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 def counts(outcome: Outcome) -> dict[str, int]:
@@ -37,7 +30,10 @@ def figures(outcome: Outcome) -> Iterator[Line]:
     yield "workflows / subtasks", f"{len(given.workflows)} / {len(given.steps)}"
     yield "messages to agents", str(len(given.certain) + len(given.perhaps))
     yield "events in the journal", str(len(found.events))
-    yield "contexts delivered", f"{deliveries['completed']} ({deliveries['dead']} withdrawn before they left)"
+    yield (
+        "contexts delivered",
+        f"{deliveries['completed']} ({deliveries['withdrawn']} withdrawn before they left)",
+    )
     yield "publications", str(len(found.publications))
     yield "kills", str(len(outcome.kills))
     yield "written more than once", str(sum(each["attempts"] > 1 for each in found.deliveries))
@@ -56,7 +52,7 @@ def _pauses(outcome: Outcome) -> list[float]:
 
 def show(outcome: Outcome, seed: str) -> None:
     """Print it for a person."""
-    print(f"seed {seed}; {machine()}")
+    print(f"seed {seed}; {machine.describe()}")
     for name, value in figures(outcome):
         print(f"{name:<30}{value}")
     print(f"\n{'seconds from a kill until':<30}{'kills':>6}{'p50':>8}{'p99':>8}{'max':>8}")
@@ -76,7 +72,7 @@ def _times(each: Recovery) -> str:
 
 def show_markdown(outcome: Outcome, seed: str) -> None:
     """Print it for docs/explanation/reliability.md."""
-    print(f"Seed {seed}; {machine()}.\n\n| what | figure |\n|---|---|")
+    print(f"Seed {seed}; {machine.describe()}.\n\n| what | figure |\n|---|---|")
     for name, value in figures(outcome):
         print(f"| {name} | {value} |")
     print("\n| killed | times | until | p50 | p99 | max |\n|---|---|---|---|---|---|")
@@ -92,7 +88,7 @@ def show_json(outcome: Outcome, seed: str) -> None:
         json.dumps(
             {
                 "seed": seed,
-                "machine": machine(),
+                "machine": machine.describe(),
                 **counts(outcome),
                 "figures": dict(figures(outcome)),
                 "kills": Counter(each.kind for each in outcome.kills),

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.app.serve import ESCALATED
 from actors.gateway import Tokens, load_secret
 from tools.chaos.evidence import Evidence, gather
 from tools.chaos.keeper import DownError
@@ -15,10 +16,9 @@ from tools.chaos.people import Door, Given, People
 from tools.chaos.plans import Planner
 from tools.chaos.recovery import Recovery, recoveries
 from tools.chaos.settling import Left, Settling
-from tools.chaos.stage import Claude, Stage, dice
+from tools.chaos.testbed import Claude, Testbed
 from tools.chaos.verdict import Finding, judge
-
-ESCALATED = 70
+from tools.common.chance import dice
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ def run(
     """
     names = [f"agent-{number}" for number in range(scale.agents)]
     began = time.monotonic()
-    with Stage(directory, claude, names, seed) as stage:
+    with Testbed(directory, claude, names, seed) as testbed:
         alarm = threading.Event()
-        people = _people(stage, scale, names, seed, alarm)
+        people = _people(testbed, scale, names, seed, alarm)
         killer = Killer(
-            dice(seed, "kills"), coordinator=stage.coordinator, backend=stage.backend, proxy=stage.proxy,
-            journal=stage.journal, pause=seconds / kills, most=kills, odds=odds, freeze=scale.freeze,
+            dice(seed, "kills"), coordinator=testbed.coordinator, backend=testbed.backend, proxy=testbed.proxy,
+            journal=testbed.journal, pause=seconds / kills, most=kills, odds=odds, freeze=scale.freeze,
             alarm=alarm,
         )  # fmt: skip
         people.start()
@@ -97,49 +97,49 @@ def run(
         finally:
             killed, given = killer.stop(), people.stop()
         with suppress(DownError):  # which is a finding, as all that is left undone
-            stage.backend.wait_until_ready()
-            stage.coordinator.wait_until_ready()
+            testbed.backend.wait_until_ready()
+            testbed.coordinator.wait_until_ready()
         settling = time.monotonic()
-        left = Settling(stage.journal, stage.database).wait(scale.settle)
+        left = Settling(testbed.journal, testbed.database).wait(scale.settle)
         settled_after = time.monotonic() - settling
-    found = gather(stage.journal, stage.database, stage.home)
-    findings = judge(given, found) + check(found) + _ends(stage)
+    found = gather(testbed.journal, testbed.database, testbed.home)
+    findings = judge(given, found) + check(found) + _ends(testbed)
     return Outcome(
         seconds=time.monotonic() - began,
         given=given,
         kills=killed,
         left=left,
         settled_after=settled_after,
-        exits={f"{name} {code}": count for name, code, count in _exits(stage)},
+        exits={f"{name} {code}": count for name, code, count in _exits(testbed)},
         found=found,
         findings=findings,
-        recoveries=recoveries(killed, found, stage.coordinator),
+        recoveries=recoveries(killed, found, testbed.coordinator),
     )
 
 
-def _people(stage: Stage, scale: Scale, names: list[str], seed: str, alarm: threading.Event) -> People:
-    tokens = Tokens(load_secret(stage.work / "gateway.secret"))
+def _people(testbed: Testbed, scale: Scale, names: list[str], seed: str, alarm: threading.Event) -> People:
+    tokens = Tokens(load_secret(testbed.work / "gateway.secret"))
     return People(
         dice(seed, "people"),
         Planner(dice(seed, "plans"), names, scale.think),
-        backend=Door(stage.backend_port, stage.token),
-        gateway=Door(stage.gateway_port, tokens.operator),
-        journal=stage.journal,
+        backend=Door(testbed.backend_port, testbed.token),
+        gateway=Door(testbed.gateway_port, tokens.operator),
+        journal=testbed.journal,
         busy=scale.busy,
         pause=scale.pause,
         alarm=alarm,
     )
 
 
-def _exits(stage: Stage) -> list[tuple[str, int, int]]:
-    both = (("coordinator", stage.coordinator), ("backend", stage.backend))
+def _exits(testbed: Testbed) -> list[tuple[str, int, int]]:
+    both = (("coordinator", testbed.coordinator), ("backend", testbed.backend))
     return [(name, code, count) for name, keeper in both for code, count in keeper.exits.items()]
 
 
-def _ends(stage: Stage) -> list[Finding]:
+def _ends(testbed: Testbed) -> list[Finding]:
     """Ends that nobody had asked for; a coordinator may give up and ask to be started again."""
     return [
         Finding("wrong", f"the {name} ended by itself with exit code {code}, {count} times")
-        for name, code, count in _exits(stage)
+        for name, code, count in _exits(testbed)
         if (name, code) != ("coordinator", ESCALATED)
     ]

@@ -55,7 +55,7 @@ def judge_model(found: Evidence, texts: list[str]) -> list[Finding]:
 
 
 def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every delivery that isn't dead was received exactly once, by its agent, as it was written."""
+    """Every delivery that wasn't withdrawn was received exactly once, by its agent, as it was written."""
     received: dict[str, list[Received]] = defaultdict(list)
     for each in found.received:
         received[each.id].append(each)
@@ -64,9 +64,10 @@ def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:
         copies = received[delivery["id"]]
         if len(copies) > 1:
             yield Finding("doubled", f"{what} was received {len(copies)} times")
-        if delivery["state"] == "dead":
-            if not _was_withdrawn(delivery):
-                yield Finding("lost", f"{what}: {delivery['reason']}")
+        if delivery["state"] == "withdrawn":
+            pass
+        elif delivery["state"] == "dead":
+            yield Finding("lost", f"{what}: {delivery['reason']}")
         elif delivery["state"] != "completed":
             yield Finding("lost", f"{what} was never finished")
         elif not copies:
@@ -74,11 +75,6 @@ def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:
         for copy in copies:
             if (copy.agent, copy.text) != (delivery["agent"], delivery["text"]):
                 yield Finding("wrong", f"{what} was received by {copy.agent} as {copy.text[:200]!r}")
-
-
-def _was_withdrawn(delivery: Row) -> bool:
-    """Whether there was no sense in it any more, before it was handed over."""
-    return delivery["handed_at"] is None and str(delivery["reason"]).startswith("it ")
 
 
 def _strangers(_given: Given, found: Evidence) -> Iterator[Finding]:
@@ -141,7 +137,7 @@ def _contexts(given: Given, found: Evidence) -> Iterator[Finding]:
     """Each assignment was given once to an agent, to the right one, with the results of all upstreams."""
     assignments: dict[str, list[Row]] = defaultdict(list)
     for delivery in found.deliveries:
-        if delivery["kind"] in ASSIGNING and delivery["state"] != "dead":
+        if delivery["kind"] in ASSIGNING and delivery["state"] not in ("withdrawn", "dead"):
             assignments[delivery["subtask_id"]].append(delivery)
     for step in given.steps.values():
         times = Counter(each["agent"] for each in assignments[step.id])

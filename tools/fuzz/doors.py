@@ -30,7 +30,7 @@ from actors.session.drives.stream.parse import Fact, MessageMoved, TurnOver, par
 from actors.session.drives.stream.transcript import read_transcript
 from actors.workdir.results import ResultFile, ResultProblem, read_result
 from tools.fuzz.mutate import Mutator
-from tools.fuzz.office import Office
+from tools.fuzz.rig import RouterRig
 from tools.fuzz.rules import BrokenError, check_text
 from tools.fuzz.samples import Story
 
@@ -56,7 +56,7 @@ class Round:
         self.random = source
         self.mutator = Mutator(source)
         self.story = Story(source)
-        self.office = Office(directory, source)
+        self.rig = RouterRig(directory, source)
 
 
 class Door(ABC):
@@ -74,7 +74,7 @@ class Door(ABC):
         self.round = the_round
         self.mutator = the_round.mutator
         self.story = the_round.story
-        self.office = the_round.office
+        self.rig = the_round.rig
 
     @abstractmethod
     def make(self) -> bytes:
@@ -140,7 +140,7 @@ class Socket(Door):
         useful = False
         for item in pieces[1]:
             if isinstance(item, OversizedMessage):
-                self.office.tell(
+                self.rig.tell(
                     InputRejected(origin="socket", reason="too long", raw=item.head, size=item.size)
                 )
             elif isinstance(item, WholeMessage):
@@ -152,9 +152,9 @@ class Socket(Door):
         check_problems(parsed)
         if parsed.problems:
             reason = "; ".join(parsed.problems)
-            self.office.tell(InputRejected(origin="socket", reason=reason, raw=data[:KEPT], size=len(data)))
+            self.rig.tell(InputRejected(origin="socket", reason=reason, raw=data[:KEPT], size=len(data)))
         if parsed.event is not None:
-            self.office.tell(EventReceived(event=parsed.event))
+            self.rig.tell(EventReceived(event=parsed.event))
         else:
             self._control(parsed.control)
         return parsed.event is not None or parsed.control is not None
@@ -162,17 +162,15 @@ class Socket(Door):
     def _control(self, control: AnyControl | None) -> None:
         match control:
             case Welcome():
-                self.office.tell(BackendOpened(instance=control.instance, acks=control.acks))
+                self.rig.tell(BackendOpened(instance=control.instance, acks=control.acks))
             case Ack():
-                self.office.tell(PublicationConfirmed(key=control.id))
+                self.rig.tell(PublicationConfirmed(key=control.id))
             case Nack():
-                self.office.tell(
-                    PublicationRefused(key=control.id, reason=f"{control.code}: {control.error}")
-                )
+                self.rig.tell(PublicationRefused(key=control.id, reason=f"{control.code}: {control.error}"))
             case Subscribed(live=False):
-                self.office.tell(ReplayChanged(running=True))
+                self.rig.tell(ReplayChanged(running=True))
             case Live():
-                self.office.tell(ReplayChanged(running=False))
+                self.rig.tell(ReplayChanged(running=False))
 
 
 def frame(data: bytes, opcode: int = 1, *, final: bool = True) -> bytes:
@@ -251,7 +249,7 @@ class Results(Door):
         found = read_result(path)
         if found is None:
             raise BrokenError("the file is there and was not found")
-        self.office.tell(as_report(found))
+        self.rig.tell(as_report(found))
         return isinstance(found, ResultFile)
 
 
@@ -274,7 +272,7 @@ class Stream(Door):
 
     def make(self) -> bytes:
         """A line; some are about messages that the session really has."""
-        self.story.uuids = self.office.outstanding[:50] + self.office.keys
+        self.story.uuids = self.rig.outstanding[:50] + self.rig.keys
         return self.varied(self.story.line)
 
     def take(self, raw: bytes) -> bool:
@@ -287,7 +285,7 @@ class Stream(Door):
         match fact:
             case MessageMoved(uuid=uuid, state=state, receipt=receipt):
                 step = DeliveryStep(delivery_id=uuid, state=state, receipt=receipt)
-                self.office.tell(Progressed(agent=self.office.whose(uuid), steps=(step,)))
+                self.rig.tell(Progressed(agent=self.rig.whose(uuid), steps=(step,)))
             case TurnOver():
                 ended = TurnEnded(
                     agent="coder",
@@ -296,7 +294,7 @@ class Stream(Door):
                     denied=fact.denied,
                     cost_usd=fact.cost_usd,
                 )
-                self.office.tell(ended)
+                self.rig.tell(ended)
 
 
 class Transcripts(Door):
@@ -346,8 +344,8 @@ class Calls(Door):
             check_text(explain(error))
             return False
         reply: Reply = Reply()
-        self.office.tell(read.report("coder", reply))
-        self.office.commit()
+        self.rig.tell(read.report("coder", reply))
+        self.rig.commit()
         check_answer(reply.result(timeout=0))
         return True
 

@@ -1,8 +1,6 @@
 """Round by round: a fresh coordinator is fed, looked at, and closed; meanwhile the memory is watched."""
 
 import base64
-import ctypes
-import gc
 import random
 import shutil
 import tempfile
@@ -14,8 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 from unittest.mock import patch
 
-import psutil
-
+from tools.common import machine
+from tools.common.chance import dice
 from tools.fuzz.doors import Calls, Door, Results, Round, Socket, Stream, Transcripts
 from tools.fuzz.others import Plans, Prompts, Publications
 
@@ -110,25 +108,11 @@ def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> 
         size = min(SIZE, count - outcome.fed)
         outcome.failure = _round(outcome, number, size, None if seconds is None else begin + seconds)
         outcome.seconds = time.monotonic() - begin
-        outcome.memory.append(resident())
+        outcome.memory.append(machine.resident())
         if outcome.failure or (seconds is not None and outcome.seconds >= seconds):
             break
-    outcome.held = held()
+    outcome.held = machine.held()
     return outcome
-
-
-def held() -> int:
-    """The process' memory once the allocator has given back what it can (where it is glibc's)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-    return resident()
-
-
-def resident() -> int:
-    """The process' memory, without what only waits to be collected."""
-    gc.collect()
-    return int(psutil.Process().memory_info().rss)
 
 
 @dataclass
@@ -141,7 +125,7 @@ class _At:
 
 
 def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Failure | None:
-    source = random.Random(f"{outcome.seed}/{number}")  # noqa: S311 - it has to be repeatable
+    source = dice(outcome.seed, f"round {number}")
     at = _At()
     digest = blake2b(outcome.digest.encode(), digest_size=16)
     with _seeded(outcome.seed, number), _opened(source) as (the_round, doors):
@@ -156,8 +140,8 @@ def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Fai
                 if until is not None and time.monotonic() >= until:
                     break
             at.door, at.raw = "", b""
-            the_round.office.check()
-            digest.update(the_round.office.digest())
+            the_round.rig.check()
+            digest.update(the_round.rig.digest())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
             return Failure(number, at.number, at.door, base64.b64encode(at.raw).decode(), _describe(error))
         finally:
@@ -168,7 +152,7 @@ def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Fai
 @contextmanager
 def _seeded(seed: str, number: int) -> Iterator[None]:
     """Have the product's ids come from the seed too: ``uuid4`` asks the system for chance."""
-    chance = random.Random(f"{seed}/{number}/ids")  # noqa: S311 - the same
+    chance = dice(seed, f"ids of round {number}")
     with patch("os.urandom", chance.randbytes):
         yield
 
@@ -192,6 +176,6 @@ def _opened(source: random.Random) -> Iterator[tuple[Round, list[Door]]]:
         finally:
             for door in doors:
                 door.close()
-            the_round.office.close()
+            the_round.rig.close()
     finally:
         shutil.rmtree(directory)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tools.pressure.backend import serving, wait
-from tools.pressure.stage import LIMIT, Stage, stage
+from tools.pressure.run import LIMIT, PressureRun, running
 
 MEBI = 1024 * 1024
 IN_MEMORY = 100
@@ -69,24 +69,24 @@ class Trial:
 def deaf(directory: Path, size: Size) -> Trial:
     """An agent that reads nothing of its standard input while messages for it come in, and then reads again."""
     trial, agents = Trial("an agent that does not read", size), ["deaf"]
-    with serving() as (backend, url), stage(directory, url, agents) as made:
+    with serving() as (backend, url), running(directory, url, agents) as run:
         backend.say(range(1), agents, size.bytes)
-        made.wait_until_journaled(1, "handed_at IS NOT NULL")
-        trial.before = made.memory.now()
+        run.wait_until_journaled(1, "handed_at IS NOT NULL")
+        trial.before = run.memory.now()
         backend.say(range(1, size.count), agents, size.bytes)
         trial.facts["all of it sent after"] = f"{wait(backend.said, LIMIT, 'all is sent'):.1f} s"
-        trial.facts["all of it journaled after"] = f"{made.wait_until_journaled(size.count):.1f} s more"
-        handed = made.journaled("handed_at IS NOT NULL")
+        trial.facts["all of it journaled after"] = f"{run.wait_until_journaled(size.count):.1f} s more"
+        handed = run.journaled("handed_at IS NOT NULL")
         trial.facts["handed to the session"] = str(handed)
-        trial.facts["in the journal only"] = str(made.journaled("handed_at IS NULL"))
-        trial.facts["memory while nobody reads"] = f"{made.memory.now() / MEBI:.0f} MiB"
+        trial.facts["in the journal only"] = str(run.journaled("handed_at IS NULL"))
+        trial.facts["memory while nobody reads"] = f"{run.memory.now() / MEBI:.0f} MiB"
         trial.expect(f"at most {IN_MEMORY} are handed over ({handed})", holds=handed <= IN_MEMORY)
-        trial.expect("nothing has arrived", holds=not made.arrived())
-        made.open_gate()
+        trial.expect("nothing has arrived", holds=not run.arrived())
+        run.open_gate()
         trial.facts["all of it arrived"] = (
-            f"{made.wait_until_arrived(size.count):.1f} s after the agent read again"
+            f"{run.wait_until_arrived(size.count):.1f} s after the agent read again"
         )
-        finish(trial, made, agents)
+        finish(trial, run, agents)
     return trial
 
 
@@ -103,37 +103,37 @@ def large(directory: Path, size: Size) -> Trial:
 def flood(trial: Trial, directory: Path, slow: float) -> Trial:
     """Say everything at once to four agents that read."""
     size, agents = trial.size, [f"agent-{each}" for each in range(4)]
-    with serving() as (backend, url), stage(directory, url, agents, slow) as made:
-        made.open_gate()
+    with serving() as (backend, url), running(directory, url, agents, slow) as run:
+        run.open_gate()
         backend.say(range(len(agents)), agents, size.bytes)
-        made.wait_until_arrived(len(agents))
-        trial.before = made.memory.now()
+        run.wait_until_arrived(len(agents))
+        trial.before = run.memory.now()
         backend.say(range(len(agents), size.count), agents, size.bytes)
         trial.facts["all of it sent after"] = f"{wait(backend.said, LIMIT, 'all is sent'):.1f} s"
-        trial.facts["journaled by then"] = str(made.journaled("1"))
-        trial.facts["all of it arrived"] = f"{made.wait_until_arrived(size.count):.1f} s after it was sent"
-        finish(trial, made, agents)
+        trial.facts["journaled by then"] = str(run.journaled("1"))
+        trial.facts["all of it arrived"] = f"{run.wait_until_arrived(size.count):.1f} s after it was sent"
+        finish(trial, run, agents)
     return trial
 
 
-def finish(trial: Trial, made: Stage, agents: list[str]) -> None:
+def finish(trial: Trial, run: PressureRun, agents: list[str]) -> None:
     """See that everything has arrived, once and in order, that the journal says so, and what it has cost."""
     count = trial.size.count
-    made.wait_until_journaled(count, "state = 'completed'")
+    run.wait_until_journaled(count, "state = 'completed'")
     for place, agent in enumerate(agents):
         expected = list(range(place, count, len(agents)))
         trial.expect(
-            f"everything arrived at {agent}, once and in order", holds=made.arrived()[agent] == expected
+            f"everything arrived at {agent}, once and in order", holds=run.arrived()[agent] == expected
         )
-    trial.expect("the journal holds no other deliveries", holds=made.journaled("1") == count)
-    trial.facts["written more than once"] = str(made.journaled("attempts > 1"))
-    trial.after, trial.most = made.memory.now(), made.memory.most
+    trial.expect("the journal holds no other deliveries", holds=run.journaled("1") == count)
+    trial.facts["written more than once"] = str(run.journaled("attempts > 1"))
+    trial.after, trial.most = run.memory.now(), run.memory.most
     grew = trial.most - trial.before
     trial.expect(
         f"it grew by {trial.size.growth // MEBI} MiB at most ({grew // MEBI})",
         holds=grew <= trial.size.growth,
     )
-    said = made.end()
+    said = run.end()
     trial.facts["waited at most"] = ", ".join(
         f"{number} for the {name}" for name, number in said["waited"].items()
     )

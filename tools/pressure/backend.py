@@ -10,6 +10,8 @@ import orjson
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
+from tools.common.arrivals import stamp
+
 WELCOME = b'{"type":"welcome","server":"pressure","instance":"pressure","acks":true,"last_seq":0}'
 
 
@@ -57,7 +59,7 @@ def messages(numbers: range, agents: list[str], size: int) -> Iterator[bytes]:
     """The messages on the wire."""
     for number in numbers:
         agent = agents[number % len(agents)]
-        text = f"number={number} to={agent} ".ljust(size, "x")
+        text = f"{stamp(number, agent)} ".ljust(size, "x")
         event = {"agent": agent, "from": "a-person", "message": text}
         yield orjson.dumps(
             {"id": f"e-{number}", "seq": number + 1, "event_type": "agent.message", "payload": event}

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
 
 from actors.app.coordinator import Coordinator
 from actors.app.settings import load_defaults
-from actors.app.tree import SCRIPTED
+from actors.app.tree import SCRIPTED, Actors
 from actors.journal.reader import JournalReader
 from actors.lib import deadlines
 from actors.lib.process_marks import MARK
@@ -19,7 +19,8 @@ from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState
 from actors.protocol.names import ROUTER
 from actors.protocol.reports import SendMessage
 from actors.protocol.sessions import Deliver, Progressed
-from supervisors import DeadLetter
+from actors.router import RouterActor, RouterSettings
+from supervisors import ActorContext, DeadLetter, Intensity, RestartIntensityExceeded
 from tests.actors.support import Record, recorder, running
 from tests.claude import scripted_environment
 from tests.supervisors.helpers import until
@@ -62,6 +63,36 @@ def test_a_prompt_that_cannot_be_used_is_told_of_at_the_start(
     assert coordinator.stop() == []
     (told,) = [record for record in caplog.records if "prompt_unusable" in record.getMessage()]
     assert "coder.md, line 2: permissionMode must be one of" in told.getMessage()
+
+
+class Mortal(RouterActor):
+    """A router that dies of the first thing that it is told."""
+
+    made: ClassVar[list[int]] = []
+
+    def __init__(self, context: ActorContext, *, settings: RouterSettings) -> None:
+        super().__init__(context, settings=settings)
+        self.made.append(context.incarnation)
+
+    def on_receive(self, message: object) -> None:
+        """Die."""
+        raise RuntimeError(f"no {type(message).__name__}")
+
+
+@pytest.mark.expected_errors("child_exited", "message_dead")
+def test_actors_and_their_restarts_may_be_handed_in(tmp_path: Path) -> None:
+    coordinator = Coordinator(
+        load_defaults(work_dir=tmp_path / "work", project_dir=tmp_path, ws_url=NOWHERE),
+        actors=Actors(router=Mortal),
+        restarts=Intensity(restarts=1, period=60.0),
+    )
+    coordinator.start()
+    coordinator.system.handle(ROUTER).tell("a word")
+    report = coordinator.wait()
+    assert coordinator.stop() == []
+    assert report is not None
+    assert isinstance(report.reason, RestartIntensityExceeded)
+    assert Mortal.made == [1, 2]
 
 
 @pytest.fixture

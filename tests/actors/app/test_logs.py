@@ -1,6 +1,7 @@
-"""What the log says of an actor that died."""
+"""What the log says, and in which form."""
 
 import io
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -66,3 +67,38 @@ def test_what_is_kept_has_the_date(is_terminal: bool, stamp: str) -> None:  # no
     set_up_logging("info", stream)
     structlog.get_logger("actors").info("something")
     assert re.match(rf"(\x1b\[\d*m)?{stamp}", stream.getvalue())
+
+
+def logged_as_json(level: str = "info") -> list[dict[str, object]]:
+    """What is written of an event, of a library's record, and of a fault, line by line."""
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]  # a terminal is written to like anything else
+    set_up_logging(level, stream, form="json")
+    structlog.get_logger("actors").info("something", names=["ä", "\n"], path=io)
+    logging.getLogger("a.library").warning("%s lines", 2)
+    try:
+        int("oops")
+    except ValueError as error:
+        structlog.get_logger("supervisors").error("child_exited", exc_info=error)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_for_programs_each_line_is_an_object_with_its_fields() -> None:
+    something, record, fault = logged_as_json()
+    assert list(something)[:3] == ["timestamp", "level", "event"]
+    assert (something["level"], something["event"], something["names"]) == ("info", "something", ["ä", "\n"])
+    assert (record["level"], record["event"]) == ("warning", "2 lines")
+    assert fault["event"] == "child_exited"
+    for line in (something, record, fault):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", str(line["timestamp"]))
+
+
+def test_a_traceback_in_it_is_a_string() -> None:
+    exception = str(logged_as_json()[2]["exception"])
+    assert exception.startswith("Traceback (most recent call last):\n")
+    assert exception.endswith("ValueError: invalid literal for int() with base 10: 'oops'")
+    assert "exc_info" not in logged_as_json()[2]
+
+
+def test_the_level_holds_there_too() -> None:
+    assert [line["event"] for line in logged_as_json("error")] == ["child_exited"]

@@ -43,3 +43,9 @@ def test_the_log_level_is_known_in_any_case(monkeypatch: pytest.MonkeyPatch) -> 
     assert load().log_level == "warning"
     assert load(log_level="DEBUG").log_level == "debug"
     assert "LOG_LEVEL" in complaint(log_level="loud")
+
+
+def test_the_form_of_the_log_is_text_or_json() -> None:
+    assert load().log_format == "text"
+    assert load(log_format="JSON").log_format == "json"
+    assert "LOG_FORMAT" in complaint(log_format="xml")

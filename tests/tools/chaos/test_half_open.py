@@ -17,9 +17,9 @@ from tests.actors.session.stage import wait_for
 from tests.backend.conftest import TOKEN, Running, Socket
 from tests.claude import scripted_environment
 from tests.e2e.product import Product
-from tools.chaos import proxy as proxy_module
 from tools.chaos.looking import look
 from tools.chaos.proxy import Proxy
+from tools.common.chance import dice
 
 PING_SECONDS = 0.2
 NEVER = 3600.0
@@ -42,10 +42,9 @@ def witness(backend: Running) -> Socket:
 
 
 @pytest.fixture
-def network(backend: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def network(backend: Running) -> Iterator[Proxy]:
     """The only way to it, which carries each message once."""
-    monkeypatch.setattr(proxy_module, "TWICE", 0.0)
-    between = Proxy(backend.listener.getsockname()[1], "half-open")
+    between = Proxy(backend.listener.getsockname()[1], dice("half-open", "network"), twice=0.0)
     between.start()
     yield between
     between.stop()

@@ -1,5 +1,6 @@
 """A program is kept running as systemd would keep it."""
 
+import json
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools.chaos.keeper import DownError, Keeper
+from tools.chaos.log import Restart, is_ready
 
 DEADLINE = 10.0
 LIVES = "print('ready', flush=True); import signal; signal.pause()"
@@ -26,7 +28,7 @@ def keep(tmp_path: Path) -> Iterator[Keep]:
     def _keep(program: str) -> Keeper:
         keeper = Keeper(
             [sys.executable, "-c", program], {"PATH": os.environ["PATH"]},
-            directory=tmp_path, ready="ready", log=tmp_path / "log",
+            directory=tmp_path, ready=lambda line: line.startswith(b"ready"), log=tmp_path / "log",
         )  # fmt: skip
         keepers.append(keeper)
         keeper.start()
@@ -44,6 +46,22 @@ def test_it_is_started_again_after_a_signal_which_is_no_end_by_itself(keep: Keep
     keeper.wait_until_ready(DEADLINE)
     assert len(keeper.started) == 2
     assert not keeper.exits
+
+
+def test_what_it_logs_of_its_actors_is_noted(keep: Keep, tmp_path: Path) -> None:
+    restarted = {"event": "child_restarted", "child": "router", "timestamp": "2026-01-01T00:00:00.500000Z"}
+    lines = ["no JSON", "[]", json.dumps(restarted), json.dumps({**restarted, "event": "child_restarting"})]
+    keeper = keep(f"import sys; print(*{lines!r}, sep=chr(10), file=sys.stderr, flush=True); {LIVES}")
+    keeper.wait_until_ready(DEADLINE)
+    keeper.stop()  # its log is read to the end by then
+    assert keeper.restarts == [Restart(1767225600.5, "router")]
+    assert (tmp_path / "log").read_text().splitlines() == lines
+
+
+def test_the_coordinator_says_in_its_log_that_it_is_ready() -> None:
+    assert is_ready(b'{"event": "coordinator_ready", "pid": 1}\n')
+    assert not is_ready(b'{"event": "coordinator_stopped"}\n')
+    assert not is_ready(b"coordinator_ready\n")
 
 
 def test_it_is_started_again_when_it_gives_up(keep: Keep) -> None:

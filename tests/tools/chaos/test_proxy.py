@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tools.chaos import proxy
 from tools.chaos.frames import Splitter
-from tools.chaos.proxy import Proxy
+from tools.chaos.proxy import TWICE, Proxy
+from tools.common.chance import dice
 
 HANDSHAKE = b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n"
 SECONDS = 10.0
@@ -49,10 +49,10 @@ def test_control_frames_and_fragments_are_no_messages() -> None:
 
 
 @contextmanager
-def connected(seed: str = "1") -> Iterator[tuple[Proxy, socket.socket, socket.socket]]:
+def connected(twice: float = TWICE) -> Iterator[tuple[Proxy, socket.socket, socket.socket]]:
     """The two ends of a connection through the proxy, past the handshake."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        between = Proxy(listener.getsockname()[1], seed)
+        between = Proxy(listener.getsockname()[1], dice("1", "network"), twice)
         between.start()
         try:
             with socket.create_connection(("127.0.0.1", between.port), SECONDS) as near:
@@ -76,9 +76,8 @@ def is_over(end: socket.socket) -> bool:
         return True
 
 
-def test_messages_come_twice_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy, "TWICE", 1.0)
-    with connected() as (_, near, far):
+def test_messages_come_twice_now_and_then() -> None:
+    with connected(twice=1.0) as (_, near, far):
         near.sendall(frame(b"up", masked=True))
         assert far.recv(100) == frame(b"up", masked=True) * 2
         far.sendall(frame(b"down"))
@@ -140,7 +139,7 @@ def test_a_half_open_connection_swallows_that_an_end_hangs_up_and_whoever_comes_
 def test_without_a_backend_a_connection_ends() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    between = Proxy(port, "1")
+    between = Proxy(port, dice("1", "network"))
     between.start()
     try:
         with socket.create_connection(("127.0.0.1", between.port), SECONDS) as near:

@@ -131,13 +131,14 @@ def test_a_message_of_which_nothing_was_said_may_be_missing_but_not_double() -> 
     assert "doubled" in {finding.kind for finding in judge(GIVEN, found)}
 
 
-def test_a_context_may_be_withdrawn_before_it_left_but_not_after() -> None:
+def test_a_context_may_be_withdrawn_but_not_dead_before_it_left_or_after() -> None:
     found = clean()
-    withdrawn = {"state": "dead", "reason": "it was completed by one", "handed_at": None}
+    withdrawn = {"state": "withdrawn", "reason": "it was completed by one", "handed_at": None}
     found.deliveries.append(delivery(4, "one", "task_ready", "b", "", **withdrawn))
     assert judge(GIVEN, found) == []
-    found.deliveries[-1]["handed_at"] = 4.0
-    assert [finding.kind for finding in judge(GIVEN, found)] == ["lost"]
+    for handed_at in (None, 4.0):
+        found.deliveries[-1].update(state="dead", handed_at=handed_at)
+        assert [finding.kind for finding in judge(GIVEN, found)] == ["lost"]
 
 
 def test_what_the_model_was_told_is_compared_too() -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(SECONDS + 5)
 
 def pressure(trial: str) -> tuple[int, dict[str, Any], str]:
     """Run a trial; its exit code, what it saw, and what it said on standard error."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'scripts'}:{ROOT}"}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tools.pressure", "--quick", "--json", trial]
     done = subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False

@@ -1,4 +1,4 @@
-"""The router's plain classes on a journal of their own, with agents that answer, and eyes for what must hold."""
+"""A rig for the router: a journal of its own, agents that answer, and checks of what must hold."""
 
 import random
 import sqlite3
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -14,8 +13,7 @@ from actors.journal.reader import JournalReader
 from actors.protocol.backend import BackendOpened, PublicationConfirmed, Publish
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
 from actors.protocol.feed import FeedPage
-from actors.protocol.names import SESSIONS, SessionAddress
-from actors.protocol.router import ToSession
+from actors.protocol.names import SessionAddress
 from actors.protocol.sessions import (
     Deliver,
     Progressed,
@@ -24,19 +22,17 @@ from actors.protocol.sessions import (
     SessionState,
     TurnEnded,
 )
-from actors.router import ContextBuilder, RouterParts, RouterSettings
 from actors.router.handlers import Work
+from tools.fuzz.router import Router
 from tools.fuzz.rules import BrokenError, check_delivery, check_text
 
-LIMIT = 6000
-"""The longest context in bytes: short, so that many go into a file."""
 GROUP = 8
 """So many messages share a commit."""
 ALL = 1_000_000
 
 
-class Office:
-    """What is said to the router is handled at once, and committed in groups.
+class RouterRig:
+    """A router on a rig: it handles at once what it is told, and commits in groups.
 
     Args:
         directory: An empty one, for the journal.
@@ -46,15 +42,6 @@ class Office:
     def __init__(self, directory: Path, source: random.Random) -> None:
         self._random = source
         self._path = directory / "journal.db"
-        self._post: list[tuple[str, Any]] = []
-        self._host = _Host(self._post)
-        self._settings = RouterSettings(
-            journal=self._path,
-            context=ContextBuilder(LIMIT),
-            host=lambda _: self._host,
-            read_result=lambda _: None,
-            queue_size=10,
-        )
         self._now = 1_700_000_000.0
         self._waiting = self._shown = 0
         self._told: dict[str, bytes] = {}
@@ -63,13 +50,12 @@ class Office:
         self._start()
 
     def _start(self) -> None:
-        self.parts = RouterParts(self._settings, self._clock)
-        self.parts.start()
+        self._router = Router(self._path, self._clock)
         self.tell(BackendOpened(instance="one", acks=True))
 
     def close(self) -> None:
         """End it."""
-        self.parts.journal.close()
+        self._router.close()
 
     def _clock(self) -> float:
         self._now += 0.01
@@ -87,7 +73,7 @@ class Office:
 
     def tell(self, message: Work) -> None:
         """Say something to the router."""
-        self.parts.handle(message)
+        self._router.handle(message)
         self._waiting += 1
         if self._waiting >= GROUP:
             self.commit()
@@ -95,10 +81,7 @@ class Office:
     def commit(self) -> None:
         """Make it durable, take what the router says, and let the sessions answer now and then."""
         self._waiting = 0
-        self.parts.commit()
-        self.parts.outgoing.flush(lambda name, message: self._post.append((name, message)), self._host)
-        post, self._post[:] = self._post[:], []
-        for _, message in post:
+        for message in self._router.commit():
             self._take(message)
         if self._random.random() < 0.3:  # noqa: PLR2004 - often enough that nothing piles up
             self._answer()
@@ -106,11 +89,10 @@ class Office:
 
     def _show(self) -> None:
         """Bring the files for people up to date."""
-        self.parts.mirrors.ask(self._shown)
-        mirror = self.parts.mirrors.gather()
-        check_mirror(mirror)
-        if mirror.events:
-            self._shown = orjson.loads(mirror.events[-1])["number"]
+        page = self._router.page(self._shown)
+        check_page(page)
+        if page.events:
+            self._shown = orjson.loads(page.events[-1])["number"]
 
     def whose(self, delivery_id: str) -> str:
         """The agent that has this message; anybody, if nobody has it."""
@@ -162,12 +144,12 @@ class Office:
         with closing(sqlite3.connect(self._path)) as database:
             self._check_rows(database.execute)
         check_reader(self._path)
-        before = self._state()
-        self.parts.journal.close()  # as a router does that dies
+        before = self._router.state()
+        self._router.close()
         self._start()
-        if self.parts.journal.loss is not None:
+        if self._router.is_damaged:
             raise BrokenError("the journal was taken to be damaged")
-        after = self._state()
+        after = self._router.state()
         for name in before:
             for key in before[name].keys() | after[name].keys():
                 if (old := before[name].get(key)) != (new := after[name].get(key)):
@@ -190,50 +172,17 @@ class Office:
         if kept != self._told:
             raise BrokenError("the journal doesn't hold the texts that the sessions were given")
 
-    def _state(self) -> dict[str, dict[str, Any]]:
-        nodes = self.parts.graph.open
-        lanes = self.parts.lanes.by_agent
-        return {
-            "node": {
-                each.id: (
-                    each.status,
-                    each.state,
-                    each.reason,
-                    sorted(each.pending),
-                    sorted(each.dependents & nodes.keys()),
-                )
-                for each in nodes.values()
-                if each.dependents & nodes.keys() or each.status != "unknown" or each.title
-            },
-            "lane": {
-                each.agent: (each.in_hand, each.reminders, list(each.outstanding)) for each in lanes.values()
-            },
-        }
 
-
-class _Host:
-    """Takes the place of a host of sessions: keeps what each is told, and who is to run."""
-
-    def __init__(self, kept: list[tuple[str, Any]]) -> None:
-        self._kept = kept
-
-    def ensure(self, session: SessionAddress) -> None:
-        self._kept.append((SESSIONS, session))
-
-    def tell(self, session: SessionAddress, message: ToSession) -> None:
-        self._kept.append((session.name, message))
-
-
-def check_mirror(mirror: FeedPage) -> None:
+def check_page(page: FeedPage) -> None:
     """See that the files for people get one JSON object a line, and nothing that JSON can't hold.
 
     Raises:
         BrokenError: A line is none.
     """
-    for line in mirror.events:
+    for line in page.events:
         if b"\n" in line or not isinstance(orjson.loads(line), dict):
             raise BrokenError(f"no line of the history: {line[:200]!r}")
-    orjson.dumps((mirror.queues, mirror.current, mirror.knowledge))
+    orjson.dumps((page.queues, page.current, page.knowledge))
 
 
 def check_reader(path: Path) -> None:

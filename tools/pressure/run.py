@@ -1,22 +1,20 @@
 """The coordinator's process, seen from outside: its memory, its journal, and what has arrived at its agents."""
 
-import json
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tools.common import arrivals
+from tools.common.part import Part
+
 LOOK_SECONDS = 0.02
-STOP_SECONDS = 30.0
 LIMIT = 240.0
 """Seconds that anything may take."""
 
@@ -49,8 +47,8 @@ class Memory:
             self.most = max(self.most, self.now())
 
 
-class Stage:
-    """A coordinator that runs.
+class PressureRun:
+    """A coordinator under pressure.
 
     Args:
         directory: An empty one, for everything that is written.
@@ -61,22 +59,14 @@ class Stage:
 
     def __init__(self, directory: Path, url: str, agents: list[str], slow: float) -> None:
         self._gate, self._arrivals = directory / "gate", directory / "arrivals"
+        self._arrivals.mkdir()
         self._journal = directory / "work" / "journal.db"
-        environment = {
-            "PRESSURE_GATE": str(self._gate),
-            "PRESSURE_ARRIVALS": str(self._arrivals),
-            "PRESSURE_AGENTS": " ".join(agents),
-        }
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "tools.pressure.product", url, str(directory), str(slow)],
-            env=os.environ | environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        if self._process.stdout is None or self._process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"the coordinator ended with {self._process.wait(STOP_SECONDS)}")
-        self.memory = Memory(self._process.pid)
+        self._product = Part(
+            "tools.pressure.product", url, str(directory), str(slow), *agents,
+            environment=arrivals.environment(self._arrivals, self._gate),
+        )  # fmt: skip
+        self._product.hear()
+        self.memory = Memory(self._product.pid)
 
     def open_gate(self) -> None:
         """Have the agents read."""
@@ -85,10 +75,8 @@ class Stage:
     def arrived(self) -> dict[str, list[int]]:
         """The numbers of the messages that have arrived at each agent, in the order of arrival."""
         found: dict[str, list[int]] = defaultdict(list)
-        if self._arrivals.exists():
-            for line in self._arrivals.read_text().splitlines():
-                agent, number = line.split()
-                found[agent].append(int(number))
+        for each in arrivals.read(self._arrivals):
+            found[each.agent].append(each.number)
         return found
 
     def journaled(self, where: str) -> int:
@@ -103,17 +91,12 @@ class Stage:
 
     def wait_until_arrived(self, count: int) -> float:
         """Wait until so many have arrived; how long it took, in seconds."""
-        return wait_until(lambda: sum(map(len, self.arrived().values())) >= count, f"{count} arrivals")
+        return wait_until(lambda: arrivals.count(self._arrivals) >= count, f"{count} arrivals")
 
     def end(self) -> dict[str, Any]:
         """End it; what it says of itself."""
         self.memory.close()
-        try:
-            return dict(json.loads(self._process.communicate(timeout=STOP_SECONDS)[0] or "{}"))
-        finally:
-            if self._process.poll() is None:
-                self._process.kill()
-                self._process.communicate()
+        return self._product.end()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> float:
@@ -131,11 +114,12 @@ def wait_until(condition: Callable[[], bool], what: str) -> float:
 
 
 @contextmanager
-def stage(directory: Path, url: str, agents: list[str], slow: float = 0.0) -> Iterator[Stage]:
-    """A coordinator that is ended at the end, whatever happens."""
-    made = Stage(directory, url, agents, slow)
+def running(directory: Path, url: str, agents: list[str], slow: float = 0.0) -> Iterator[PressureRun]:
+    """Run a coordinator; it is ended where the block fails, and else by the block itself."""
+    run = PressureRun(directory, url, agents, slow)
     try:
-        yield made
+        yield run
     except BaseException:
-        made.end()
+        with suppress(ValueError):
+            run.end()
         raise

@@ -1,10 +1,8 @@
 """Everything that a run needs, started in order, and ended in every case."""
 
 import os
-import random
 import secrets
 import shlex
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -14,10 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from actors.scripted_claude.launch import command as scripted_command
-from tools.chaos import agents
+from tools.chaos import agents, log
 from tools.chaos.keeper import Keeper
 from tools.chaos.looking import sessions
 from tools.chaos.proxy import Proxy
+from tools.common.chance import dice
+from tools.common.machine import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT / ".cache" / "claude" / "node_modules" / ".bin" / "claude"
@@ -60,7 +60,7 @@ def real(url: str) -> Claude:
     return Claude((str(REAL),), environment)
 
 
-class Stage:
+class Testbed:
     """The backend, the network before it, and the coordinator with its agents; a context manager.
 
     Args:
@@ -88,18 +88,18 @@ class Stage:
         self.journal, self.database = self.work / "journal.db", self._tasks / "backend.db"
         self.backend_port, self.gateway_port = free_ports(2)
         self._undo = ExitStack()
-        self.proxy = Proxy(self.backend_port, f"{seed}-network")
+        self.proxy = Proxy(self.backend_port, dice(seed, "network"))
         environment = self._environment(claude)
         self.backend = Keeper(
             [sys.executable, "-m", "backend", "--port", str(self.backend_port),
              "--work-dir", str(self._tasks), "--exit-with-stdin"],
-            environment, directory=ROOT, ready="ready ", log=directory / "backend.log",
+            environment, directory=ROOT, ready=lambda line: line.startswith(b"ready "), log=directory / "backend.log",
         )  # fmt: skip
         self.coordinator = Keeper(
-            [sys.executable, "-m", "tools.chaos.coordinator", "run"],
+            [sys.executable, "-m", "tools.chaos.coordinator"],
             environment | self._settings(claude),
             directory=ROOT,
-            ready="The coordinator runs",
+            ready=log.is_ready,
             log=directory / "coordinator.log",
         )
 
@@ -150,18 +150,5 @@ class Stage:
             "PING_SECONDS": "1",
             "RECEIPT_SECONDS": "2",
             "LOG_LEVEL": "info",
+            "LOG_FORMAT": "json",
         }
-
-
-def free_ports(count: int) -> list[int]:
-    """So many ports on loopback that nobody has at the moment."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-def dice(seed: str, what: str) -> random.Random:
-    """Dice of their own for each part, so that none depends on how often another one rolls."""
-    return random.Random(f"{seed}-{what}")  # noqa: S311 - dice

@@ -2,65 +2,19 @@
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-STOP_SECONDS = 30.0
+from tools.common import arrivals
+from tools.common.part import Part
+
 Samples = list[tuple[int, int]]
 """When each event was sent and when its context arrived, in nanoseconds, in the order of sending."""
 
 
-class Part:
-    """A process that prints lines and ends when its standard input does.
-
-    Args:
-        module: Which part of the benchmark it is.
-        arguments: Its arguments.
-        environment: More environment variables.
-    """
-
-    def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
-        self._module = module
-        self._process = subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-m", f"tools.bench.{module}", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(environment or {})},
-        )
-
-    def say(self, line: str) -> None:
-        """Write a line to it."""
-        if self._process.stdin is not None:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-
-    def hear(self) -> str:
-        """Its next line.
-
-        Raises:
-            RuntimeError: It has ended.
-        """
-        line = self._process.stdout.readline() if self._process.stdout is not None else ""
-        if not line:
-            raise RuntimeError(f"{self._module} ended with {self._process.wait(STOP_SECONDS)}")
-        return line.strip()
-
-    def end(self) -> str:
-        """Have it end; what it still had to say."""
-        try:
-            return self._process.communicate(timeout=STOP_SECONDS)[0].strip()
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.communicate()[0].strip()
-
-
-class Stage:
+class BenchRun:
     """The backend, and the pipelines that are connected to it.
 
     Args:
@@ -69,18 +23,23 @@ class Stage:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._backend = Part("backend")
+        self._backend = Part("tools.bench.backend")
         self._port = int(self._backend.hear())
         self._parts: dict[str, Part] = {}
         self._next = 0
 
     def add(self, name: str, module: str, *arguments: str) -> None:
         """Start a pipeline; it connects under its name."""
-        arrivals = self._arrivals(name)
-        arrivals.mkdir(parents=True)
+        noted = self._arrivals(name)
+        noted.mkdir(parents=True)
         url = f"ws://127.0.0.1:{self._port}/{name}"
-        environment = {"BENCH_ARRIVALS": str(arrivals)}
-        self._parts[name] = Part(module, url, str(arrivals.parent), *arguments, environment=environment)
+        self._parts[name] = Part(
+            f"tools.bench.{module}",
+            url,
+            str(noted.parent),
+            *arguments,
+            environment=arrivals.environment(noted),
+        )
 
     def wait_until_ready(self, *names: str) -> None:
         """Wait until these pipelines are."""
@@ -117,8 +76,7 @@ class Stage:
 
     def end(self, name: str) -> dict[str, Any]:
         """End a pipeline; what it says about itself."""
-        said = self._parts.pop(name).end()
-        return dict(json.loads(said)) if said else {}
+        return self._parts.pop(name).end()
 
     def close(self) -> None:
         """End everything."""
@@ -135,7 +93,7 @@ class Stage:
         before, found = 0, {}
         while time.monotonic() < deadline:
             time.sleep(0.1)
-            size = sum(path.stat().st_size for path in self._arrivals(name).iterdir())
+            size = arrivals.size(self._arrivals(name))
             if size == before:
                 found = self._read(name, numbers)
                 if len(found) == len(numbers):
@@ -145,21 +103,19 @@ class Stage:
 
     def _read(self, name: str, numbers: range) -> dict[int, tuple[int, int]]:
         found: dict[int, tuple[int, int]] = {}
-        for path in self._arrivals(name).iterdir():
-            for line in path.read_bytes().splitlines():
-                number, sent, arrived = map(int, line.split())
-                if number in found:
-                    raise RuntimeError(f"{name}: context {number} has arrived twice")
-                if number in numbers:
-                    found[number] = sent, arrived
+        for each in arrivals.read(self._arrivals(name)):
+            if each.number in found:
+                raise RuntimeError(f"{name}: context {each.number} has arrived twice")
+            if each.number in numbers:
+                found[each.number] = each.sent, each.arrived
         return found
 
 
 @contextlib.contextmanager
-def stage(directory: Path) -> Iterator[Stage]:
-    """A stage that is cleared at the end, whatever happens."""
-    made = Stage(directory)
+def running(directory: Path) -> Iterator[BenchRun]:
+    """Run it, and end everything in every case."""
+    run = BenchRun(directory)
     try:
-        yield made
+        yield run
     finally:
-        made.close()
+        run.close()

@@ -1,0 +1,79 @@
+"""Runs a coordinator as a program: until it is stopped, or gives up."""
+
+import os
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from actors.app import tuning
+from actors.app.coordinator import Coordinator
+from actors.app.signals import Interrupts
+from actors.lib.errors import root_cause
+from supervisors import StartFailed
+
+STOPPED = 0
+ESCALATED = 70
+"""The root supervisor gave up; whoever runs us should start us again."""
+
+log = structlog.get_logger(__name__)
+
+
+def serve(coordinator: Coordinator, say: Callable[[str], object] = print) -> int:
+    """Run a coordinator until a signal stops it, or it gives up; called in the main thread, once a process.
+
+    The log says ``coordinator_ready`` when all actors run, and ``coordinator_stopped`` at the end, for programs; people
+    are told in plain words.
+
+    Args:
+        coordinator: One that wasn't started yet.
+        say: Tells people.
+
+    Returns:
+        The exit code of the process.
+
+    Raises:
+        ConfigurationError: It can't start with these settings; nothing runs.
+    """
+    tuning.share_fairly()
+    interrupts = Interrupts()
+    try:
+        coordinator.start()
+    except (StartFailed, OSError) as error:
+        say(f"The coordinator could not start: {root_cause(error)}. Nothing is lost; start it again.")
+        coordinator.stop()
+        return ESCALATED
+    tuning.settle()
+    try:
+        _announce(coordinator, say)
+        threading.Thread(target=_watch, args=(coordinator, interrupts), daemon=True).start()
+        interrupts.wait()
+    finally:  # also where nobody reads what is said
+        abandoned = coordinator.stop()
+    return _report(coordinator, abandoned, say)
+
+
+def _announce(coordinator: Coordinator, say: Callable[[str], object]) -> None:
+    settings, pid = coordinator.settings, os.getpid()
+    log.info("coordinator_ready", pid=pid, work_dir=str(settings.work_dir), gateway=coordinator.url)
+    if settings.ws_url is None:
+        say(f"No WS_URL is set: the embedded backend runs on http://127.0.0.1:{settings.embedded_port}")
+    say(f"The coordinator runs (pid {pid}, {settings.work_dir}). Ctrl-C stops it.")
+
+
+def _watch(coordinator: Coordinator, interrupts: Interrupts) -> None:
+    coordinator.wait()
+    interrupts.end()
+
+
+def _report(coordinator: Coordinator, abandoned: list[str], say: Callable[[str], object]) -> int:
+    report = coordinator.wait()
+    reason = report.reason if report is not None else None
+    if abandoned:
+        log.error("stopped_with_leftovers", abandoned=abandoned)
+    log.info("coordinator_stopped", gave_up=reason is not None)
+    if reason is not None:
+        say(f"The coordinator gave up: {reason}. Nothing is lost; start it again.")
+        return ESCALATED
+    say("The coordinator has stopped. Nothing is lost; it goes on from here when it is started again.")
+    return STOPPED

@@ -1,0 +1,95 @@
+"""The router without its actor: all that fuzzing needs to know of its parts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from actors.protocol.feed import FeedPage
+from actors.protocol.names import SessionAddress
+from actors.protocol.router import ToSession
+from actors.router import ContextBuilder, RouterParts, RouterSettings
+from actors.router.handlers import Work
+
+LIMIT = 6000
+"""The longest context in bytes: short, so that many go into a file."""
+
+
+class Router:
+    """The router's parts, driven by calls: what it is told it handles at once.
+
+    Args:
+        journal: The journal's file.
+        clock: Tells the time.
+    """
+
+    def __init__(self, journal: Path, clock: Callable[[], float]) -> None:
+        self._post: list[Any] = []
+        self._host = _Host(self._post)
+        settings = RouterSettings(
+            journal=journal,
+            context=ContextBuilder(LIMIT),
+            host=lambda _: self._host,
+            read_result=lambda _: None,
+            queue_size=10,
+        )
+        self._parts = RouterParts(settings, clock)
+        self._parts.start()
+
+    def handle(self, message: Work) -> None:
+        """Handle a message."""
+        self._parts.handle(message)
+
+    def commit(self) -> list[Any]:
+        """Commit what was handled; the messages that it sends then, in order."""
+        self._parts.commit()
+        self._parts.outgoing.flush(lambda _name, message: self._post.append(message), self._host)
+        post, self._post[:] = self._post[:], []
+        return post
+
+    def page(self, after: int) -> FeedPage:
+        """Gather what the files for people need of the events after this number."""
+        self._parts.mirrors.ask(after)
+        return self._parts.mirrors.gather()
+
+    def close(self) -> None:
+        """Close the journal, as a router does that dies."""
+        self._parts.journal.close()
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the journal was taken to be damaged."""
+        return self._parts.journal.loss is not None
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Describe where it goes on from: its open nodes and its lanes."""
+        nodes = self._parts.graph.open
+        lanes = self._parts.lanes.by_agent
+        return {
+            "node": {
+                each.id: (
+                    each.status,
+                    each.state,
+                    each.reason,
+                    sorted(each.pending),
+                    sorted(each.dependents & nodes.keys()),
+                )
+                for each in nodes.values()
+                if each.dependents & nodes.keys() or each.status != "unknown" or each.title
+            },
+            "lane": {
+                each.agent: (each.in_hand, each.reminders, list(each.outstanding)) for each in lanes.values()
+            },
+        }
+
+
+class _Host:
+    """A host of sessions that keeps what each is told, and who is to run."""
+
+    def __init__(self, kept: list[Any]) -> None:
+        self._kept = kept
+
+    def ensure(self, session: SessionAddress) -> None:
+        self._kept.append(session)
+
+    def tell(self, _session: SessionAddress, message: ToSession) -> None:
+        self._kept.append(message)
