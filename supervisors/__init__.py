@@ -16,8 +16,8 @@ from supervisors.context import ActorContext
 from supervisors.errors import (
     Abandoned,
     ActorDied,
-    AlreadyRunning,
     AskTimeout,
+    NameTaken,
     NoSuchChild,
     NotRunning,
     RestartIntensityExceeded,
@@ -28,7 +28,7 @@ from supervisors.errors import (
 )
 from supervisors.handle import Handle
 from supervisors.mailbox import Mailbox
-from supervisors.reports import ChildCount, ChildInfo, ChildStatus, DeadLetter, ExitReport, Stage
+from supervisors.reports import ChildCount, ChildInfo, ChildStatus, DeadLetter, ExitReport, LifeStage
 from supervisors.restarts import time_to_stop
 from supervisors.spec import AutoShutdown, Backoff, ChildSpec, Intensity, Restart, Strategy
 from supervisors.supervisor import Supervisor
@@ -40,7 +40,6 @@ __all__ = [
     "Actor",
     "ActorContext",
     "ActorDied",
-    "AlreadyRunning",
     "AskTimeout",
     "AutoShutdown",
     "Backoff",
@@ -54,13 +53,14 @@ __all__ = [
     "ExitReport",
     "Handle",
     "Intensity",
+    "LifeStage",
     "Mailbox",
+    "NameTaken",
     "NoSuchChild",
     "NotRunning",
     "Restart",
     "RestartChild",
     "RestartIntensityExceeded",
-    "Stage",
     "StartChild",
     "StartFailed",
     "StartTimeout",

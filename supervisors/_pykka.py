@@ -15,7 +15,7 @@ from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 
 if TYPE_CHECKING:
-    from supervisors.answer import Answer
+    from supervisors.answer import PendingAnswer
     from supervisors.mailbox import Mailbox
 
 __all__ = [
@@ -73,7 +73,7 @@ def envelope(message: object) -> Asked:
     return Envelope(message)
 
 
-def ask_envelope(message: object, reply_to: Answer) -> Asked:
+def ask_envelope(message: object, reply_to: PendingAnswer) -> Asked:
     """Put a message together with where its answer goes."""
     reply: Any = reply_to  # pykka types it as its own future, of which only the two setters are used
     return Envelope(message, reply)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervisors._pykka import ask_envelope
-from supervisors.answer import Answer
+from supervisors.answer import PendingAnswer
 from supervisors.errors import WouldDeadlock
 from supervisors.life import Life
 
@@ -67,7 +67,7 @@ class Handle:
         asker = Life.of_this_thread()
         if asker is not None and asker.is_at_or_below(self._mailbox):
             raise WouldDeadlock(self.name)
-        reply = Answer()
+        reply = PendingAnswer()
         self._mailbox.put_ask(ask_envelope(message, reply))
         return reply.get(self.name, timeout)
 

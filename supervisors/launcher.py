@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervisors import restarts
 from supervisors.children import ChildExited
-from supervisors.errors import Abandoned, AlreadyRunning, StartTimeout
+from supervisors.errors import Abandoned, NameTaken, StartTimeout
 from supervisors.reader import Stop
 from supervisors.reports import brief
 
@@ -49,7 +49,7 @@ class Launcher:
         spec = child.spec
         try:
             life = self._context.system.spawn(spec, self._context.life, self._on_change)
-        except AlreadyRunning as error:
+        except NameTaken as error:
             return error
         child.life = life
         deadline = time.monotonic() + spec.start_timeout

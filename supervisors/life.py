@@ -13,7 +13,7 @@ from supervisors._pykka import envelope, fail
 from supervisors.context import ActorContext
 from supervisors.errors import Abandoned, ActorDied
 from supervisors.reader import Last, Leftovers, Reader, Stop
-from supervisors.reports import DeadLetter, ExitReport, Stage
+from supervisors.reports import DeadLetter, ExitReport, LifeStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class Life:
         self._mailbox = mailbox
         self._drains = False
         self._on_change = on_change
-        self._stage = Stage.INIT
+        self._stage = LifeStage.INIT
         self._began = system.clock()
         self._ending = threading.Lock()
         self._finished = threading.Event()
@@ -149,12 +149,12 @@ class Life:
         with self._ending:
             self._check()
             actor._enter()  # noqa: SLF001  # the seam to pykka
-        self._stage = Stage.START
+        self._stage = LifeStage.START
         actor.on_start()
         with self._ending:
             self._check()
             self.started = self._mailbox.alive = True
-        self._stage = Stage.RECEIVE
+        self._stage = LifeStage.RECEIVE
         self._on_change(self)
         actor._work(self.reader)  # noqa: SLF001  # the base class's part
 
@@ -165,7 +165,7 @@ class Life:
 
     def _end(self, reason: BaseException | None) -> None:
         if self.reader.committing:
-            self._stage = Stage.BATCH
+            self._stage = LifeStage.BATCH
         self._release(self.reader.fence(), reason)
         if self.actor is not None:
             try:
@@ -176,7 +176,7 @@ class Life:
 
     def _exit_failed(self, error: BaseException, reason: BaseException | None) -> BaseException:
         if reason is None:
-            self._stage = Stage.EXIT
+            self._stage = LifeStage.EXIT
             return error
         log.error("exit_hook_failed", actor=self.name, incarnation=self.number, exc_info=error)
         return reason

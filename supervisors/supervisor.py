@@ -20,7 +20,7 @@ from supervisors.commands import (
     WhichChildren,
 )
 from supervisors.errors import (
-    AlreadyRunning,
+    NameTaken,
     NoSuchChild,
     RestartIntensityExceeded,
     StartFailed,
@@ -106,7 +106,7 @@ class Supervisor(Actor):
         """Carry out a command or a notice; a command that is refused is logged, unless all is as it wants."""
         try:
             self.on_ask(message)
-        except AlreadyRunning as error:  # whoever tells us to start what is to run wants no more than that
+        except NameTaken as error:  # whoever tells us to start what is to run wants no more than that
             log.debug("already_running", supervisor=self.context.name, child=error.name)
         except (SupervisionError, ValueError) as error:
             log.warning(
@@ -144,7 +144,7 @@ class Supervisor(Actor):
     def _start_child(self, spec: ChildSpec) -> None:
         known = self._children.get(spec.name)
         if known is not None and (known.life is not None or known.pending):
-            raise AlreadyRunning(spec.name)
+            raise NameTaken(spec.name)
         child = self._add(spec)
         failure = self._launcher.launch(child)
         if failure is not None:

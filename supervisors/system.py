@@ -10,7 +10,7 @@ import structlog
 
 from supervisors.errors import (
     Abandoned,
-    AlreadyRunning,
+    NameTaken,
     NotRunning,
     StartFailed,
     StartTimeout,
@@ -19,7 +19,7 @@ from supervisors.errors import (
 from supervisors.handle import Handle
 from supervisors.life import Life
 from supervisors.mailbox import Mailbox
-from supervisors.reader import Crash
+from supervisors.reader import InjectedFault
 from supervisors.reports import brief
 from supervisors.timers import Timers
 
@@ -139,7 +139,7 @@ class System:
         life = self._lives.get(name)
         if life is None:
             raise NotRunning(name)
-        life.reader.send(Crash(exception))
+        life.reader.send(InjectedFault(exception))
 
     # For the parts of this package.
 
@@ -162,11 +162,11 @@ class System:
             on_change: Called, by any thread, when it has started and when it has ended.
 
         Raises:
-            AlreadyRunning: The name is taken.
+            NameTaken: The name is taken.
         """
         with self._names:
             if spec.name in self._lives:
-                raise AlreadyRunning(spec.name)
+                raise NameTaken(spec.name)
             mailbox = self.mailbox(spec.name)
             life = self._lives[spec.name] = Life(self, spec, mailbox, parent, on_change)
             mailbox.open()

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from supervisors import (
-    AlreadyRunning,
     AutoShutdown,
     ChildSpec,
     ChildStatus,
     CountChildren,
     DeleteChild,
+    NameTaken,
     NoSuchChild,
     NotRunning,
     Restart,
@@ -41,7 +41,7 @@ def test_dynamic_children_come_and_go(world: World, caplog: pytest.LogCaptureFix
         world.tell("root", StartChild(spec))  # ignored: it runs
         assert len(world.status()) == 1
     assert caplog.records == []  # and that is no fault
-    with pytest.raises(AlreadyRunning):
+    with pytest.raises(NameTaken):
         world.ask("root", StartChild(spec))
     assert world.status() == {"a": ChildStatus.RUNNING}
 
@@ -69,7 +69,7 @@ def test_commands_that_make_no_sense(world: World) -> None:
         world.ask("root", "nonsense")
     with pytest.raises(StartFailed) as caught:
         world.ask("root", StartChild(world.worker("taken")))
-    assert isinstance(caught.value.__cause__, AlreadyRunning)
+    assert isinstance(caught.value.__cause__, NameTaken)
     significant = StartChild(world.worker("s", restart=Restart.TEMPORARY, significant=True))
     world.tell("root", significant)
     with pytest.raises(ValueError, match="significant"):
