@@ -11,7 +11,6 @@ import structlog
 from supervisors.errors import (
     Abandoned,
     NameTaken,
-    NotRunning,
     StartFailed,
     StartTimeout,
     SupervisionError,
@@ -19,7 +18,6 @@ from supervisors.errors import (
 from supervisors.handle import Handle
 from supervisors.life import Life
 from supervisors.mailbox import Mailbox
-from supervisors.reader import InjectedFault
 from supervisors.reports import brief
 from supervisors.timers import Timers
 
@@ -130,17 +128,6 @@ class System:
         self._wait_for(lambda: self._root is not None and self._root.ended, timeout)
         return self._root.report if self._root else None
 
-    def crash(self, name: str, exception: BaseException) -> None:
-        """Have an actor raise `exception` in its own thread at its next turn: a fault drill.
-
-        Raises:
-            NotRunning: No such actor lives.
-        """
-        life = self._lives.get(name)
-        if life is None:
-            raise NotRunning(name)
-        life.reader.send(InjectedFault(exception))
-
     # For the parts of this package.
 
     def mailbox(self, name: str) -> Mailbox:
@@ -172,6 +159,10 @@ class System:
             mailbox.open()
         life.begin()
         return life
+
+    def find_life(self, name: str) -> Life | None:
+        """Return the living incarnation of a name, if there is one."""
+        return self._lives.get(name)
 
     def retire(self, name: str) -> None:
         """Nobody is expected to read for this name, unless it lives elsewhere: refuse its asks."""

@@ -260,16 +260,17 @@ import contextlib, threading
 from actors import main
 from actors.app import coordinator, tree
 from supervisors import SupervisionError
+from supervisors.drill import crash
 
 start = coordinator.Coordinator.start
 
 def doomed(self):
     start(self)
-    def crash():
+    def again():
         while self.system.wait(timeout=0.02) is None:
             with contextlib.suppress(SupervisionError):  # it is being restarted
-                self.system.crash("router", RuntimeError("doomed"))
-    threading.Thread(target=crash, daemon=True).start()
+                crash(self.system, "router", RuntimeError("doomed"))
+    threading.Thread(target=again, daemon=True).start()
 
 coordinator.Coordinator.start = doomed
 tree.RESTARTS = 2

@@ -26,6 +26,7 @@ from supervisors import (
     StopChild,
     SupervisionError,
 )
+from supervisors.drill import crash
 from tests.supervisors.helpers import AT_ONCE, DEADLINE, Gate, Worker, World, until
 
 pytestmark = pytest.mark.expected_errors("child_exited", "message_dead")
@@ -143,7 +144,7 @@ def test_a_start_that_takes_too_long_has_failed(world: World) -> None:
     world.start(ChildSpec("a", start, start_timeout=0.5, backoff=AT_ONCE))
     world.tell("a", "first")
     world.probe.wait_count(1, "first")
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     gate.wait_entered()
     world.tell("a", "second")
 
@@ -200,8 +201,8 @@ def test_a_stop_interrupts_the_wait_for_a_slow_start(world: World) -> None:
 
 
 def _stop_seen(world: World) -> bool:
-    reader = world.system.mailbox("a").reader
-    return reader is None or reader.signal is not None
+    life = world.system.find_life("a")
+    return life is None or life.reader.signal is not None
 
 
 def test_names_are_unique() -> None:

@@ -24,6 +24,7 @@ from supervisors import (
     StartFailed,
     StopChild,
 )
+from supervisors.drill import crash
 from supervisors.life import Life
 from tests.supervisors.helpers import DEADLINE, Gate, Probe, Worker, World, until
 
@@ -206,7 +207,7 @@ def test_a_drill_strikes_before_what_waits_and_blames_no_message(world: World) -
     world.tell("a", gate)
     gate.wait_entered()
     world.tell("a", "waiting")
-    world.system.crash("a", SystemExit("drill"))
+    crash(world.system, "a", SystemExit("drill"))
     gate.open()
     assert isinstance(world.wait_exit("a", 1).reason, SystemExit)
     notes = world.probe.wait_count(1, "waiting")

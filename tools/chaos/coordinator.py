@@ -13,6 +13,7 @@ from contextlib import suppress
 import actors.app.coordinator
 from actors.main import main
 from supervisors import NotRunning
+from supervisors.drill import crash
 
 
 class DrillError(RuntimeError):
@@ -30,7 +31,7 @@ class DrilledCoordinator(actors.app.coordinator.Coordinator):
     def _listen(self) -> None:
         for line in sys.stdin:
             with suppress(NotRunning):  # it is between two lives already
-                self.system.crash(line.strip(), DrillError("a fault drill"))
+                crash(self.system, line.strip(), DrillError("a fault drill"))
         os.kill(os.getpid(), signal.SIGTERM)
 
 

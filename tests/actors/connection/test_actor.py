@@ -32,6 +32,7 @@ from actors.protocol.events import NodeCreated
 from actors.protocol.names import CONNECTION, ROUTER
 from actors.protocol.router import RouterStarted
 from supervisors import ActorContext, System
+from supervisors.drill import crash
 from tests.actors.connection.peer import Listener, Peer, frame
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
@@ -418,7 +419,7 @@ def test_of_a_predecessors_connection_only_events_count(listener: Listener) -> N
 def test_a_crash_ends_its_socket_and_the_next_incarnation_connects(listener: Listener) -> None:
     record = Record()
     with _ready(listener, record, WELCOME) as (system, peer):
-        system.crash(CONNECTION, RuntimeError("drill"))
+        crash(system, CONNECTION, RuntimeError("drill"))
         assert peer.at_end()
         with listener.open() as second:
             second.send(WELCOME)

@@ -24,6 +24,7 @@ from actors.router import ContextBuilder, RouterActor, RouterSettings
 from actors.router import actor as actor_module
 from actors.router.actor import MirrorDue
 from supervisors import Actor, ActorContext, ChildSpec, System
+from supervisors.drill import crash
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
 
@@ -122,7 +123,7 @@ def test_a_router_that_dies_goes_on_with_what_waited(tmp_path: Path, kills: int)
         router.tell(SessionReady(agent="coder"))
         for number in range(kills):
             router.tell(created(f"S{number}"))
-            system.crash(ROUTER, RuntimeError("on purpose"))
+            crash(system, ROUTER, RuntimeError("on purpose"))
             router.tell(created(f"T{number}"))
         router.tell(SessionReady(agent="coder"))
         done = []
