@@ -28,9 +28,11 @@ from supervisors.errors import (
 )
 from supervisors.handle import Handle
 from supervisors.mailbox import Mailbox
+from supervisors.policy import AutoShutdown, Backoff, Intensity, Restart, Strategy
+from supervisors.protocols import AddressBook
 from supervisors.reports import ChildCount, ChildInfo, ChildStatus, DeadLetter, ExitReport, LifeStage
 from supervisors.restarts import time_to_stop
-from supervisors.spec import AutoShutdown, Backoff, ChildSpec, Intensity, Restart, Strategy
+from supervisors.spec import ChildSpec
 from supervisors.supervisor import Supervisor
 from supervisors.system import System
 from supervisors.timers import Timer
@@ -40,6 +42,7 @@ __all__ = [
     "Actor",
     "ActorContext",
     "ActorDied",
+    "AddressBook",
     "AskTimeout",
     "AutoShutdown",
     "Backoff",

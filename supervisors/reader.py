@@ -99,7 +99,7 @@ class Reader:
         self._blameless = False
         self._bell: SimpleQueue[None] = SimpleQueue()
         with mailbox.turn:
-            mailbox.reader = self
+            mailbox.bell = self._bell
 
     # Called by any thread.
 
@@ -119,8 +119,8 @@ class Reader:
             if self._fenced:
                 return Leftovers([], [])
             self._fenced = True
-            if self.mailbox.reader is self:
-                self.mailbox.reader = None
+            if self.mailbox.bell is self._bell:
+                self.mailbox.bell = None
             return self._put_back()
 
     # Called by the incarnation's own thread.
@@ -176,7 +176,7 @@ class Reader:
 
         Raises:
             Abandoned: The reader is fenced, and its messages have gone to somebody else.
-            BaseException: The one of an `InjectedFault`; no message is to blame for it.
+            BaseException: The one of a `InjectedFault`; no message is to blame for it.
         """
         if self._fenced:
             raise Abandoned(self.mailbox.name)

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from supervisors.spec import Restart
+    from supervisors.policy import Restart
 
 __all__ = ["ChildCount", "ChildInfo", "ChildStatus", "DeadLetter", "ExitReport", "LifeStage", "brief"]
 

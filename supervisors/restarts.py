@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from supervisors.spec import Backoff, Intensity, Restart, Strategy
+from supervisors.policy import Backoff, Intensity, Restart, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
@@ -27,14 +27,16 @@ from supervisors.errors import (
     SupervisionError,
 )
 from supervisors.launcher import Launcher
+from supervisors.policy import AutoShutdown, Intensity, Restart, Strategy
 from supervisors.reports import ChildCount, brief
-from supervisors.spec import AutoShutdown, ChildSpec, Intensity, Restart, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from supervisors.context import ActorContext
     from supervisors.life import Life
+    from supervisors.spec import ChildSpec
+    from supervisors.system import System
 
 __all__ = ["Supervisor"]
 
@@ -76,7 +78,8 @@ class Supervisor(Actor):
         self._intensity = intensity or Intensity()
         self._auto_shutdown = AutoShutdown(auto_shutdown)
         self._window = restarts.RestartWindow(self._intensity)
-        self._launcher = Launcher(context)
+        self._system = cast("System", context.system)  # made by it; an actor's view of it is narrower
+        self._launcher = Launcher(self._system, context)
         self._children: dict[str, Child] = {}
         if children and self._strategy is Strategy.SIMPLE_ONE_FOR_ONE:
             raise ValueError("children: must be none where all are started on demand")
@@ -133,7 +136,7 @@ class Supervisor(Actor):
             case RestartChild(name):
                 return self._restart_child(self._child(name))
             case WhichChildren():
-                return [child.info(self.context.system) for child in self._children.values()]
+                return [child.info(self._system) for child in self._children.values()]
             case CountChildren():
                 return self._count()
             case _:
@@ -204,7 +207,7 @@ class Supervisor(Actor):
 
     def _restart(self, child: Child) -> None:
         """Have the child and those that go with it started again, after the delay of its backoff."""
-        if not self._window.admit(self.context.system.clock()):
+        if not self._window.admit(self._system.clock()):
             self._give_up(child)
             return
         for member in reversed(self._group(child)):
@@ -278,9 +281,9 @@ class Supervisor(Actor):
         if child.spec.restart is Restart.TEMPORARY:
             self._forget(child)
         else:
-            self.context.system.retire(child.name)
+            self._system.retire(child.name)
 
     def _forget(self, child: Child) -> None:
         if self._children.get(child.name) is child:
             del self._children[child.name]
-        self.context.system.retire(child.name)
+        self._system.retire(child.name)

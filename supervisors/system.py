@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from supervisors import asking
 from supervisors.errors import (
     Abandoned,
     NameTaken,
@@ -24,6 +25,7 @@ from supervisors.timers import Timers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervisors.protocols import Incarnation
     from supervisors.reports import DeadLetter, ExitReport
     from supervisors.spec import ChildSpec
 
@@ -107,8 +109,8 @@ class System:
         Raises:
             SupervisionError: Called by an actor, which would wait for itself.
         """
-        here = Life.of_this_thread()
-        if here is not None and here.is_in(self):
+        lineage = asking.lineage()
+        if lineage and self._mailboxes.get(lineage[0].name) is lineage[0]:
             raise SupervisionError("a system is not stopped by one of its own actors")
         deadline = None if timeout is None else time.monotonic() + timeout
         if self._root is not None:
@@ -140,7 +142,7 @@ class System:
                     mailbox.close()
             return mailbox
 
-    def spawn(self, spec: ChildSpec, parent: Life | None, on_change: Callable[[Life], None]) -> Life:
+    def spawn(self, spec: ChildSpec, parent: Incarnation | None, on_change: Callable[[Life], None]) -> Life:
         """Begin a new incarnation.
 
         Args:
@@ -170,13 +172,13 @@ class System:
             if name not in self._lives:
                 self.mailbox(name).close()
 
-    def ended(self, life: Life, report: ExitReport) -> None:
+    def ended(self, report: ExitReport) -> None:
         """Take note of the end of an incarnation."""
         with self._names:
-            del self._lives[life.name]
+            life = self._lives.pop(report.name)
             orphans = [other for other in self._lives.values() if other.parent is life]
         if report.reason is None:
-            log.debug("child_exited", actor=life.name, incarnation=life.number)
+            log.debug("child_exited", actor=report.name, incarnation=report.incarnation)
         else:
             self._log_crash(report)
         if report.abandoned:

@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.lib.failpoints import failpoint
 from actors.protocol.reports import Answer, Reply
-from supervisors import System
+from supervisors import AddressBook
 
 
 class Outgoing:
@@ -25,7 +25,7 @@ class Outgoing:
         if reply is not None:
             self._answers.append((reply, Answer(ok=ok, text=text, data=data)))
 
-    def flush(self, system: System) -> None:
+    def flush(self, system: AddressBook) -> None:
         """Say it all, in order."""
         messages, self._messages = self._messages, []
         answers, self._answers = self._answers, []
