@@ -36,6 +36,7 @@ from supervisors.spec import ChildSpec
 from supervisors.supervisor import Supervisor
 from supervisors.system import System
 from supervisors.timers import Timer
+from supervisors.window import SlidingWindow
 
 __all__ = [
     "Abandoned",
@@ -64,6 +65,7 @@ __all__ = [
     "Restart",
     "RestartChild",
     "RestartIntensityExceeded",
+    "SlidingWindow",
     "StartChild",
     "StartFailed",
     "StartTimeout",

@@ -79,12 +79,17 @@ class Intensity:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before a restart: at random between 0 and a growing limit ("full jitter").
+    """Exponential backoff: how long to wait before the next attempt, at random under a growing limit.
+
+    `Backoff(initial=1, maximum=30)` draws from 0 to 1, 0 to 2, 0 to 4 seconds, and so on up to 0 to 30; with
+    `floor=0.5` from 0.5 to 1, 1 to 2, 2 to 4.
 
     Attributes:
         initial: The first limit in seconds.
         maximum: The limit grows no further than this, in seconds.
         factor: What the limit is multiplied with at each attempt.
+        floor: The part of the limit that is waited in any case: 0 is "full jitter" (many that failed together
+            come back spread out), 0.5 "equal jitter" (whoever failed is also left alone for a while).
 
     Raises:
         ValueError: With the field's name.
@@ -93,9 +98,33 @@ class Backoff:
     initial: float = 0.1
     maximum: float = 30.0
     factor: float = 2.0
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         require(holds=is_seconds(self.initial), name="initial", must="0 or more seconds")
         enough = is_seconds(self.maximum) and self.maximum >= self.initial
         require(holds=enough, name="maximum", must="at least `initial`")
         require(holds=is_seconds(self.factor) and self.factor >= 1, name="factor", must="1 or more")
+        require(holds=is_seconds(self.floor) and self.floor <= 1, name="floor", must="between 0 and 1")
+
+    def bounds(self, attempt: int) -> tuple[float, float]:
+        """Return the least and the most seconds to wait.
+
+        Args:
+            attempt: 0 for the first in a row.
+        """
+        try:
+            limit = min(self.maximum, self.initial * self.factor**attempt)
+        except OverflowError:
+            limit = self.maximum
+        return self.floor * limit, limit
+
+    def delay(self, attempt: int, jitter: float) -> float:
+        """Return the seconds to wait.
+
+        Args:
+            attempt: 0 for the first in a row.
+            jitter: Where between the bounds: from 0 for the least to 1 for the most; usually random.
+        """
+        least, most = self.bounds(attempt)
+        return least + jitter * (most - least)

@@ -176,7 +176,7 @@ class Reader:
 
         Raises:
             Abandoned: The reader is fenced, and its messages have gone to somebody else.
-            BaseException: The one of a `InjectedFault`; no message is to blame for it.
+            BaseException: The one of an `InjectedFault`; no message is to blame for it.
         """
         if self._fenced:
             raise Abandoned(self.mailbox.name)

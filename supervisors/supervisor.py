@@ -29,6 +29,7 @@ from supervisors.errors import (
 from supervisors.launcher import Launcher
 from supervisors.policy import AutoShutdown, Intensity, Restart, Strategy
 from supervisors.reports import ChildCount, brief
+from supervisors.window import SlidingWindow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ class Supervisor(Actor):
         self._strategy = Strategy(strategy)
         self._intensity = intensity or Intensity()
         self._auto_shutdown = AutoShutdown(auto_shutdown)
-        self._window = restarts.RestartWindow(self._intensity)
+        self._window = SlidingWindow(self._intensity.restarts, self._intensity.period)
         self._system = cast("System", context.system)  # made by it; an actor's view of it is narrower
         self._launcher = Launcher(self._system, context)
         self._children: dict[str, Child] = {}
@@ -217,7 +218,7 @@ class Supervisor(Actor):
             else:
                 member.pending = True
         jitter = random.random()  # noqa: S311  # spreads load, keeps no secret
-        seconds = restarts.delay(child.spec.backoff, child.attempts, jitter)
+        seconds = child.spec.backoff.delay(child.attempts, jitter)
         child.attempts += 1
         child.timer = self.tell_later(seconds, RestartDue(child, child.ticket))
         log.info("child_restarting", supervisor=self.context.name, child=child.name, seconds=seconds)
