@@ -1,5 +1,6 @@
 """The actor that owns the way to the backend: what comes in becomes events, what goes out is sent."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Literal, NamedTuple
@@ -24,6 +25,7 @@ from actors.connection.dialects.registry import parse
 from actors.connection.handshake import Address
 from actors.connection.publication_gate import Gate
 from actors.connection.websocket_io import MAX_MESSAGE
+from actors.lib.backoff import Retries, uniform
 from actors.lib.failpoints import failpoint
 from actors.protocol.backend import (
     BackendChanged,
@@ -40,8 +42,10 @@ from actors.protocol.backend import (
 )
 from actors.protocol.names import ROUTER
 from actors.protocol.router import RouterStarted
-from supervisors import Actor, ActorContext
+from supervisors import Actor, ActorContext, Backoff
 
+BACKOFF = Backoff(initial=1.0, maximum=30.0)
+"""How long to wait before the backend is tried again, so that many clients of one backend don't come back together."""
 CHANNELS = ["tasks", "subtasks", "agents"]
 
 _MESSAGES, _BYTES = 10_000, 32 * 1024 * 1024
@@ -86,6 +90,8 @@ class ConnectionActor(Actor):
         max_reconnect_attempts: Give up after so many failed attempts in a row, until a ``ConnectNow`` (0: never).
         welcome_seconds: How long a backend may take to introduce itself.
         step_seconds: How long each step of connecting, and each send, may take.
+        backoff: How long to wait before the backend is tried again, with a connection or a publication.
+        jitter: See ``Retries``.
 
     Raises:
         ConfigurationError: The URL or the token can't be used.
@@ -101,6 +107,8 @@ class ConnectionActor(Actor):
         max_reconnect_attempts: int = 0,
         welcome_seconds: float = 1.0,
         step_seconds: float = 10.0,
+        backoff: Backoff = BACKOFF,
+        jitter: Callable[[float, float], float] = uniform,
     ) -> None:
         super().__init__(context)
         self._router = context.system.handle(ROUTER)
@@ -109,7 +117,7 @@ class ConnectionActor(Actor):
         self._epoch: Epoch | None = None
         self._phase = _Phase.CLOSED
         self._welcome = _UNKNOWN
-        self._gate = Gate()
+        self._gate = Gate(Retries(backoff, jitter=jitter))
         self._state = BackendChanged(state="closed")
         self._room = Room(_MESSAGES, _BYTES)  # the socket's thread's own
         self._socket = BackendSocket(
@@ -118,8 +126,8 @@ class ConnectionActor(Actor):
             incarnation=context.incarnation,
             on_event=self._hear,
             wait_for_room=self._wait_for_room,
+            retries=Retries(backoff, limit=max_reconnect_attempts, jitter=jitter),
             ping_seconds=ping_seconds,
-            max_reconnect_attempts=max_reconnect_attempts,
             step_seconds=step_seconds,
         )
 

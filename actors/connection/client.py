@@ -10,7 +10,7 @@ import websocket
 from actors.connection.frames import Close, Item, Message, Oversized, Ping, ProtocolError
 from actors.connection.handshake import Address, Dial, DialError, check_token
 from actors.connection.websocket_io import Line
-from actors.lib.backoff import LONGEST, Retry
+from actors.lib.backoff import Retries
 from actors.lib.deadlines import SOCKET as STOP_SECONDS
 
 _UNANSWERED_AT_MOST = 2
@@ -97,8 +97,8 @@ class BackendSocket:
             ``close`` has returned.
         wait_for_room: Called in the thread before each message is handed on, with seconds; waits until there
             is room for it, or the time is over (then it is called again).
+        retries: When to try again, and when to give up until ``try_now``.
         ping_seconds: Ping after so many seconds of silence; two pings without any answer end the connection.
-        max_reconnect_attempts: Give up after so many failed attempts in a row, until ``try_now`` (0: never).
         step_seconds: How long each step of connecting, and each send, may take.
 
     Raises:
@@ -113,15 +113,15 @@ class BackendSocket:
         incarnation: int,
         on_event: Callable[[SocketEvent], None],
         wait_for_room: Callable[[float], bool],
+        retries: Retries,
         ping_seconds: float = 20.0,
-        max_reconnect_attempts: int = 0,
         step_seconds: float = 10.0,
     ) -> None:
         check_token(token)
         self._address, self._token = address, token
         self._on_event, self._wait_for_room = on_event, wait_for_room
         self._ping_seconds, self._step_seconds = ping_seconds, step_seconds
-        self._retry = Retry(max_reconnect_attempts)
+        self._retries = retries
         self._epoch = Epoch(incarnation, 0)
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -179,7 +179,7 @@ class BackendSocket:
         """Wait so long (None: for ever), but no longer than until somebody asks for the next attempt."""
         if self._asked.wait(seconds):
             self._asked.clear()
-            self._retry.reset()
+            self._retries.reset()
 
     def _connection(self) -> Closed:
         """One connection, from the attempt to its end."""
@@ -193,14 +193,14 @@ class BackendSocket:
                 self._dial = dial
             return self._converse(dial.open())
         except DialError as failure:
-            self._retry.failed()
+            self._retries.failed()
             return self._ended(failure.reason, refused=failure.refused)
         finally:
             self._line = None
             dial.hang_up()
 
     def _converse(self, line: Line) -> Closed:
-        self._retry.reset()
+        self._retries.reset()
         self._line = line
         self._tell(Opened(self._epoch))
         try:
@@ -247,8 +247,8 @@ class BackendSocket:
         return self._ended(f"{words} ({close.code}{said})", refused=close.code == _POLICY_VIOLATION)
 
     def _ended(self, reason: str, *, refused: bool = False) -> Closed:
-        delay = LONGEST if refused else self._retry.delay()
-        return Closed(self._epoch, reason, refused, None if self._retry.exhausted else delay)
+        delay = self._retries.longest if refused else self._retries.delay()
+        return Closed(self._epoch, reason, refused, None if self._retries.exhausted else delay)
 
     def _tell(self, event: SocketEvent) -> None:
         with self._lock:
