@@ -16,8 +16,8 @@ from supervisors.context import ActorContext
 from supervisors.errors import (
     Abandoned,
     ActorDied,
-    AlreadyRunning,
     AskTimeout,
+    NameTaken,
     NoSuchChild,
     NotRunning,
     RestartIntensityExceeded,
@@ -28,19 +28,22 @@ from supervisors.errors import (
 )
 from supervisors.handle import Handle
 from supervisors.mailbox import Mailbox
-from supervisors.reports import ChildCount, ChildInfo, ChildStatus, DeadLetter, ExitReport, Stage
+from supervisors.policy import AutoShutdown, Backoff, Intensity, Restart, Strategy
+from supervisors.protocols import AddressBook
+from supervisors.reports import ChildCount, ChildInfo, ChildStatus, DeadLetter, ExitReport, LifeStage
 from supervisors.restarts import time_to_stop
-from supervisors.spec import AutoShutdown, Backoff, ChildSpec, Intensity, Restart, Strategy
+from supervisors.spec import ChildSpec
 from supervisors.supervisor import Supervisor
 from supervisors.system import System
 from supervisors.timers import Timer
+from supervisors.window import SlidingWindow
 
 __all__ = [
     "Abandoned",
     "Actor",
     "ActorContext",
     "ActorDied",
-    "AlreadyRunning",
+    "AddressBook",
     "AskTimeout",
     "AutoShutdown",
     "Backoff",
@@ -54,13 +57,15 @@ __all__ = [
     "ExitReport",
     "Handle",
     "Intensity",
+    "LifeStage",
     "Mailbox",
+    "NameTaken",
     "NoSuchChild",
     "NotRunning",
     "Restart",
     "RestartChild",
     "RestartIntensityExceeded",
-    "Stage",
+    "SlidingWindow",
     "StartChild",
     "StartFailed",
     "StartTimeout",

@@ -15,8 +15,9 @@ from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 
 if TYPE_CHECKING:
-    from supervisors.answer import Answer
-    from supervisors.mailbox import Mailbox
+    from pykka._actor import ActorInbox
+
+    from supervisors.answer import PendingAnswer
 
 __all__ = [
     "Asked",
@@ -73,7 +74,7 @@ def envelope(message: object) -> Asked:
     return Envelope(message)
 
 
-def ask_envelope(message: object, reply_to: Answer) -> Asked:
+def ask_envelope(message: object, reply_to: PendingAnswer) -> Asked:
     """Put a message together with where its answer goes."""
     reply: Any = reply_to  # pykka types it as its own future, of which only the two setters are used
     return Envelope(message, reply)
@@ -84,7 +85,7 @@ class PykkaActor(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: ActorInbox) -> None:
         self._mailbox = mailbox
         super().__init__()
 
@@ -97,7 +98,7 @@ class PykkaActor(pykka.ThreadingActor):
         """
         raise TypeError(f"{cls.__name__} is started by a supervisor: put it into a ChildSpec")
 
-    def _create_actor_inbox(self) -> Mailbox:  # type: ignore[override]  # static in pykka, called on self
+    def _create_actor_inbox(self) -> ActorInbox:  # type: ignore[override]  # static in pykka, called on self
         return self._mailbox
 
     def _start_actor_loop(self) -> NoReturn:

@@ -84,13 +84,8 @@ class Actor(PykkaActor):
 
     def tell_later(self, seconds: float, message: object) -> Timer:
         """Tell itself something, `seconds` from now; cancelled if the incarnation ends before."""
-        context = self.context
-        timer = context.system.timers.after(
-            seconds, lambda: context.handle.tell(message), context.life.timers
-        )
-        if context.life.ending:  # abandoned; looked at last, as its timers may just have been cancelled
-            timer.cancel()
-        return timer
+        handle = self.context.handle
+        return self.context.life.after(seconds, lambda: handle.tell(message))
 
     def wait_for_stop(self, seconds: float) -> bool:
         """Wait in a handler without being deaf: whether it is to end, now or within so many seconds."""

@@ -10,10 +10,10 @@ from supervisors.errors import AskTimeout
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Answer"]
+__all__ = ["PendingAnswer"]
 
 
-class Answer:
+class PendingAnswer:
     """The answer to one ask: the first one counts, later ones are dropped.
 
     It has the two setters of pykka's future, at a fraction of the cost.

@@ -16,7 +16,7 @@ class StartChild:
     """Start one more child.
 
     Told: a name that runs or is about to be restarted is left alone. Asked: that raises
-    `AlreadyRunning`, a failed start raises `StartFailed`. A start that fails is not tried again.
+    `NameTaken`, a failed start raises `StartFailed`. A start that fails is not tried again.
     """
 
     spec: ChildSpec

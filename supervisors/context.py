@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from supervisors.handle import Handle
-    from supervisors.life import Life
-    from supervisors.system import System
+    from supervisors.protocols import AddressBook, Incarnation
 
 __all__ = ["ActorContext"]
 
@@ -20,13 +19,13 @@ class ActorContext:
     Attributes:
         name: Its name.
         incarnation: 1 for the first, 2 after the first restart, and so on.
-        system: The system that it lives in.
+        system: The system that it lives in: `system.handle(name)` is how it reaches others.
         handle: Its own address.
         life: Its incarnation, for the base classes only.
     """
 
     name: str
     incarnation: int
-    system: System
+    system: AddressBook
     handle: Handle
-    life: Life = field(repr=False)
+    life: Incarnation = field(repr=False)

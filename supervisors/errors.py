@@ -8,8 +8,8 @@ from pykka import ActorDeadError
 __all__ = [
     "Abandoned",
     "ActorDied",
-    "AlreadyRunning",
     "AskTimeout",
+    "NameTaken",
     "NoSuchChild",
     "NotRunning",
     "RestartIntensityExceeded",
@@ -73,7 +73,7 @@ class ActorDied(NamedError):
     text = "{name} died while it handled the message"
 
 
-class AlreadyRunning(NamedError):
+class NameTaken(NamedError):
     """The name is taken: by a child of this supervisor, or by a living actor elsewhere in the system."""
 
     text = "{name} is already running"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from supervisors._pykka import ask_envelope
-from supervisors.answer import Answer
-from supervisors.errors import WouldDeadlock
-from supervisors.life import Life
+from supervisors import asking
 
 if TYPE_CHECKING:
     from supervisors.mailbox import Mailbox
@@ -64,12 +61,7 @@ class Handle:
                 supervisor above it.
             Exception: The one that the handler raised.
         """
-        asker = Life.of_this_thread()
-        if asker is not None and asker.is_at_or_below(self._mailbox):
-            raise WouldDeadlock(self.name)
-        reply = Answer()
-        self._mailbox.put_ask(ask_envelope(message, reply))
-        return reply.get(self.name, timeout)
+        return asking.ask(self._mailbox, message, timeout)
 
     def wait_for_room(self, limit: int, timeout: float) -> bool:
         """Block until fewer than `limit` messages wait: so a reader thread keeps pace with an actor.

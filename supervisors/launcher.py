@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervisors import restarts
 from supervisors.children import ChildExited
-from supervisors.errors import Abandoned, AlreadyRunning, StartTimeout
+from supervisors.errors import Abandoned, NameTaken, StartTimeout
 from supervisors.reader import Stop
 from supervisors.reports import brief
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from supervisors.children import Child
     from supervisors.context import ActorContext
     from supervisors.life import Life
+    from supervisors.system import System
 
 __all__ = ["Launcher"]
 
@@ -26,10 +27,12 @@ class Launcher:
     """The hands of a supervisor. It waits in the supervisor's thread, and hears of its signals.
 
     Args:
+        system: Where the children live.
         context: The supervisor's.
     """
 
-    def __init__(self, context: ActorContext) -> None:
+    def __init__(self, system: System, context: ActorContext) -> None:
+        self._system = system
         self._context = context
         self._reader = context.life.reader
 
@@ -48,8 +51,8 @@ class Launcher:
         child.retired = False
         spec = child.spec
         try:
-            life = self._context.system.spawn(spec, self._context.life, self._on_change)
-        except AlreadyRunning as error:
+            life = self._system.spawn(spec, self._context.life, self._on_change)
+        except NameTaken as error:
             return error
         child.life = life
         deadline = time.monotonic() + spec.start_timeout
@@ -82,7 +85,7 @@ class Launcher:
             later = [other.spec.shutdown for other in order[position + 1 :] if other.life is not None]
             remaining = None if deadline is None else deadline - time.monotonic()
             self.halt(child, restarts.allowance(child.spec.shutdown, later, remaining))
-            self._context.system.retire(child.name)
+            self._system.retire(child.name)
 
     def stop_together(self, children: Sequence[Child]) -> None:
         """Stop all children for good, all at once, within the supervisor's own time."""
@@ -94,7 +97,7 @@ class Launcher:
         ]
         for child, deadline in zip(children, deadlines, strict=True):
             self._see_off(child, deadline)
-            self._context.system.retire(child.name)
+            self._system.retire(child.name)
 
     def _send_stop(self, child: Child, allowance: float | None) -> float | None:
         """Tell a child to stop; by when, on the monotonic clock."""

@@ -5,23 +5,24 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import structlog
 
+from supervisors import asking
 from supervisors._pykka import envelope, fail
 from supervisors.context import ActorContext
 from supervisors.errors import Abandoned, ActorDied
 from supervisors.reader import Last, Leftovers, Reader, Stop
-from supervisors.reports import DeadLetter, ExitReport, Stage
+from supervisors.reports import DeadLetter, ExitReport, LifeStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervisors.actor import Actor
     from supervisors.mailbox import Mailbox
+    from supervisors.protocols import Host, Incarnation
     from supervisors.spec import ChildSpec
-    from supervisors.system import System
     from supervisors.timers import Timer
 
 __all__ = ["Life"]
@@ -36,6 +37,7 @@ class Life:
         spec: What it was started from.
         number: 1 for the first incarnation of the name.
         parent: The incarnation of the supervisor that started it; None for the root.
+        lineage: Its mailbox, then those of the supervisors above it, the nearest first.
         reader: How it takes messages.
         timers: Its pending timers.
         actor: The actor, once it is made and until it ended.
@@ -46,20 +48,19 @@ class Life:
         thread: Where it runs.
     """
 
-    _here: ClassVar[threading.local] = threading.local()
-
     def __init__(
         self,
-        system: System,
+        system: Host,
         spec: ChildSpec,
         mailbox: Mailbox,
-        parent: Life | None,
+        parent: Incarnation | None,
         on_change: Callable[[Life], None],
     ) -> None:
         mailbox.incarnations += 1
         self.spec = spec
         self.number = mailbox.incarnations
         self.parent = parent
+        self.lineage: tuple[Mailbox, ...] = (mailbox, *(parent.lineage if parent else ()))
         self.reader = Reader(mailbox, self.number)
         self.timers: set[Timer] = set()
         self.actor: Actor | None = None
@@ -72,16 +73,11 @@ class Life:
         self._mailbox = mailbox
         self._drains = False
         self._on_change = on_change
-        self._stage = Stage.INIT
+        self._stage = LifeStage.INIT
         self._began = system.clock()
         self._ending = threading.Lock()
         self._finished = threading.Event()
         self.context = ActorContext(spec.name, self.number, system, system.handle(spec.name), self)
-
-    @classmethod
-    def of_this_thread(cls) -> Life | None:
-        """The incarnation whose thread this is, if it is one's."""
-        return getattr(cls._here, "life", None)
 
     @property
     def name(self) -> str:
@@ -93,18 +89,12 @@ class Life:
         """Whether it has ended, or was given up."""
         return self.report is not None
 
-    def is_in(self, system: System) -> bool:
-        """Whether it belongs to this system."""
-        return self._system is system
-
-    def is_at_or_below(self, mailbox: Mailbox) -> bool:
-        """Whether the mailbox belongs to this incarnation's name or to a supervisor above it."""
-        life: Life | None = self
-        while life is not None:
-            if life._mailbox is mailbox:  # noqa: SLF001  # of the same class
-                return True
-            life = life.parent
-        return False
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call something later, unless this incarnation ends before; see `Timers.after`."""
+        timer = self._system.timers.after(seconds, call, self.timers)
+        if self.ending:  # abandoned; looked at last, as its timers may just have been cancelled
+            timer.cancel()
+        return timer
 
     def join(self, deadline: float | None) -> None:
         """Wait until the thread is gone too, a moment after the end; never for an abandoned one."""
@@ -134,7 +124,7 @@ class Life:
         self._finished.wait()  # its own thread may have been a moment faster, and be about to report
 
     def _run(self) -> None:
-        self._here.life = self
+        asking.enter(self.lineage)
         try:
             self._live()
         except BaseException as error:  # noqa: BLE001  # the boundary: whatever an actor dies of is reported
@@ -149,12 +139,12 @@ class Life:
         with self._ending:
             self._check()
             actor._enter()  # noqa: SLF001  # the seam to pykka
-        self._stage = Stage.START
+        self._stage = LifeStage.START
         actor.on_start()
         with self._ending:
             self._check()
             self.started = self._mailbox.alive = True
-        self._stage = Stage.RECEIVE
+        self._stage = LifeStage.RECEIVE
         self._on_change(self)
         actor._work(self.reader)  # noqa: SLF001  # the base class's part
 
@@ -165,7 +155,7 @@ class Life:
 
     def _end(self, reason: BaseException | None) -> None:
         if self.reader.committing:
-            self._stage = Stage.BATCH
+            self._stage = LifeStage.BATCH
         self._release(self.reader.fence(), reason)
         if self.actor is not None:
             try:
@@ -176,7 +166,7 @@ class Life:
 
     def _exit_failed(self, error: BaseException, reason: BaseException | None) -> BaseException:
         if reason is None:
-            self._stage = Stage.EXIT
+            self._stage = LifeStage.EXIT
             return error
         log.error("exit_hook_failed", actor=self.name, incarnation=self.number, exc_info=error)
         return reason
@@ -212,7 +202,7 @@ class Life:
         self._system.timers.cancel_group(self.timers)
         if actor is not None:
             actor._leave()  # noqa: SLF001  # the seam to pykka
-        self._system.ended(self, report)
+        self._system.ended(report)
         self.report = report  # last of all: from now on the name may be taken again
         self._finished.set()
         self._on_change(self)

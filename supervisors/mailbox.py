@@ -17,7 +17,7 @@ from supervisors._pykka import Asked, Envelope, refuse
 from supervisors.errors import NotRunning
 
 if TYPE_CHECKING:
-    from supervisors.reader import Reader
+    from queue import SimpleQueue
 
 __all__ = ["Mailbox", "Suspect"]
 
@@ -48,19 +48,19 @@ class Mailbox:
             front, `Suspect`s.
         turn: Held by whoever takes from the front or puts back there.
         idle: Whether the reader waits to be woken.
-        reader: Who reads at present.
+        bell: Rings in the thread of whoever reads at present; None if nobody does.
         alive: Whether the present incarnation has started and not ended.
         incarnations: How many there have been.
     """
 
-    __slots__ = ("_closed", "_waiters", "alive", "idle", "incarnations", "items", "name", "reader", "turn")
+    __slots__ = ("_closed", "_waiters", "alive", "bell", "idle", "incarnations", "items", "name", "turn")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.items: deque[Any] = deque()
         self.turn = threading.Lock()
         self.idle = False
-        self.reader: Reader | None = None
+        self.bell: SimpleQueue[None] | None = None
         self.alive = False
         self.incarnations = 0
         self._closed = False
@@ -87,9 +87,9 @@ class Mailbox:
     def ring(self) -> None:
         """Wake the reader."""
         self.idle = False
-        reader = self.reader
-        if reader is not None:
-            reader.ring()
+        bell = self.bell
+        if bell is not None:
+            bell.put(None)
 
     def put_ask(self, asked: Asked) -> None:
         """Add an ask; it is answered at once with `NotRunning` if nobody is expected to read it."""

@@ -13,7 +13,7 @@ from supervisors.mailbox import Mailbox, Suspect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Crash", "Dead", "Last", "Leftovers", "Reader", "Stop"]
+__all__ = ["Dead", "InjectedFault", "Last", "Leftovers", "Reader", "Stop"]
 
 MAX_KILLS = 2
 """A message that has killed so many readers is not handed out any more."""
@@ -43,7 +43,7 @@ class Last(NamedTuple):
     stop: Stop
 
 
-class Crash(NamedTuple):
+class InjectedFault(NamedTuple):
     """Die of this at once, before anything is committed."""
 
     reason: BaseException
@@ -89,7 +89,7 @@ class Reader:
 
     def __init__(self, mailbox: Mailbox, incarnation: int) -> None:
         self.mailbox = mailbox
-        self.signal: Stop | Crash | None = None
+        self.signal: Stop | InjectedFault | None = None
         self.batch: list[Any] = []
         self.handled = 0
         self.committing = False
@@ -99,7 +99,7 @@ class Reader:
         self._blameless = False
         self._bell: SimpleQueue[None] = SimpleQueue()
         with mailbox.turn:
-            mailbox.reader = self
+            mailbox.bell = self._bell
 
     # Called by any thread.
 
@@ -107,7 +107,7 @@ class Reader:
         """Make the reader look again."""
         self._bell.put(None)
 
-    def send(self, signal: Stop | Crash) -> None:
+    def send(self, signal: Stop | InjectedFault) -> None:
         """Have the signal seen before the next message; only an orderly stop overrides a stop."""
         if not isinstance(self.signal, Stop) or (isinstance(signal, Stop) and signal.reason is None):
             self.signal = signal
@@ -119,8 +119,8 @@ class Reader:
             if self._fenced:
                 return Leftovers([], [])
             self._fenced = True
-            if self.mailbox.reader is self:
-                self.mailbox.reader = None
+            if self.mailbox.bell is self._bell:
+                self.mailbox.bell = None
             return self._put_back()
 
     # Called by the incarnation's own thread.
@@ -176,11 +176,11 @@ class Reader:
 
         Raises:
             Abandoned: The reader is fenced, and its messages have gone to somebody else.
-            BaseException: The one of a `Crash`; no message is to blame for it.
+            BaseException: The one of an `InjectedFault`; no message is to blame for it.
         """
         if self._fenced:
             raise Abandoned(self.mailbox.name)
-        if isinstance(self.signal, Crash):
+        if isinstance(self.signal, InjectedFault):
             self._blameless = True
             raise self.signal.reason
 
@@ -205,7 +205,7 @@ class Reader:
                 continue
         return True
 
-    def _settle(self, signal: Stop | Crash | None) -> list[_Answer]:
+    def _settle(self, signal: Stop | InjectedFault | None) -> list[_Answer]:
         """Count the batch as handled; returns the answers that may now be given."""
         if self._fenced:
             raise Abandoned(self.mailbox.name)

@@ -8,9 +8,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from supervisors.spec import Restart
+    from supervisors.policy import Restart
 
-__all__ = ["ChildCount", "ChildInfo", "ChildStatus", "DeadLetter", "ExitReport", "Stage", "brief"]
+__all__ = ["ChildCount", "ChildInfo", "ChildStatus", "DeadLetter", "ExitReport", "LifeStage", "brief"]
 
 
 _BRIEF = reprlib.Repr()
@@ -22,7 +22,7 @@ def brief(value: object) -> str:
     return _BRIEF.repr(value)
 
 
-class Stage(Enum):
+class LifeStage(Enum):
     """Where in its life an incarnation was."""
 
     INIT = "init"
@@ -49,7 +49,7 @@ class ExitReport:
     name: str
     incarnation: int
     reason: BaseException | None
-    stage: Stage
+    stage: LifeStage
     started: bool
     abandoned: bool
     lifetime: float

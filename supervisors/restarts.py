@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
-from supervisors.spec import Backoff, Intensity, Restart, Strategy
+from supervisors.policy import Restart, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["OWN_SHARE", "RestartWindow", "affected", "allowance", "delay", "is_restarted", "time_to_stop"]
+__all__ = ["OWN_SHARE", "affected", "allowance", "is_restarted", "time_to_stop"]
 
 OWN_SHARE = 0.1
 """Part of the time to stop that a supervisor keeps for itself, so that it is not abandoned too."""
@@ -30,21 +29,6 @@ def affected(strategy: Strategy, names: Sequence[str], name: str) -> list[str]:
     if strategy is Strategy.REST_FOR_ONE:
         return list(names[names.index(name) :])
     return list(names)
-
-
-def delay(backoff: Backoff, attempt: int, jitter: float) -> float:
-    """Seconds to wait before a restart.
-
-    Args:
-        backoff: The policy.
-        attempt: 0 for the first restart in a row.
-        jitter: A random number between 0 and 1.
-    """
-    try:
-        limit = backoff.initial * backoff.factor**attempt
-    except OverflowError:
-        limit = backoff.maximum
-    return jitter * min(backoff.maximum, limit)
 
 
 def allowance(shutdown: float | None, later: Sequence[float | None], remaining: float | None) -> float | None:
@@ -73,22 +57,3 @@ def time_to_stop(strategy: Strategy, shutdowns: Sequence[float]) -> float:
     """Seconds that a supervisor needs whose children may take so long: what its own spec's `shutdown` should be."""
     needed = max(shutdowns, default=0.0) if strategy is Strategy.SIMPLE_ONE_FOR_ONE else sum(shutdowns)
     return needed / (1 - OWN_SHARE)
-
-
-class RestartWindow:
-    """Counts restarts within a sliding window of time.
-
-    Args:
-        intensity: How many are allowed in how many seconds.
-    """
-
-    def __init__(self, intensity: Intensity) -> None:
-        self._intensity = intensity
-        self._times: deque[float] = deque()
-
-    def admit(self, now: float) -> bool:
-        """Count one restart at `now` (seconds on a monotonic clock); False if it is one too many."""
-        self._times.append(now)
-        while self._times[0] < now - self._intensity.period:
-            self._times.popleft()
-        return len(self._times) <= self._intensity.restarts

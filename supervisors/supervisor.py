@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
@@ -20,21 +20,24 @@ from supervisors.commands import (
     WhichChildren,
 )
 from supervisors.errors import (
-    AlreadyRunning,
+    NameTaken,
     NoSuchChild,
     RestartIntensityExceeded,
     StartFailed,
     SupervisionError,
 )
 from supervisors.launcher import Launcher
+from supervisors.policy import AutoShutdown, Intensity, Restart, Strategy
 from supervisors.reports import ChildCount, brief
-from supervisors.spec import AutoShutdown, ChildSpec, Intensity, Restart, Strategy
+from supervisors.window import SlidingWindow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from supervisors.context import ActorContext
     from supervisors.life import Life
+    from supervisors.spec import ChildSpec
+    from supervisors.system import System
 
 __all__ = ["Supervisor"]
 
@@ -75,8 +78,9 @@ class Supervisor(Actor):
         self._strategy = Strategy(strategy)
         self._intensity = intensity or Intensity()
         self._auto_shutdown = AutoShutdown(auto_shutdown)
-        self._window = restarts.RestartWindow(self._intensity)
-        self._launcher = Launcher(context)
+        self._window = SlidingWindow(self._intensity.restarts, self._intensity.period)
+        self._system = cast("System", context.system)  # made by it; an actor's view of it is narrower
+        self._launcher = Launcher(self._system, context)
         self._children: dict[str, Child] = {}
         if children and self._strategy is Strategy.SIMPLE_ONE_FOR_ONE:
             raise ValueError("children: must be none where all are started on demand")
@@ -106,7 +110,7 @@ class Supervisor(Actor):
         """Carry out a command or a notice; a command that is refused is logged, unless all is as it wants."""
         try:
             self.on_ask(message)
-        except AlreadyRunning as error:  # whoever tells us to start what is to run wants no more than that
+        except NameTaken as error:  # whoever tells us to start what is to run wants no more than that
             log.debug("already_running", supervisor=self.context.name, child=error.name)
         except (SupervisionError, ValueError) as error:
             log.warning(
@@ -133,7 +137,7 @@ class Supervisor(Actor):
             case RestartChild(name):
                 return self._restart_child(self._child(name))
             case WhichChildren():
-                return [child.info(self.context.system) for child in self._children.values()]
+                return [child.info(self._system) for child in self._children.values()]
             case CountChildren():
                 return self._count()
             case _:
@@ -144,7 +148,7 @@ class Supervisor(Actor):
     def _start_child(self, spec: ChildSpec) -> None:
         known = self._children.get(spec.name)
         if known is not None and (known.life is not None or known.pending):
-            raise AlreadyRunning(spec.name)
+            raise NameTaken(spec.name)
         child = self._add(spec)
         failure = self._launcher.launch(child)
         if failure is not None:
@@ -204,7 +208,7 @@ class Supervisor(Actor):
 
     def _restart(self, child: Child) -> None:
         """Have the child and those that go with it started again, after the delay of its backoff."""
-        if not self._window.admit(self.context.system.clock()):
+        if not self._window.admit(self._system.clock()):
             self._give_up(child)
             return
         for member in reversed(self._group(child)):
@@ -214,7 +218,7 @@ class Supervisor(Actor):
             else:
                 member.pending = True
         jitter = random.random()  # noqa: S311  # spreads load, keeps no secret
-        seconds = restarts.delay(child.spec.backoff, child.attempts, jitter)
+        seconds = child.spec.backoff.delay(child.attempts, jitter)
         child.attempts += 1
         child.timer = self.tell_later(seconds, RestartDue(child, child.ticket))
         log.info("child_restarting", supervisor=self.context.name, child=child.name, seconds=seconds)
@@ -278,9 +282,9 @@ class Supervisor(Actor):
         if child.spec.restart is Restart.TEMPORARY:
             self._forget(child)
         else:
-            self.context.system.retire(child.name)
+            self._system.retire(child.name)
 
     def _forget(self, child: Child) -> None:
         if self._children.get(child.name) is child:
             del self._children[child.name]
-        self.context.system.retire(child.name)
+        self._system.retire(child.name)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from supervisors import asking
 from supervisors.errors import (
     Abandoned,
-    AlreadyRunning,
-    NotRunning,
+    NameTaken,
     StartFailed,
     StartTimeout,
     SupervisionError,
@@ -19,13 +19,13 @@ from supervisors.errors import (
 from supervisors.handle import Handle
 from supervisors.life import Life
 from supervisors.mailbox import Mailbox
-from supervisors.reader import Crash
 from supervisors.reports import brief
 from supervisors.timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervisors.protocols import Incarnation
     from supervisors.reports import DeadLetter, ExitReport
     from supervisors.spec import ChildSpec
 
@@ -109,8 +109,8 @@ class System:
         Raises:
             SupervisionError: Called by an actor, which would wait for itself.
         """
-        here = Life.of_this_thread()
-        if here is not None and here.is_in(self):
+        lineage = asking.lineage()
+        if lineage and self._mailboxes.get(lineage[0].name) is lineage[0]:
             raise SupervisionError("a system is not stopped by one of its own actors")
         deadline = None if timeout is None else time.monotonic() + timeout
         if self._root is not None:
@@ -130,17 +130,6 @@ class System:
         self._wait_for(lambda: self._root is not None and self._root.ended, timeout)
         return self._root.report if self._root else None
 
-    def crash(self, name: str, exception: BaseException) -> None:
-        """Have an actor raise `exception` in its own thread at its next turn: a fault drill.
-
-        Raises:
-            NotRunning: No such actor lives.
-        """
-        life = self._lives.get(name)
-        if life is None:
-            raise NotRunning(name)
-        life.reader.send(Crash(exception))
-
     # For the parts of this package.
 
     def mailbox(self, name: str) -> Mailbox:
@@ -153,7 +142,7 @@ class System:
                     mailbox.close()
             return mailbox
 
-    def spawn(self, spec: ChildSpec, parent: Life | None, on_change: Callable[[Life], None]) -> Life:
+    def spawn(self, spec: ChildSpec, parent: Incarnation | None, on_change: Callable[[Life], None]) -> Life:
         """Begin a new incarnation.
 
         Args:
@@ -162,16 +151,20 @@ class System:
             on_change: Called, by any thread, when it has started and when it has ended.
 
         Raises:
-            AlreadyRunning: The name is taken.
+            NameTaken: The name is taken.
         """
         with self._names:
             if spec.name in self._lives:
-                raise AlreadyRunning(spec.name)
+                raise NameTaken(spec.name)
             mailbox = self.mailbox(spec.name)
             life = self._lives[spec.name] = Life(self, spec, mailbox, parent, on_change)
             mailbox.open()
         life.begin()
         return life
+
+    def find_life(self, name: str) -> Life | None:
+        """Return the living incarnation of a name, if there is one."""
+        return self._lives.get(name)
 
     def retire(self, name: str) -> None:
         """Nobody is expected to read for this name, unless it lives elsewhere: refuse its asks."""
@@ -179,13 +172,13 @@ class System:
             if name not in self._lives:
                 self.mailbox(name).close()
 
-    def ended(self, life: Life, report: ExitReport) -> None:
+    def ended(self, report: ExitReport) -> None:
         """Take note of the end of an incarnation."""
         with self._names:
-            del self._lives[life.name]
+            life = self._lives.pop(report.name)
             orphans = [other for other in self._lives.values() if other.parent is life]
         if report.reason is None:
-            log.debug("child_exited", actor=life.name, incarnation=life.number)
+            log.debug("child_exited", actor=report.name, incarnation=report.incarnation)
         else:
             self._log_crash(report)
         if report.abandoned:

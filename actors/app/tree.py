@@ -25,13 +25,13 @@ from actors.workdir.results import ResultFile, read_result
 from supervisors import (
     Actor,
     ActorContext,
+    AddressBook,
     Backoff,
     ChildSpec,
     Intensity,
     Restart,
     Strategy,
     Supervisor,
-    System,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,7 +196,7 @@ def _session_settings(
 
 
 def _router_settings(
-    settings: Settings, workdir: WorkDir, host: Callable[[System], SessionHost]
+    settings: Settings, workdir: WorkDir, host: Callable[[AddressBook], SessionHost]
 ) -> RouterSettings:
     return RouterSettings(
         journal=workdir.journal,

@@ -1,5 +1,6 @@
 """The actor that owns the way to the backend: what comes in becomes events, what goes out is sent."""
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Literal, NamedTuple, assert_never
 
@@ -23,6 +24,7 @@ from actors.connection.dialects.registry import Translator
 from actors.connection.frames import MAX_MESSAGE
 from actors.connection.handshake import Address
 from actors.connection.publication_gate import PublicationGate
+from actors.lib.backoff import Retries, uniform
 from actors.lib.failpoints import failpoint
 from actors.protocol.backend import (
     BackendChanged,
@@ -40,8 +42,10 @@ from actors.protocol.backend import (
 )
 from actors.protocol.names import ROUTER
 from actors.protocol.router import RouterStarted, ToConnection
-from supervisors import Actor, ActorContext
+from supervisors import Actor, ActorContext, Backoff
 
+BACKOFF = Backoff(initial=1.0, maximum=30.0)
+"""How long to wait before the backend is tried again, so that many clients of one backend don't come back together."""
 CHANNELS = ["tasks", "subtasks", "agents"]
 
 _MESSAGES, _BYTES = 10_000, 32 * 1024 * 1024
@@ -92,6 +96,8 @@ class ConnectionActor(Actor):
         max_reconnect_attempts: Give up after so many failed attempts in a row, until a ``ConnectNow`` (0: never).
         welcome_seconds: How long a backend may take to introduce itself.
         step_seconds: How long each step of connecting, and each send, may take.
+        backoff: How long to wait before the backend is tried again, with a connection or a publication.
+        jitter: See ``Retries``.
 
     Raises:
         ConfigurationError: The URL or the token can't be used.
@@ -107,6 +113,8 @@ class ConnectionActor(Actor):
         max_reconnect_attempts: int = 0,
         welcome_seconds: float = 1.0,
         step_seconds: float = 10.0,
+        backoff: Backoff = BACKOFF,
+        jitter: Callable[[float, float], float] = uniform,
     ) -> None:
         super().__init__(context)
         self._router = context.system.handle(ROUTER)
@@ -116,7 +124,7 @@ class ConnectionActor(Actor):
         self._phase = _Phase.CLOSED
         self._welcome = _UNKNOWN
         self._translator = Translator()
-        self._gate = PublicationGate()
+        self._gate = PublicationGate(Retries(backoff, jitter=jitter))
         self._state = BackendChanged(state="closed")
         self._backpressure = Backpressure(_MESSAGES, _BYTES)  # the socket's thread's own
         self._client = BackendClient(
@@ -125,8 +133,8 @@ class ConnectionActor(Actor):
             incarnation=context.incarnation,
             on_event=self._hear,
             wait_for_capacity=self._wait_for_capacity,
+            retries=Retries(backoff, limit=max_reconnect_attempts, jitter=jitter),
             ping_seconds=ping_seconds,
-            max_reconnect_attempts=max_reconnect_attempts,
             step_seconds=step_seconds,
         )
 

@@ -17,7 +17,7 @@ from actors.connection.frames import (
 )
 from actors.connection.handshake import Address, Handshake, HandshakeError, check_token
 from actors.connection.websocket_io import WebSocketIO
-from actors.lib.backoff import LONGEST, Retry
+from actors.lib.backoff import Retries
 from actors.lib.deadlines import SOCKET as STOP_SECONDS
 
 _UNANSWERED_AT_MOST = 2
@@ -104,8 +104,8 @@ class BackendClient:
             ``close`` has returned.
         wait_for_capacity: Called in the thread before each message is handed on, with seconds; waits until there
             is capacity for it, or the time is over (then it is called again).
+        retries: When to try again, and when to give up until ``try_now``.
         ping_seconds: Ping after so many seconds of silence; two pings without any answer end the connection.
-        max_reconnect_attempts: Give up after so many failed attempts in a row, until ``try_now`` (0: never).
         step_seconds: How long each step of connecting, and each send, may take.
 
     Raises:
@@ -120,15 +120,15 @@ class BackendClient:
         incarnation: int,
         on_event: Callable[[SocketEvent], None],
         wait_for_capacity: Callable[[float], bool],
+        retries: Retries,
         ping_seconds: float = 20.0,
-        max_reconnect_attempts: int = 0,
         step_seconds: float = 10.0,
     ) -> None:
         check_token(token)
         self._address, self._token = address, token
         self._on_event, self._wait_for_capacity = on_event, wait_for_capacity
         self._ping_seconds, self._step_seconds = ping_seconds, step_seconds
-        self._retry = Retry(max_reconnect_attempts)
+        self._retries = retries
         self._epoch = Epoch(incarnation, 0)
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -186,7 +186,7 @@ class BackendClient:
         """Wait so long (None: for ever), but no longer than until somebody asks for the next attempt."""
         if self._asked.wait(seconds):
             self._asked.clear()
-            self._retry.reset()
+            self._retries.reset()
 
     def _connection(self) -> SocketClosed:
         """One connection, from the attempt to its end."""
@@ -200,14 +200,14 @@ class BackendClient:
                 self._handshake = handshake
             return self._converse(handshake.open())
         except HandshakeError as failure:
-            self._retry.failed()
+            self._retries.failed()
             return self._ended(failure.reason, refused=failure.refused)
         finally:
             self._io = None
             handshake.hang_up()
 
     def _converse(self, io: WebSocketIO) -> SocketClosed:
-        self._retry.reset()
+        self._retries.reset()
         self._io = io
         self._tell(SocketOpened(self._epoch))
         try:
@@ -254,8 +254,8 @@ class BackendClient:
         return self._ended(f"{words} ({close.code}{said})", refused=close.code == _POLICY_VIOLATION)
 
     def _ended(self, reason: str, *, refused: bool = False) -> SocketClosed:
-        delay = LONGEST if refused else self._retry.delay()
-        return SocketClosed(self._epoch, reason, refused, None if self._retry.exhausted else delay)
+        delay = self._retries.longest if refused else self._retries.delay()
+        return SocketClosed(self._epoch, reason, refused, None if self._retries.exhausted else delay)
 
     def _tell(self, event: SocketEvent) -> None:
         with self._lock:

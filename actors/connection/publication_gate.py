@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from actors.lib.backoff import Retry
+from actors.lib.backoff import Retries
 
 
 class _State(Enum):
@@ -19,10 +19,13 @@ class PublicationGate:
     """Open, until the backend can't take a publication for now; then one is tried after each growing pause.
 
     What it holds back waits in the journal, and comes again when the router is told to resend.
+
+    Args:
+        retries: How long the pauses are.
     """
 
-    def __init__(self) -> None:
-        self._retry = Retry()
+    def __init__(self, retries: Retries) -> None:
+        self._retries = retries
         self._state = _State.OPEN
         self._tried = ""
 
@@ -44,8 +47,7 @@ class PublicationGate:
         if self._state is not _State.OPEN and not is_trial:
             return None  # it was on its way with the first
         self._state = _State.PAUSES
-        self._retry.failed()
-        return self._retry.delay()
+        return self._retries.failed()
 
     def admit_one(self) -> None:
         """Let the next one try, where it is shut."""
@@ -56,5 +58,5 @@ class PublicationGate:
         """The backend has answered for one; whether it was shut until now."""
         was_shut = self._state is not _State.OPEN
         self._state = _State.OPEN
-        self._retry.reset()
+        self._retries.reset()
         return was_shut

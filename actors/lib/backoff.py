@@ -1,36 +1,55 @@
-"""When to try again: full jitter, under a bound that doubles from one second to thirty."""
+"""Retries: how often something has failed in a row, and how long to wait before the next attempt."""
 
 import random
+from collections.abc import Callable
 
-FIRST, LONGEST = 1.0, 30.0
-"""Bounds of the delay in seconds: after the first failure, and at most."""
+from supervisors import Backoff
 
 
-class Retry:
-    """Counts the attempts that failed in a row.
+def uniform(low: float, high: float) -> float:
+    """Draw a number between these two."""
+    return random.uniform(low, high)  # noqa: S311 - no secret hangs on it
+
+
+class Retries:
+    """Counts the failures in a row.
 
     Args:
+        policy: How long to wait after how many.
         limit: Give up after so many (0: never).
+        jitter: Draws the wait, between its bounds in seconds.
+
+    Attributes:
+        failures: How many there were.
     """
 
-    def __init__(self, limit: int = 0) -> None:
+    def __init__(
+        self, policy: Backoff, *, limit: int = 0, jitter: Callable[[float, float], float] = uniform
+    ) -> None:
+        self._policy = policy
         self._limit = limit
-        self._failed = 0
+        self._jitter = jitter
+        self.failures = 0
 
     @property
     def exhausted(self) -> bool:
         """Whether to give up."""
-        return 0 < self._limit <= self._failed
+        return 0 < self._limit <= self.failures
 
-    def failed(self) -> None:
-        """An attempt failed."""
-        self._failed += 1
+    @property
+    def longest(self) -> float:
+        """The longest wait of all, in seconds."""
+        return self._policy.maximum
 
-    def reset(self) -> None:
-        """Begin to count anew."""
-        self._failed = 0
+    def failed(self) -> float:
+        """Count one failure more; returns the seconds to wait."""
+        self.failures += 1
+        return self.delay()
 
     def delay(self) -> float:
-        """Seconds to wait: drawn evenly, so that many clients of one backend don't come back together."""
-        bound = min(LONGEST, FIRST * 2 ** min(max(self._failed - 1, 0), 10))
-        return random.uniform(0, bound)  # noqa: S311 - no secret hangs on it
+        """Draw the seconds to wait: longer after each failure."""
+        return self._jitter(*self._policy.bounds(max(0, self.failures - 1)))
+
+    def reset(self) -> None:
+        """Count anew."""
+        self.failures = 0

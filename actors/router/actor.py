@@ -11,18 +11,19 @@ from collections.abc import Callable
 
 import structlog
 
+from actors.lib.backoff import Retries
 from actors.lib.errors import may_pass
 from actors.protocol.base import Model
 from actors.protocol.feed import FeedRequest, JournalRemoved, WritingPaused, WritingResumed
 from actors.protocol.names import GATEWAY, WORKDIR
 from actors.protocol.router import ToGateway, ToRouter
 from actors.router.parts import RouterParts, RouterSettings
-from supervisors import Actor, ActorContext
+from supervisors import Actor, ActorContext, Backoff
 
 log = structlog.get_logger(__name__)
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
-"""Seconds before an unwritable journal is tried again."""
+REWRITE = Backoff(initial=0.5, maximum=10.0, floor=1.0)
+"""How long to wait before an unwritable journal is tried again."""
 MIRROR_SECONDS = 0.2
 """How long changes are gathered before the files for people are brought up to date."""
 
@@ -46,7 +47,7 @@ class RouterActor(Actor):
         self._parts: RouterParts | None = None
         self._mirror_is_due = False
         self._batch: list[ToRouter | MirrorDue] = []
-        self._wait = FIRST_WAIT
+        self._retries = Retries(REWRITE)
 
     @property
     def parts(self) -> RouterParts:
@@ -78,7 +79,7 @@ class RouterActor(Actor):
                 break
             except sqlite3.OperationalError as error:
                 self._wait_for_room(error)
-        self._wait = FIRST_WAIT
+        self._retries.reset()
         self._batch.clear()
         self.parts.outgoing.flush(self._tell, self._host)
         if self.parts.mirrors.are_wanted and not self._mirror_is_due:
@@ -112,11 +113,11 @@ class RouterActor(Actor):
             if not may_pass(error):
                 raise error
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
-            log.error("journal_not_written", reason=reason, retry_in=self._wait)
+            seconds = self._retries.failed()
+            log.error("journal_not_written", reason=reason, retry_in=seconds)
             self._tell_gateway(WritingPaused(reason=reason, since=since))
-            if self.wait_for_stop(self._wait):
+            if self.wait_for_stop(seconds):
                 raise error
-            self._wait = min(self._wait * 2, LONGEST_WAIT)
             try:
                 self._do_again()
             except (sqlite3.OperationalError, OSError) as again:

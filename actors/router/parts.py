@@ -28,7 +28,7 @@ from actors.router.session_host import SessionHost
 from actors.router.turns import ReadResult, Turns
 from actors.router.unit_of_work import UnitOfWork
 from actors.router.workflow import Workflow
-from supervisors import System
+from supervisors import AddressBook
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class RouterSettings:
 
     journal: Path | str
     context: ContextBuilder
-    host: Callable[[System], SessionHost]
+    host: Callable[[AddressBook], SessionHost]
     read_result: ReadResult
     shown: Callable[[], int] = lambda: 0
     auto_start: bool = True

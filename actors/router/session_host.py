@@ -5,7 +5,7 @@ from typing import Protocol
 
 from actors.protocol.names import SESSIONS, SessionAddress
 from actors.protocol.router import ToSession
-from supervisors import ChildSpec, StartChild, System
+from supervisors import AddressBook, ChildSpec, StartChild
 
 
 class SessionHost(Protocol):
@@ -36,7 +36,7 @@ class LocalSessionHost:
         spec: Makes the child spec of a session's actor.
     """
 
-    def __init__(self, system: System, spec: Callable[[SessionAddress], ChildSpec]) -> None:
+    def __init__(self, system: AddressBook, spec: Callable[[SessionAddress], ChildSpec]) -> None:
         self._system = system
         self._spec = spec
 

@@ -9,6 +9,7 @@ import time
 import structlog
 
 from actors.agents.prompt import PromptError
+from actors.lib.backoff import Retries
 from actors.lib.errors import CoordinatorError, may_pass
 from actors.protocol.base import Model
 from actors.protocol.deliveries import Delivery
@@ -40,7 +41,7 @@ from actors.session.news import (
     StreamRead,
     Written,
 )
-from actors.session.policy import FIRST_START, LONGEST_START, Retries
+from actors.session.policy import START
 from actors.session.receipts import InFlight
 from actors.session.router_link import Reports, later
 from supervisors import Actor, ActorContext, Timer
@@ -73,7 +74,7 @@ class SessionActor(Actor):
         self._talk = Talk(receipt_seconds=settings.receipt_seconds, max_attempts=settings.max_attempts)
         self._reports = Reports(agent, context.system, self._talk)
         self._api = ApiFaults()
-        self._starts = Retries(FIRST_START, LONGEST_START)
+        self._starts = Retries(START)
         self._timers: dict[type[Model], Timer] = {}
 
     # ------------------------------------------------------------ life
@@ -181,7 +182,7 @@ class SessionActor(Actor):
         except (PromptError, SessionTakenError, OSError) as error:
             self._not_started(error)
             return
-        self._starts.clear()
+        self._starts.reset()
         self._change(SessionState.RESUMING if self._claude.is_resumed else SessionState.STARTING)
         self._talk.begin(history)
         self._look_for_idleness()
@@ -189,7 +190,7 @@ class SessionActor(Actor):
     def _not_started(self, error: PromptError | SessionTakenError | OSError) -> None:
         """What is the machine's fault is waited for, however long, and is no crash; the rest is for a person."""
         if isinstance(error, OSError) and may_pass(error):
-            seconds = self._starts.add()
+            seconds = self._starts.failed()
             self._tell_itself(seconds, Respawn(epoch=self._claude.epoch))
             why = f"can't start claude: {error.strerror}" + (f": {error.filename}" if error.filename else "")
             self._change(SessionState.CRASHED, later("tried again", seconds, why))

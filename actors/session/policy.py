@@ -1,59 +1,41 @@
-"""When to try again, and when to leave it to a person. Plain classes without clocks or threads."""
+"""When a session starts its claude again, and when it leaves that to a person: no clock, no thread."""
 
-import random
-from collections import deque
+from collections.abc import Callable
+
+from actors.lib.backoff import uniform
+from supervisors import Backoff, SlidingWindow
 
 CRASHES = 5
 CRASH_PERIOD = 600.0
 """More than so many crashes within so many seconds are a crash loop."""
-FIRST_RESPAWN, LONGEST_RESPAWN = 0.4, 30.0
-FIRST_START, LONGEST_START = 1.0, 30.0
+RESPAWN = Backoff(initial=0.4, maximum=30.0)
+"""After a crash."""
+START = Backoff(initial=1.0, maximum=30.0, floor=0.5)
+"""Where claude can't be started for want of something, such as memory or disk."""
 
 
 class CrashWindow:
-    """Counts the crashes of a session."""
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque()
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-    def add(self, now: float) -> bool:
-        """One more, at this time of the monotonic clock; whether it is a loop."""
-        self._times.append(now)
-        while self._times[0] < now - CRASH_PERIOD:
-            self._times.popleft()
-        return len(self._times) > CRASHES
-
-    def delay(self) -> float:
-        """Seconds to wait before the next start: longer after each crash, with full jitter."""
-        return random.uniform(0, min(LONGEST_RESPAWN, FIRST_RESPAWN * 2 ** (len(self._times) - 1)))  # noqa: S311
-
-    def clear(self) -> None:
-        """It has done something useful."""
-        self._times.clear()
-
-
-class Retries:
-    """Counts what has failed, one time after the other, and may succeed later.
+    """Counts the crashes of a session.
 
     Args:
-        first: The longest wait after the first failure, in seconds; twice as long after each further one.
-        longest: The longest wait of all, in seconds.
+        jitter: Draws the wait, between its bounds in seconds.
     """
 
-    def __init__(self, first: float, longest: float) -> None:
-        self._first = first
-        self._longest = longest
-        self.failures = 0
+    def __init__(self, jitter: Callable[[float, float], float] = uniform) -> None:
+        self._window = SlidingWindow(CRASHES, CRASH_PERIOD)
+        self._jitter = jitter
 
-    def add(self) -> float:
-        """One more; the seconds to wait before the next attempt."""
-        self.failures += 1
-        most = min(self._longest, self._first * 2 ** min(self.failures - 1, 30))
-        return random.uniform(most / 2, most)  # noqa: S311 - jitter
+    def __len__(self) -> int:
+        return len(self._window)
+
+    def add(self, now: float) -> bool:
+        """Count one more at this time of the monotonic clock; whether it is a loop."""
+        return not self._window.admit(now)
+
+    def delay(self) -> float:
+        """Draw the seconds to wait before the next start: longer after each crash."""
+        return self._jitter(*RESPAWN.bounds(len(self._window) - 1))
 
     def clear(self) -> None:
-        """It went well."""
-        self.failures = 0
+        """Forget the crashes: it has done something useful."""
+        self._window.clear()

@@ -6,10 +6,13 @@ A plain class: no clock, no process.
 from dataclasses import dataclass
 
 from actors.protocol.deliveries import ORDER, Delivery, DeliveryState
+from supervisors import Backoff
 
 REMEMBERED = 10_000
 """How many completed deliveries are remembered: one may be given again by a router that hasn't heard yet."""
 MOST_DOUBLINGS = 6
+GROWTH = Backoff(initial=1.0, maximum=2.0**MOST_DOUBLINGS)
+"""How many times as long as the first receipt a later one may take."""
 
 
 @dataclass(slots=True)
@@ -94,8 +97,7 @@ class Receipts:
         """When its receipt will be overdue, or None if it owes none."""
         if item.written_at is None or item.state is not DeliveryState.WRITTEN:
             return None
-        doublings = min(max(0, item.tries - 1), MOST_DOUBLINGS)
-        return float(item.written_at + self._seconds * 2**doublings)
+        return item.written_at + self._seconds * GROWTH.delay(max(0, item.tries - 1), 1.0)
 
     def _remember(self, delivery_id: str) -> None:
         self._completed[delivery_id] = None

@@ -10,7 +10,7 @@ from actors.protocol.names import ROUTER
 from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState, TurnEnded
 from actors.session.conversation import Talk
 from actors.session.drives.stream.parse import TurnOver
-from supervisors import System
+from supervisors import AddressBook
 
 
 class Reports:
@@ -25,7 +25,7 @@ class Reports:
         state: What the session is doing.
     """
 
-    def __init__(self, agent: str, system: System, talk: Talk) -> None:
+    def __init__(self, agent: str, system: AddressBook, talk: Talk) -> None:
         self.state = SessionState.STARTING
         self._agent = agent
         self._system = system

@@ -279,16 +279,17 @@ from actors.app.coordinator import Coordinator
 from actors.app.serve import serve
 from actors.app.settings import load
 from supervisors import Intensity, SupervisionError
+from supervisors.drill import crash
 
 class Doomed(Coordinator):
     def start(self):
         super().start()
-        threading.Thread(target=self.crash, daemon=True).start()
+        threading.Thread(target=self.crash_again, daemon=True).start()
 
-    def crash(self):
+    def crash_again(self):
         while self.system.wait(timeout=0.02) is None:
             with contextlib.suppress(SupervisionError):  # it is being restarted
-                self.system.crash("router", RuntimeError("doomed"))
+                crash(self.system, "router", RuntimeError("doomed"))
 
 sys.exit(serve(Doomed(load(), restarts=Intensity(restarts=2, period=120.0))))
 """

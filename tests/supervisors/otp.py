@@ -113,7 +113,7 @@ class Otp:
         """`start_child`; what it raises."""
         known = boss.children.get(plan.name)
         if known is not None and known.alive:
-            return "AlreadyRunning"
+            return "NameTaken"
         # OTP: a child that is known and stopped is `already_present`; here it is replaced
         boss.children.pop(plan.name, None)
         child = boss.children[plan.name] = Node(plan, boss)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from supervisors import ActorContext, ChildSpec, RestartChild, StartChild, StopChild
+from supervisors.drill import crash
 from tests.supervisors.helpers import AT_ONCE, Gate, Probe, Worker, World, until
 
 if TYPE_CHECKING:
@@ -203,8 +204,8 @@ def test_an_orderly_stop_commits_what_is_pending_and_leaves_the_rest(world: Worl
 
     # When a stop is asked for
     world.tell("root", StopChild("a"))
-    reader = world.system.mailbox("a").reader
-    until(lambda: reader is None or reader.signal is not None)
+    life = world.system.find_life("a")
+    until(lambda: life is None or life.reader.signal is not None)
     gate.open()
 
     # Then what was handled is committed, and what was not still waits
@@ -219,7 +220,7 @@ def test_a_drill_in_the_middle_of_a_batch_loses_nothing(world: World) -> None:
     world.start(committer(world))
     fill(world, 1, gate, 2, 3)
     gate.wait_entered()
-    world.system.crash("a", RuntimeError("drill"))
+    crash(world.system, "a", RuntimeError("drill"))
     gate.open()
     wait_committed(world, 3)
     assert committed(world) == [1, 2, 3]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from supervisors import (
-    AlreadyRunning,
     AutoShutdown,
     ChildSpec,
     ChildStatus,
     CountChildren,
     DeleteChild,
+    NameTaken,
     NoSuchChild,
     NotRunning,
     Restart,
@@ -26,6 +26,7 @@ from supervisors import (
     StopChild,
     SupervisionError,
 )
+from supervisors.drill import crash
 from tests.supervisors.helpers import AT_ONCE, DEADLINE, Gate, Worker, World, until
 
 pytestmark = pytest.mark.expected_errors("child_exited", "message_dead")
@@ -41,7 +42,7 @@ def test_dynamic_children_come_and_go(world: World, caplog: pytest.LogCaptureFix
         world.tell("root", StartChild(spec))  # ignored: it runs
         assert len(world.status()) == 1
     assert caplog.records == []  # and that is no fault
-    with pytest.raises(AlreadyRunning):
+    with pytest.raises(NameTaken):
         world.ask("root", StartChild(spec))
     assert world.status() == {"a": ChildStatus.RUNNING}
 
@@ -69,7 +70,7 @@ def test_commands_that_make_no_sense(world: World) -> None:
         world.ask("root", "nonsense")
     with pytest.raises(StartFailed) as caught:
         world.ask("root", StartChild(world.worker("taken")))
-    assert isinstance(caught.value.__cause__, AlreadyRunning)
+    assert isinstance(caught.value.__cause__, NameTaken)
     significant = StartChild(world.worker("s", restart=Restart.TEMPORARY, significant=True))
     world.tell("root", significant)
     with pytest.raises(ValueError, match="significant"):
@@ -143,7 +144,7 @@ def test_a_start_that_takes_too_long_has_failed(world: World) -> None:
     world.start(ChildSpec("a", start, start_timeout=0.5, backoff=AT_ONCE))
     world.tell("a", "first")
     world.probe.wait_count(1, "first")
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     gate.wait_entered()
     world.tell("a", "second")
 
@@ -200,8 +201,8 @@ def test_a_stop_interrupts_the_wait_for_a_slow_start(world: World) -> None:
 
 
 def _stop_seen(world: World) -> bool:
-    reader = world.system.mailbox("a").reader
-    return reader is None or reader.signal is not None
+    life = world.system.find_life("a")
+    return life is None or life.reader.signal is not None
 
 
 def test_names_are_unique() -> None:

@@ -17,13 +17,14 @@ from supervisors import (
     ActorContext,
     ActorDied,
     ChildSpec,
+    LifeStage,
     Restart,
     RestartChild,
-    Stage,
     StartChild,
     StartFailed,
     StopChild,
 )
+from supervisors.drill import crash
 from supervisors.life import Life
 from tests.supervisors.helpers import DEADLINE, Gate, Probe, Worker, World, until
 
@@ -40,52 +41,52 @@ KINDS = [
     GeneratorExit,
     pytest.fail.Exception,
 ]
-IN_LIFE = [Stage.RECEIVE, Stage.BATCH, Stage.EXIT]
+IN_LIFE = [LifeStage.RECEIVE, LifeStage.BATCH, LifeStage.EXIT]
 
 
 class Fragile(Actor):
     """Dies where it is told to, in its first incarnation only."""
 
     def __init__(
-        self, context: ActorContext, *, stage: Stage, kind: type[BaseException], probe: Probe
+        self, context: ActorContext, *, stage: LifeStage, kind: type[BaseException], probe: Probe
     ) -> None:
         super().__init__(context)
         self.breaks = stage if context.incarnation == 1 else None
         self.kind = kind
         self.probe = probe
-        self.at(Stage.INIT)
+        self.at(LifeStage.INIT)
 
-    def at(self, stage: Stage) -> None:
+    def at(self, stage: LifeStage) -> None:
         if self.breaks is stage:
             raise self.kind("broken")
 
     def on_start(self) -> None:
-        self.at(Stage.START)
+        self.at(LifeStage.START)
         self.probe.note("start", self.context.incarnation)
 
     def on_receive(self, message: Any) -> Any:
-        self.at(Stage.RECEIVE)
+        self.at(LifeStage.RECEIVE)
         if message == "stop":
             self.stop()
         return message
 
     def on_batch(self) -> None:
-        self.at(Stage.BATCH)
+        self.at(LifeStage.BATCH)
 
     def on_exit(self, reason: BaseException | None) -> None:
         self.probe.note("exit", self.context.incarnation, reason)
-        self.at(Stage.EXIT)
+        self.at(LifeStage.EXIT)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stage", IN_LIFE)
 def test_one_report_however_it_dies(
-    world: World, stage: Stage, kind: type[BaseException], logged_errors: list[logging.LogRecord]
+    world: World, stage: LifeStage, kind: type[BaseException], logged_errors: list[logging.LogRecord]
 ) -> None:
     world.start(ChildSpec("a", functools.partial(Fragile, stage=stage, kind=kind, probe=world.probe)))
     refs = len(pykka.ActorRegistry.get_all())
 
-    world.tell("a", "stop" if stage is Stage.EXIT else "message")
+    world.tell("a", "stop" if stage is LifeStage.EXIT else "message")
 
     # Then there is one report with the reason and the stage, logged once, with its traceback
     report = world.wait_exit("a", 1)
@@ -102,8 +103,8 @@ def test_one_report_however_it_dies(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("stage", [Stage.INIT, Stage.START])
-def test_one_report_for_a_start_that_fails(world: World, stage: Stage, kind: type[BaseException]) -> None:
+@pytest.mark.parametrize("stage", [LifeStage.INIT, LifeStage.START])
+def test_one_report_for_a_start_that_fails(world: World, stage: LifeStage, kind: type[BaseException]) -> None:
     world.start()
     fragile = functools.partial(Fragile, stage=stage, kind=kind, probe=world.probe)
 
@@ -115,13 +116,13 @@ def test_one_report_for_a_start_that_fails(world: World, stage: Stage, kind: typ
     assert (report.name, report.stage, report.started) == ("a", stage, False)
     assert [ref.actor_class.__name__ for ref in pykka.ActorRegistry.get_all()] == ["Supervisor"]
     # What was never made has nothing to close
-    assert len(world.probe.notes) == (0 if stage is Stage.INIT else 1)
+    assert len(world.probe.notes) == (0 if stage is LifeStage.INIT else 1)
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
-@pytest.mark.parametrize("stage", [Stage.RECEIVE, Stage.BATCH])
+@pytest.mark.parametrize("stage", [LifeStage.RECEIVE, LifeStage.BATCH])
 def test_an_asker_of_one_who_dies_gets_an_error(
-    world: World, stage: Stage, kind: type[BaseException]
+    world: World, stage: LifeStage, kind: type[BaseException]
 ) -> None:
     world.start(ChildSpec("a", functools.partial(Fragile, stage=stage, kind=kind, probe=world.probe)))
     with pytest.raises(ActorDied) as caught:
@@ -206,7 +207,7 @@ def test_a_drill_strikes_before_what_waits_and_blames_no_message(world: World) -
     world.tell("a", gate)
     gate.wait_entered()
     world.tell("a", "waiting")
-    world.system.crash("a", SystemExit("drill"))
+    crash(world.system, "a", SystemExit("drill"))
     gate.open()
     assert isinstance(world.wait_exit("a", 1).reason, SystemExit)
     notes = world.probe.wait_count(1, "waiting")

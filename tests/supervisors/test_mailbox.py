@@ -128,8 +128,8 @@ def test_a_stop_does_not_wait_behind_the_backlog(world: World) -> None:
 
 def until_stopping(world: World, name: str) -> None:
     """Wait until the stop has reached the actor's reader."""
-    reader = world.system.mailbox(name).reader
-    until(lambda: reader is None or isinstance(reader.signal, Stop))
+    life = world.system.find_life(name)
+    until(lambda: life is None or isinstance(life.reader.signal, Stop))
 
 
 def test_asks_that_wait_for_one_who_is_stopped_for_good_are_refused_at_once(world: World) -> None:

@@ -33,6 +33,7 @@ from supervisors import (
     SupervisionError,
     WhichChildren,
 )
+from supervisors.drill import crash
 from tests.supervisors.helpers import AT_ONCE, DEADLINE, ORDERED, Worker, World, until
 from tests.supervisors.otp import Node, Otp, Plan, Policy
 
@@ -123,7 +124,7 @@ class Tree(RuleBasedStateMachine):
         if fault is None:
             self.world.tell(node.name, lambda actor: actor.stop())
         else:
-            self.world.system.crash(node.name, fault("drill"))
+            crash(self.world.system, node.name, fault("drill"))
         life.thread.join(DEADLINE)  # so its supervisor has been told
         self.model.end(node, fault.__name__ if fault else "")
         self.compare()

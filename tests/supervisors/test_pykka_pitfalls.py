@@ -23,6 +23,7 @@ from supervisors import (
     StopChild,
     SupervisionError,
 )
+from supervisors.drill import crash
 from tests.supervisors.helpers import AT_ONCE, DEADLINE, Gate, Worker, World, until
 
 pytestmark = pytest.mark.expected_errors("child_exited", "message_dead")
@@ -97,7 +98,7 @@ def test_5_what_waits_for_the_dead_is_kept(world: World) -> None:
     world.tell("a", gate)
     gate.wait_entered()
     world.tell("a", "waits")
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     gate.open()
     world.probe.wait_count(1, "waits")
 
@@ -105,7 +106,7 @@ def test_5_what_waits_for_the_dead_is_kept(world: World) -> None:
 def test_6_what_is_sent_while_an_actor_dies_is_neither_lost_nor_hangs(world: World) -> None:
     world.start(world.worker("a"), intensity=Intensity(10_000))
     for number in range(200):
-        world.system.crash("a", ValueError("drill"))
+        crash(world.system, "a", ValueError("drill"))
         world.tell("a", [number])
         assert world.ask("a", number) == number
         until(lambda: world.system.handle("a").alive)

@@ -6,9 +6,9 @@ import pytest
 
 from supervisors import Abandoned
 from supervisors.mailbox import Mailbox, Suspect
-from supervisors.reader import Crash, Reader, Stop
+from supervisors.reader import InjectedFault, Reader, Stop
 
-DRILL = Crash(RuntimeError("drill"))
+DRILL = InjectedFault(RuntimeError("drill"))
 
 
 def reading(*messages: object, size: int = 4, handled: int = 0) -> Reader:
@@ -77,7 +77,7 @@ def test_a_suspect_is_taken_alone() -> None:
         (Stop(), Stop(1.0), Stop(1.0)),
     ],
 )
-def test_an_orderly_stop_wins(first: Stop | Crash, second: Stop | Crash, wins: Stop) -> None:
+def test_an_orderly_stop_wins(first: Stop | InjectedFault, second: Stop | InjectedFault, wins: Stop) -> None:
     reader = Reader(Mailbox("a"), 1)
     reader.send(first)
     reader.send(second)

@@ -5,34 +5,20 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisors import Backoff, ChildSpec, Intensity, Restart, Strategy
 from supervisors.restarts import (
     OWN_SHARE,
-    RestartWindow,
     affected,
     allowance,
-    delay,
     is_restarted,
     time_to_stop,
 )
 from tests.supervisors.helpers import Worker
 
 seconds = st.floats(0, 100)
-
-
-@example(gaps=[0.0, 10.0], restarts=1, period=10.0)  # the edge of the window belongs to it
-@given(st.lists(seconds), st.integers(0, 6), st.floats(0.1, 50))
-def test_the_window_is_exceeded_as_in_otp(gaps: list[float], restarts: int, period: float) -> None:
-    """OTP: more than MaxR restarts within the last MaxT seconds are too many."""
-    window = RestartWindow(Intensity(restarts, period))
-    times: list[float] = []
-    for gap in gaps:
-        times.append((times[-1] if times else 0.0) + gap)
-        recent = [time for time in times if time >= times[-1] - period]
-        assert window.admit(times[-1]) == (len(recent) <= restarts)
 
 
 @given(st.sampled_from(Restart), st.booleans())
@@ -63,14 +49,20 @@ def test_a_delay_is_between_nothing_and_its_limit(
     initial: float, maximum: float, factor: float, attempt: int, jitter: float
 ) -> None:
     backoff = Backoff(initial, maximum, factor)
-    assert 0 <= delay(backoff, attempt, jitter) <= maximum
-    assert delay(backoff, 0, jitter) == jitter * initial
-    assert delay(backoff, attempt, 1) <= delay(backoff, attempt + 1, 1)
+    assert 0 <= backoff.delay(attempt, jitter) <= maximum
+    assert backoff.delay(0, jitter) == jitter * initial
+    assert backoff.delay(attempt, 1) <= backoff.delay(attempt + 1, 1)
 
 
 def test_the_limit_doubles_up_to_the_maximum() -> None:
     backoff = Backoff(initial=1, maximum=10, factor=2)
-    assert [delay(backoff, attempt, 1.0) for attempt in range(6)] == [1, 2, 4, 8, 10, 10]
+    assert [backoff.delay(attempt, 1.0) for attempt in range(6)] == [1, 2, 4, 8, 10, 10]
+
+
+def test_a_floor_is_waited_in_any_case() -> None:
+    backoff = Backoff(initial=1, maximum=10, floor=0.5)
+    assert [backoff.bounds(attempt) for attempt in (0, 1, 9)] == [(0.5, 1), (1, 2), (5, 10)]
+    assert [backoff.delay(1, jitter) for jitter in (0.0, 0.5, 1.0)] == [1, 1.5, 2]
 
 
 @given(st.lists(st.one_of(st.none(), seconds), min_size=1), seconds)
@@ -137,6 +129,8 @@ def test_a_child_spec_names_the_field_that_is_wrong(field: str, value: object) -
         (Backoff, "initial", -1),
         (Backoff, "maximum", 0.01),
         (Backoff, "factor", 0.5),
+        (Backoff, "floor", -0.1),
+        (Backoff, "floor", 1.1),
     ],
 )
 def test_a_policy_names_the_field_that_is_wrong(policy: type, field: str, value: object) -> None:

@@ -28,6 +28,7 @@ from supervisors import (
     WhichChildren,
 )
 from supervisors.children import RestartDue
+from supervisors.drill import crash
 from tests.supervisors.helpers import AT_ONCE, DEADLINE, ORDERED, Gate, Worker, World, until
 
 pytestmark = pytest.mark.expected_errors("child_exited", "message_dead")
@@ -48,7 +49,7 @@ def test_who_is_restarted_together_and_in_which_order(
     world: World, strategy: Strategy, stopped: str, restarted: str
 ) -> None:
     world.start(*[world.worker(name) for name in NAMES], strategy=strategy)
-    world.system.crash("b", ValueError("drill"))
+    crash(world.system, "b", ValueError("drill"))
     world.probe.wait_for(lambda notes: sum(note[0] == "start" for note in notes) == 4 + len(restarted))
     assert [name for name, _ in world.started()[4:]] == list(restarted)
     assert world.ended() == list(stopped)
@@ -62,7 +63,7 @@ def test_when_a_child_is_restarted(world: World, restart: Restart, normal: bool)
     if normal:
         world.tell("a", lambda actor: actor.stop())
     else:
-        world.system.crash("a", ValueError("drill"))
+        crash(world.system, "a", ValueError("drill"))
     world.wait_exit("a", 1)
     if restart is Restart.PERMANENT or (restart is Restart.TRANSIENT and not normal):
         world.wait_started("a", 2)
@@ -79,7 +80,7 @@ def test_temporary_siblings_are_not_brought_back(world: World, strategy: Strateg
     world.start(
         world.worker("a"), world.worker("t", restart=Restart.TEMPORARY), world.worker("c"), strategy=strategy
     )
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     world.wait_started("c", 2)
     assert list(world.status()) == ["a", "c"]
 
@@ -87,7 +88,7 @@ def test_temporary_siblings_are_not_brought_back(world: World, strategy: Strateg
 def test_siblings_stopped_on_purpose_stay_stopped(world: World) -> None:
     world.start(world.worker("a"), world.worker("b"), world.worker("c"), strategy=Strategy.ONE_FOR_ALL)
     world.ask("root", StopChild("b"))
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     world.wait_started("c", 2)
     assert world.status()["b"] is ChildStatus.STOPPED
 
@@ -145,10 +146,10 @@ def test_more_restarts_than_allowed_escalate(world: World) -> None:
     world.start(world.worker("a"), world.worker("b"), world.worker("c"), intensity=Intensity(2, 3600))
     # Given as many restarts as are allowed
     for incarnation in (1, 2):
-        world.system.crash("b", ValueError(incarnation))
+        crash(world.system, "b", ValueError(incarnation))
         world.wait_started("b", incarnation + 1)
     # When there is one more
-    world.system.crash("b", ValueError("last"))
+    crash(world.system, "b", ValueError("last"))
     # Then all children stop in reverse order, and the supervisor dies
     report = world.system.wait(DEADLINE)
     assert report is not None
@@ -164,7 +165,7 @@ def test_a_parent_restarts_a_supervisor_that_gave_up(world: World) -> None:
     inner = world.boss("inner", world.worker("a"), world.worker("b"), intensity=Intensity(0, 3600))
     world.start(world.worker("before"), inner, world.worker("after"))
     world.tell("b", "waits for nobody")
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     world.wait_started("b", 2)
     assert isinstance(world.wait_exit("inner", 1).reason, RestartIntensityExceeded)
     assert world.ask("a", "fine") == "fine"
@@ -176,7 +177,7 @@ def test_escalation_goes_all_the_way_up(world: World) -> None:
     none = Intensity(0, 3600)
     leaf = world.boss("leaf", world.worker("a"), intensity=none)
     world.start(world.boss("middle", leaf, intensity=none), intensity=none)
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     report = world.system.wait(DEADLINE)
     assert report is not None
     assert isinstance(report.reason, RestartIntensityExceeded)
@@ -185,7 +186,7 @@ def test_escalation_goes_all_the_way_up(world: World) -> None:
 
 def test_a_crashing_supervisor_stops_its_children_first(world: World) -> None:
     world.start(world.boss("inner", world.worker("a"), world.worker("b")))
-    world.system.crash("inner", SystemExit("drill"))
+    crash(world.system, "inner", SystemExit("drill"))
     world.wait_started("b", 2)
     assert [report.name for report in world.exits] == ["b", "a", "inner"]
 
@@ -198,7 +199,7 @@ def test_failed_start_attempts_count_towards_the_intensity(world: World) -> None
 
     spec = ChildSpec("a", Broken, backoff=AT_ONCE)
     world.start(spec, intensity=Intensity(3, 3600))
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     report = world.system.wait(DEADLINE)
     assert report is not None
     assert isinstance(report.reason, RestartIntensityExceeded)
@@ -218,7 +219,7 @@ def test_a_failing_start_in_a_group_is_taken_again(world: World, strategy: Strat
 
     shaky = ChildSpec("b", functools.partial(Shaky, probe=world.probe), backoff=AT_ONCE)
     world.start(world.worker("a"), shaky, world.worker("c"), strategy=strategy, intensity=Intensity(10))
-    world.system.crash("b", ValueError("drill"))
+    crash(world.system, "b", ValueError("drill"))
     world.wait_started("b", 3)
     until(lambda: set(world.status().values()) == {ChildStatus.RUNNING})
     again = {Strategy.ONE_FOR_ONE: "b", Strategy.REST_FOR_ONE: "bc", Strategy.ONE_FOR_ALL: "aabc"}[strategy]
@@ -242,7 +243,7 @@ def test_a_boot_that_fails_stops_what_was_started(world: World) -> None:
 
 def test_a_supervisor_answers_while_a_child_backs_off(world: World) -> None:
     world.start(world.worker("a", backoff=SLOW), world.worker("b"))
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     world.wait_exit("a", 1)
     until(lambda: world.status()["a"] is ChildStatus.BACKING_OFF)
     (a, b) = world.ask("root", WhichChildren())
@@ -265,7 +266,7 @@ def test_a_supervisor_answers_while_a_child_backs_off(world: World) -> None:
 
 def test_a_restart_that_waits_is_given_up_by_a_stop(world: World) -> None:
     world.start(world.worker("a", backoff=SLOW))
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     until(lambda: world.status()["a"] is ChildStatus.BACKING_OFF)
     world.ask("root", StopChild("a"))
     assert world.status()["a"] is ChildStatus.STOPPED
@@ -275,7 +276,7 @@ def test_a_restart_that_waits_is_given_up_by_a_stop(world: World) -> None:
 def test_a_restart_that_is_outdated_changes_nothing(world: World) -> None:
     # Given a notice of a restart that was given up when the notice was already on its way
     world.start(world.worker("a", backoff=SLOW))
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     until(lambda: world.status()["a"] is ChildStatus.BACKING_OFF)
     child = _supervisor_of(world)._children["a"]
     outdated = RestartDue(child, child.ticket)
@@ -295,7 +296,7 @@ def test_who_waits_for_a_restart_is_not_forgotten_with_the_one_that_caused_it(
     # Given one that backs off, and others that are to be restarted with it
     slow = world.worker("b", backoff=SLOW)
     world.start(world.worker("a"), slow, world.worker("c"), world.worker("d"), strategy=strategy)
-    world.system.crash("b", ValueError("drill"))
+    crash(world.system, "b", ValueError("drill"))
     until(lambda: world.status()["d"] is ChildStatus.BACKING_OFF)
     children = _supervisor_of(world)._children
     due = children["b"].timer.due
@@ -330,10 +331,10 @@ def test_an_earlier_sibling_takes_over_the_restart_of_the_rest(world: World) -> 
     # Given one that backs off for long, and takes the next one with it
     slow = world.worker("b", backoff=SLOW)
     world.start(world.worker("a"), slow, world.worker("c"), strategy=Strategy.REST_FOR_ONE)
-    world.system.crash("b", ValueError("drill"))
+    crash(world.system, "b", ValueError("drill"))
     until(lambda: world.status()["c"] is ChildStatus.BACKING_OFF)
     # When one that was started before it dies
-    world.system.crash("a", ValueError("drill"))
+    crash(world.system, "a", ValueError("drill"))
     # Then they are all restarted with that one, in order
     world.wait_started("c", 2)
     assert world.started()[3:] == [("a", 2), ("b", 2), ("c", 2)]
@@ -344,7 +345,7 @@ def test_the_backoff_starts_anew_after_a_long_life(world: World) -> None:
     actor = _supervisor_of(world)
     for incarnation, seconds, attempts in ((1, 0, 1), (2, 59, 2), (3, 60, 1)):
         world.clock.now += seconds  # its life
-        world.system.crash("a", ValueError("drill"))
+        crash(world.system, "a", ValueError("drill"))
         world.wait_started("a", incarnation + 1)
         assert actor._children["a"].attempts == attempts
 

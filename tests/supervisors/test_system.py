@@ -22,6 +22,7 @@ from supervisors import (
     WhichChildren,
     WouldDeadlock,
 )
+from supervisors.drill import crash
 from tests.supervisors.helpers import DEADLINE, Gate, Worker, World
 
 
@@ -60,7 +61,7 @@ def test_after_the_stop_asks_are_refused_and_tells_do_not_raise(world: World) ->
         with pytest.raises(NotRunning):
             world.ask(name, "anyone?")
     with pytest.raises(NotRunning):
-        world.system.crash("a", ValueError())
+        crash(world.system, "a", ValueError())
 
 
 def test_stop_is_refused_to_an_actor(world: World) -> None:

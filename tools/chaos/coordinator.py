@@ -16,6 +16,7 @@ from actors.app.serve import serve
 from actors.app.settings import find_claude, load
 from actors.lib.errors import ConfigurationError
 from supervisors import NotRunning
+from supervisors.drill import crash
 from tools.chaos.keeper import STAYS_DOWN
 
 
@@ -27,7 +28,7 @@ def drill(coordinator: Coordinator) -> None:
     """Crash the actors that the standard input names, until it ends."""
     for line in sys.stdin:
         with suppress(NotRunning):  # it is between two lives already
-            coordinator.system.crash(line.strip(), DrillError("a fault drill"))
+            crash(coordinator.system, line.strip(), DrillError("a fault drill"))
     os.kill(os.getpid(), signal.SIGTERM)
 
 

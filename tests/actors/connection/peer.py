@@ -7,10 +7,13 @@ import socket
 import struct
 from typing import Any, Self
 
+from supervisors import Backoff
 from tests.actors.support import DEADLINE
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 CONTINUATION = 0
+SOON = Backoff(initial=0.01, maximum=30.0)
+"""Try again almost at once."""
 
 
 def frame(data: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:

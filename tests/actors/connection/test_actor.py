@@ -14,7 +14,6 @@ from actors.connection import ConnectionActor, websocket_io
 from actors.connection.actor import CHANNELS
 from actors.connection.client import Epoch, MessageReceived, SocketClosed, SocketFailed, SocketOpened
 from actors.connection.dialects import dialect as dialect_module
-from actors.lib import backoff
 from actors.protocol.backend import (
     BackendChanged,
     BackendOpened,
@@ -32,8 +31,9 @@ from actors.protocol.backend import (
 from actors.protocol.events import NodeCreated
 from actors.protocol.names import CONNECTION, ROUTER
 from actors.protocol.router import RouterStarted
-from supervisors import ActorContext, System
-from tests.actors.connection.peer import Listener, Peer, frame
+from supervisors import ActorContext, Backoff, System
+from supervisors.drill import crash
+from tests.actors.connection.peer import SOON, Listener, Peer, frame
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
 WELCOME = {"type": "welcome", "server": "test", "instance": "db-1", "last_seq": 5, "acks": True}
@@ -57,7 +57,9 @@ def _connected(
     **options: Any,
 ) -> Iterator[System]:
     """A connection actor beside a router."""
-    start = functools.partial(ConnectionActor, url=url, **{"welcome_seconds": DEADLINE, **options})
+    start = functools.partial(
+        ConnectionActor, url=url, **{"welcome_seconds": DEADLINE, "backoff": SOON, **options}
+    )
     with running(recorder(ROUTER, record, react), child(CONNECTION, start)) as system:
         yield system
 
@@ -228,9 +230,8 @@ def _nack(key: str) -> dict[str, str]:
 
 
 def test_what_a_backend_can_not_take_now_is_published_again_in_order_without_a_storm(
-    listener: Listener, monkeypatch: pytest.MonkeyPatch
+    listener: Listener,
 ) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 0.02)
     record, keys = Record(), ["k-1", "k-2", "k-3"]
     with _connected(listener.url, record, _outbox(keys)), listener.open() as peer:
         peer.send(WELCOME)
@@ -254,11 +255,13 @@ def test_what_a_backend_can_not_take_now_is_published_again_in_order_without_a_s
     assert len(record.all(ResendPublications)) == 5
 
 
-def test_a_new_connection_tries_one_too(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 3600.0)  # the pause itself is never over
-    monkeypatch.setattr(backoff.random, "uniform", lambda _, bound: bound if gate_pauses else 0.0)
+def test_a_new_connection_tries_one_too(listener: Listener) -> None:
     record, gate_pauses = Record(), True
-    with _connected(listener.url, record, _outbox(["k-1", "k-2"])) as system:
+    options = {
+        "backoff": Backoff(initial=3600.0, maximum=3600.0),  # the pause itself is never over
+        "jitter": lambda _, bound: bound if gate_pauses else 0.0,
+    }
+    with _connected(listener.url, record, _outbox(["k-1", "k-2"]), **options) as system:
         with listener.open() as peer:
             peer.send(WELCOME)
             assert [peer.receive_json().get("id") for _ in range(3)] == [None, "k-1", "k-2"]
@@ -449,7 +452,7 @@ def test_of_a_predecessors_connection_only_events_count(listener: Listener) -> N
 def test_a_crash_ends_its_socket_and_the_next_incarnation_connects(listener: Listener) -> None:
     record = Record()
     with _ready(listener, record, WELCOME) as (system, peer):
-        system.crash(CONNECTION, RuntimeError("drill"))
+        crash(system, CONNECTION, RuntimeError("drill"))
         assert peer.at_end()
         with listener.open() as second:
             second.send(WELCOME)

@@ -23,8 +23,9 @@ from actors.connection.client import (
 )
 from actors.connection.frames import MAX_MESSAGE
 from actors.connection.handshake import Address
+from actors.lib.backoff import Retries
 from actors.lib.errors import ConfigurationError
-from tests.actors.connection.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Listener, frame
+from tests.actors.connection.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, SOON, TEXT, Listener, frame
 from tests.actors.support import DEADLINE, Record
 
 SYN_SENT = "02"
@@ -38,10 +39,11 @@ def make() -> Iterator[Make]:
     """Make sockets that are closed at the end."""
     made: list[BackendClient] = []
 
-    def _make(url: str, **options: Any) -> tuple[BackendClient, Record]:
+    def _make(url: str, *, limit: int = 0, **options: Any) -> tuple[BackendClient, Record]:
         record = Record()
         options = {"token": None, "wait_for_capacity": lambda _: True, "step_seconds": DEADLINE, **options}
-        opened = BackendClient(Address(url), incarnation=3, on_event=record.add, **options)
+        retries = Retries(SOON, limit=limit)
+        opened = BackendClient(Address(url), incarnation=3, on_event=record.add, retries=retries, **options)
         made.append(opened)
         opened.start()
         return opened, record
@@ -93,7 +95,7 @@ def test_a_backend_that_is_down_at_first_is_no_failure(make: Make) -> None:
 def test_it_gives_up_where_that_was_asked_for(make: Make) -> None:
     with Listener() as free:
         url = free.url
-    made, record = make(url, max_reconnect_attempts=3)
+    made, record = make(url, limit=3)
     last = record.wait_for(SocketClosed, lambda closed: closed.retry_in is None)
     assert last.epoch.number == 3
     # And tries as often again where somebody asks for it
@@ -115,7 +117,7 @@ def test_a_pause_is_cut_short_where_somebody_asks_for_it(make: Make, listener: L
 def test_close_is_prompt_when_it_has_given_up(make: Make) -> None:
     with Listener() as free:
         url = free.url
-    made, record = make(url, max_reconnect_attempts=1)
+    made, record = make(url, limit=1)
     record.wait_for(SocketClosed, lambda closed: closed.retry_in is None)
     assert made.close(timeout=DEADLINE / 2)
 
@@ -412,7 +414,12 @@ def test_close_is_prompt_while_the_peer_does_not_read(make: Make, listener: List
 
 def test_close_twice_and_before_the_start(listener: Listener) -> None:
     made = BackendClient(
-        Address(listener.url), None, incarnation=1, on_event=print, wait_for_capacity=lambda _: True
+        Address(listener.url),
+        None,
+        incarnation=1,
+        on_event=print,
+        wait_for_capacity=lambda _: True,
+        retries=Retries(SOON),
     )
     assert made.close()
     assert made.close()
@@ -427,7 +434,12 @@ def test_a_fault_of_its_own_is_told(listener: Listener) -> None:
             raise fault
 
     made = BackendClient(
-        Address(listener.url), None, incarnation=1, on_event=_on_event, wait_for_capacity=lambda _: True
+        Address(listener.url),
+        None,
+        incarnation=1,
+        on_event=_on_event,
+        wait_for_capacity=lambda _: True,
+        retries=Retries(SOON),
     )
     made.start()
     assert record.wait_for(SocketFailed).error is fault
@@ -438,7 +450,12 @@ def test_a_fault_of_its_own_is_told(listener: Listener) -> None:
 def test_a_token_that_cannot_stand_in_a_header_is_refused(token: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         BackendClient(
-            Address("ws://h"), token, incarnation=1, on_event=print, wait_for_capacity=lambda _: True
+            Address("ws://h"),
+            token,
+            incarnation=1,
+            on_event=print,
+            wait_for_capacity=lambda _: True,
+            retries=Retries(SOON),
         )
     assert token not in str(caught.value)
 

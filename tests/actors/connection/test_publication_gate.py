@@ -1,21 +1,21 @@
 """When publications may go out, and when they are held back."""
 
-import pytest
-
+from actors.connection.actor import BACKOFF
 from actors.connection.publication_gate import PublicationGate
-from actors.lib import backoff
+from actors.lib.backoff import Retries
+from tests.actors.connection.peer import SOON
 
 KEYS = ("k-1", "k-2", "k-3")
 
 
 def test_open_it_lets_all_pass() -> None:
-    gate = PublicationGate()
+    gate = PublicationGate(Retries(SOON))
     assert [gate.passes(key) for key in KEYS] == [True] * 3
     assert not gate.open()
 
 
 def test_shut_it_lets_one_try_after_each_pause() -> None:
-    gate = PublicationGate()
+    gate = PublicationGate(Retries(SOON))
     # When the backend can't take one, nor those that were on their way with it
     assert gate.shut("k-1") is not None
     assert gate.shut("k-2") is None
@@ -29,7 +29,7 @@ def test_shut_it_lets_one_try_after_each_pause() -> None:
 
 
 def test_a_late_refusal_of_another_one_ends_no_trial() -> None:
-    gate = PublicationGate()
+    gate = PublicationGate(Retries(SOON))
     gate.shut("k-1")
     gate.admit_one()
     assert gate.shut("k-2") is None
@@ -39,7 +39,7 @@ def test_a_late_refusal_of_another_one_ends_no_trial() -> None:
 
 
 def test_it_is_open_again_as_soon_as_one_was_answered_for() -> None:
-    gate = PublicationGate()
+    gate = PublicationGate(Retries(SOON))
     gate.shut("k-1")
     gate.admit_one()
     assert gate.open()
@@ -47,10 +47,8 @@ def test_it_is_open_again_as_soon_as_one_was_answered_for() -> None:
     assert not gate.open()
 
 
-def test_the_pauses_grow_and_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff.random, "uniform", lambda _, bound: bound)
-    monkeypatch.setattr(backoff, "FIRST", 1.0)
-    gate = PublicationGate()
+def test_the_pauses_grow_and_begin_anew() -> None:
+    gate = PublicationGate(Retries(BACKOFF, jitter=lambda _, bound: bound))
     pauses = []
     for _ in range(7):
         pauses.append(gate.shut("k-1"))

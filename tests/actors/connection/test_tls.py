@@ -15,7 +15,8 @@ from websockets.sync.server import ServerConnection, serve
 
 from actors.connection.client import BackendClient, MessageReceived, SocketClosed, SocketOpened
 from actors.connection.handshake import Address
-from tests.actors.connection.peer import Listener
+from actors.lib.backoff import Retries
+from tests.actors.connection.peer import SOON, Listener
 from tests.actors.support import DEADLINE, Record
 
 OPENSSL = shutil.which("openssl")
@@ -63,6 +64,7 @@ def _open(url: str, record: Record) -> BackendClient:
         incarnation=1,
         on_event=record.add,
         wait_for_capacity=lambda _: True,
+        retries=Retries(SOON),
         ping_seconds=0.05,
     )
     opened.start()

@@ -23,6 +23,7 @@ from actors.lib import process_marks
 from actors.lib.errors import ConfigurationError, root_cause
 from actors.protocol.names import BACKEND
 from supervisors import Backoff, ChildSpec, ExitReport, StartFailed, System
+from supervisors.drill import crash
 from tests.actors.session.stage import wait_for
 from tests.actors.support import DEADLINE, Record, running
 
@@ -110,7 +111,7 @@ def test_the_end_of_one_incarnations_process_does_not_end_the_next(tmp_path: Pat
     exits = Record()
     with backend(tmp_path / "work", port, exits) as system:
         pid = process_of(system).pid
-        system.crash(BACKEND, RuntimeError("drill"))
+        crash(system, BACKEND, RuntimeError("drill"))
         wait_started(system, exits, 1)
         # When: such news is read, last of all what waits.
         system.handle(BACKEND).tell(Ended(pid=pid, code=-15))

@@ -18,6 +18,7 @@ from actors.gateway.http_thread import HttpThread
 from actors.protocol.feed import WritingPaused, WritingResumed
 from actors.protocol.names import GATEWAY
 from actors.protocol.reports import Answer
+from supervisors.drill import crash
 from tests.actors.gateway.conftest import SECONDS, Gateway
 
 StartGateway = Callable[..., Gateway]
@@ -79,7 +80,7 @@ def test_whoever_asks_is_told_that_the_journal_cannot_be_written(start_gateway: 
 def test_a_crash_keeps_the_port(start_gateway: StartGateway) -> None:
     gateway = start_gateway()
     # Given a gateway that has crashed
-    gateway.system.crash(GATEWAY, RuntimeError("drill"))
+    crash(gateway.system, GATEWAY, RuntimeError("drill"))
     assert str(gateway.wait_for_exit().reason) == "drill"
     # When somebody calls, whether the next incarnation is there yet or not
     with gateway.http() as http:

@@ -19,6 +19,7 @@ from actors.protocol.reports import (
     SendMessage,
     ShareKnowledge,
 )
+from supervisors.drill import crash
 from tests.actors.gateway.agent import call, run, session, texts
 from tests.actors.gateway.conftest import Gateway
 
@@ -200,7 +201,7 @@ def test_a_call_during_a_crash_is_told_what_to_do(start_gateway: Callable[..., G
         async with session(gateway, "coder") as client:
             answer = asyncio.create_task(client.call_tool("complete_subtask", DONE))
             await asyncio.to_thread(gateway.office.wait_for, 1)
-            gateway.system.crash(GATEWAY, RuntimeError("drill"))
+            crash(gateway.system, GATEWAY, RuntimeError("drill"))
             [text] = texts(await answer)
             assert "stopped before the router answered" in text
             assert "Call it again" in text
@@ -217,7 +218,7 @@ def test_a_session_survives_a_crash_of_the_gateway(start_gateway: Callable[..., 
     async def work() -> None:
         async with session(gateway, "coder") as client:
             assert not (await client.call_tool("my_subtask", {})).is_error
-            gateway.system.crash(GATEWAY, RuntimeError("drill"))
+            crash(gateway.system, GATEWAY, RuntimeError("drill"))
             await asyncio.to_thread(gateway.wait_for_exit)
             assert not (await client.call_tool("my_subtask", {})).is_error
 

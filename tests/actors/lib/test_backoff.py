@@ -2,37 +2,59 @@
 
 import pytest
 
-from actors.lib import backoff
-from actors.lib.backoff import Retry
+from actors.lib.backoff import Retries
+from supervisors import Backoff
+
+BACKOFF = Backoff(initial=1.0, maximum=30.0)
+LIMITS = [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_the_bound_doubles_from_one_second_to_thirty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 1.0)
-    monkeypatch.setattr(backoff.random, "uniform", lambda low, high: (low, high))
-    attempts = Retry()
-    bounds = []
-    for _ in range(7):
-        attempts.failed()
-        bounds.append(attempts.delay())
-    assert bounds == [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (0, 30), (0, 30)]
+def most(_: float, high: float) -> float:
+    """Draw the longest wait."""
+    return high
 
-    attempts.reset()
-    assert attempts.delay() == (0, 1)
+
+def test_the_bound_doubles_up_to_the_longest() -> None:
+    retries = Retries(BACKOFF, jitter=most)
+    assert [retries.failed() for _ in LIMITS] == LIMITS
+    assert retries.delay() == 30
+    retries.reset()
+    assert retries.delay() == retries.failed() == 1
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.5, 1.0])
+def test_the_wait_is_drawn_between_the_bounds(floor: float) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def draw(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return low
+
+    retries = Retries(Backoff(initial=1.0, maximum=30.0, floor=floor), jitter=draw)
+    assert [retries.failed() for _ in LIMITS] == [floor * limit for limit in LIMITS]
+    assert drawn == [(floor * limit, limit) for limit in LIMITS]
+
+
+def test_by_default_it_is_random_within_the_bounds() -> None:
+    retries = Retries(Backoff(initial=1.0, maximum=1.0, floor=0.5))
+    waits = {retries.failed() for _ in range(100)}
+    assert len(waits) > 1
+    assert all(0.5 <= wait <= 1.0 for wait in waits)
 
 
 def test_it_never_gives_up_unless_told_to() -> None:
-    attempts = Retry()
+    retries = Retries(BACKOFF)
     for _ in range(10_000):
-        attempts.failed()
-    assert not attempts.exhausted
-    assert attempts.delay() <= backoff.LONGEST
+        retries.failed()
+    assert not retries.exhausted
+    assert retries.delay() <= retries.longest
 
 
 def test_it_gives_up_after_so_many_failures_in_a_row() -> None:
-    attempts = Retry(limit=2)
-    attempts.failed()
-    attempts.reset()
-    attempts.failed()
-    assert not attempts.exhausted
-    attempts.failed()
-    assert attempts.exhausted
+    retries = Retries(BACKOFF, limit=2)
+    retries.failed()
+    retries.reset()
+    retries.failed()
+    assert not retries.exhausted
+    retries.failed()
+    assert retries.exhausted

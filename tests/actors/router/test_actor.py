@@ -23,7 +23,8 @@ from actors.protocol.sessions import Deliver, Progressed, SessionReady
 from actors.router import ContextBuilder, LocalSessionHost, RouterActor, RouterSettings
 from actors.router import actor as actor_module
 from actors.router.actor import MirrorDue
-from supervisors import Actor, ActorContext, ChildSpec, System
+from supervisors import Actor, ActorContext, Backoff, ChildSpec, System
+from supervisors.drill import crash
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 
 
@@ -122,7 +123,7 @@ def test_a_router_that_dies_goes_on_with_what_waited(tmp_path: Path, kills: int)
         router.tell(SessionReady(agent="coder"))
         for number in range(kills):
             router.tell(created(f"S{number}"))
-            system.crash(ROUTER, RuntimeError("on purpose"))
+            crash(system, ROUTER, RuntimeError("on purpose"))
             router.tell(created(f"T{number}"))
         router.tell(SessionReady(agent="coder"))
         done = []
@@ -156,7 +157,7 @@ def test_a_message_that_kills_its_reader_twice_is_a_dead_letter_and_the_next_is_
 def test_a_full_disk_stops_new_work_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged_errors: list[object]
 ) -> None:
-    monkeypatch.setattr(actor_module, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(actor_module, "REWRITE", Backoff(initial=0.05, maximum=10.0, floor=1.0))
     stage = Stage(tmp_path, FragileRouter)
     with running(*stage.children) as system:
         router = system.handle(ROUTER)
@@ -184,7 +185,7 @@ def test_a_full_disk_stops_new_work_and_loses_nothing(
 
 @pytest.mark.expected_errors("journal_not_written", "child_exited")
 def test_a_stop_is_heard_while_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actor_module, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(actor_module, "REWRITE", Backoff(initial=3600.0, maximum=3600.0, floor=1.0))
     stage = Stage(tmp_path, FragileRouter)
     with running(*stage.children) as system:
         router = system.handle(ROUTER)

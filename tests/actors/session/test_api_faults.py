@@ -9,6 +9,7 @@ import pytest
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, TurnEnded, Unblock
+from supervisors.drill import crash
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
 
@@ -252,7 +253,7 @@ def restart_all(stage: Stage) -> None:
 def restart_actor(stage: Stage) -> None:
     """Have the session's actor die."""
     stage.environment["SCRIPTED_CLAUDE_FAULTS"] = "{}"
-    stage.system.crash(NAME, RuntimeError("drill"))
+    crash(stage.system, NAME, RuntimeError("drill"))
 
 
 @pytest.mark.expected_errors("child_exited")

@@ -19,6 +19,7 @@ from actors.protocol.sessions import Adopt, Progressed, SessionReady, SessionSta
 from actors.session import policy
 from actors.session.drives.stream import drive
 from actors.session.news import EPOCHS, Exited, ReceiptDue
+from supervisors.drill import crash
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -287,7 +288,7 @@ def test_the_next_incarnation_goes_on_in_the_same_conversation(stage: Stage, gat
     before = stage.pid
     # When: the actor dies, and its claude with it.
     gate.touch()
-    stage.system.crash(NAME, RuntimeError("drill"))
+    crash(stage.system, NAME, RuntimeError("drill"))
     stage.record.wait_for(SessionReady, nth=2)
     # Then: the next one takes all of it up, and nothing is told twice.
     stage.wait_turn()
@@ -307,7 +308,7 @@ def test_contexts_that_were_done_unnoticed_are_each_settled(scripted: Stage, fir
     # When: a new incarnation is given them again, perhaps with a new one before them.
     new = [scripted.deliver(message(say(name)), tell=False) for name in first]
     scripted.outstanding.update({each: scripted.given[each] for each in done})
-    scripted.system.crash(NAME, RuntimeError("drill"))
+    crash(scripted.system, NAME, RuntimeError("drill"))
     # Then: all are settled, and none of the old ones was told again.
     for delivery in done:
         assert scripted.wait_step(delivery, DeliveryState.COMPLETED, 2).receipt == "transcript"
@@ -323,7 +324,7 @@ def test_the_last_words_of_an_earlier_incarnations_claude_are_not_heard(scripted
     first = scripted.deliver(message(say("one")))
     scripted.wait_turn()
     stale = next(EPOCHS) - 1
-    scripted.system.crash(NAME, RuntimeError("drill"))
+    crash(scripted.system, NAME, RuntimeError("drill"))
     second = scripted.deliver(message(say("two")))
     scripted.tell(Exited(epoch=stale, code=1, noise="of the one before"))
     scripted.wait_completed(first, second)

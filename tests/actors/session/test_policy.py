@@ -1,10 +1,6 @@
 """When to try again, and when to leave it to a person."""
 
-import random
-
-import pytest
-
-from actors.session.policy import CRASH_PERIOD, CRASHES, FIRST_RESPAWN, CrashWindow, Retries
+from actors.session.policy import CRASH_PERIOD, CRASHES, RESPAWN, CrashWindow
 
 
 def test_crashes_count_within_the_period() -> None:
@@ -13,13 +9,16 @@ def test_crashes_count_within_the_period() -> None:
     assert window.add(CRASH_PERIOD) is True
     assert window.add(3 * CRASH_PERIOD) is False  # the others are long ago
     assert len(window) == 1
-    assert 0 <= window.delay() <= FIRST_RESPAWN
+    assert 0 <= window.delay() <= RESPAWN.initial
 
 
-def test_the_waits_grow_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random, "uniform", lambda low, high: (low, high))
-    retries = Retries(5.0, 300.0)
-    longest = [min(300.0, 5.0 * 2**number) for number in range(40)]
-    assert [retries.add() for _ in longest] == [(most / 2, most) for most in longest]
-    retries.clear()
-    assert retries.add() == (2.5, 5.0)
+def test_the_wait_doubles_with_each_crash() -> None:
+    window = CrashWindow(jitter=lambda low, high: low + high)
+    waits = []
+    for _ in range(8):
+        window.add(0.0)
+        waits.append(window.delay())
+    assert waits == [0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0]
+    window.clear()
+    window.add(0.0)
+    assert window.delay() == 0.4

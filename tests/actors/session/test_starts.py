@@ -19,6 +19,7 @@ from actors.protocol.sessions import SessionReady, SessionState, Unblock
 from actors.session.drives.stream import drive, lock, pipe, process
 from actors.session.news import Respawn
 from actors.session.policy import CRASHES
+from supervisors.drill import crash
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
 
@@ -143,7 +144,7 @@ def test_where_orphans_cannot_be_looked_for_the_next_incarnation_still_gets_the_
     scripted.wait_turn()
     with monkeypatch.context() as patch:
         patch.setattr(psutil, "process_iter", failing(errno.EMFILE))
-        scripted.system.crash(NAME, RuntimeError("drill"))
+        crash(scripted.system, NAME, RuntimeError("drill"))
         scripted.record.wait_for(SessionReady, nth=2)
     second = scripted.deliver(message(say("two")))
     scripted.wait_completed(first, second)

@@ -20,6 +20,7 @@ from actors.workdir import WorkDir, WorkdirActor, write_atomically
 from actors.workdir import history as history_module
 from actors.workdir.watch import ResultsChanged, ResultWatch, WatchFailed
 from supervisors import ActorContext, System
+from supervisors.drill import crash
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 from tests.supervisors.helpers import until
 
@@ -300,7 +301,7 @@ def test_after_a_crash_it_watches_again_and_says_where_the_history_ends(workdir:
         system.handle(WORKDIR).tell(FeedPage(events=(_line(1),)))
         workdir.result_file("A").write_bytes(b"{}")
         _completed(record)
-        system.crash(WORKDIR, RuntimeError("drill"))
+        crash(system, WORKDIR, RuntimeError("drill"))
         assert record.wait_for(FeedRequest, nth=3).events == 1
         workdir.result_file("B").write_bytes(b"{}")
         record.wait_for(ReportCompletion, lambda report: report.subtask_id == "B")

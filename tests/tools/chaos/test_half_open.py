@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from actors.app.tree import SCRIPTED
-from actors.lib import backoff
 from tests.actors.session.stage import wait_for
 from tests.backend.conftest import TOKEN, Running, Socket
 from tests.claude import scripted_environment
@@ -82,9 +81,8 @@ def completed(witness: Socket, *names: str) -> list[str]:
 
 
 def test_both_ends_notice_work_goes_on_and_what_waited_goes_out_once(
-    tmp_path: Path, backend: Running, witness: Socket, network: Proxy, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, backend: Running, witness: Socket, network: Proxy
 ) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 0.01)
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     with coordinator(tmp_path, network) as product:

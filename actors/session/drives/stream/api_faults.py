@@ -1,9 +1,11 @@
 """What is known of the API while it fails turns: whether waiting helps, and how long. No clock of its own."""
 
+from actors.lib.backoff import Retries
 from actors.session.drives.stream.parse import ApiFailed, Limited, TurnOver
-from actors.session.policy import Retries
+from supervisors import Backoff
 
-FIRST_TURN, LONGEST_TURN = 5.0, 300.0
+TURN = Backoff(initial=5.0, maximum=300.0, floor=0.5)
+"""When a turn that the API has failed goes on."""
 LONGEST_LIMIT = 8 * 86400.0
 """A usage limit that is said to last longer, in seconds, is taken for a misunderstanding: they last a week at most."""
 TOO_MANY = 429
@@ -22,7 +24,7 @@ class ApiFaults:
     def __init__(self) -> None:
         self._kind = ""
         self._limited_until = 0.0
-        self._retries = Retries(FIRST_TURN, LONGEST_TURN)
+        self._retries = Retries(TURN)
 
     def heard(self, fact: Limited | ApiFailed) -> None:
         """Claude says more of it: why the turn that runs fails, or until when the account's limit is reached."""
@@ -43,9 +45,9 @@ class ApiFaults:
         if turn.status in PERMANENT or kind in PERMANENT_KINDS:
             return None
         limit = self._limited_until - now if turn.status == TOO_MANY else 0.0
-        return self._retries.add() + (limit if 0 < limit <= LONGEST_LIMIT else 0.0)
+        return self._retries.failed() + (limit if 0 < limit <= LONGEST_LIMIT else 0.0)
 
     def clear(self) -> None:
         """A turn has ended otherwise."""
         self._kind = ""
-        self._retries.clear()
+        self._retries.reset()

@@ -1,0 +1,25 @@
+"""A fault drill: makes a chosen actor fail, to see that supervision mends it. Not part of the package's API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervisors.errors import NotRunning
+from supervisors.reader import InjectedFault
+
+if TYPE_CHECKING:
+    from supervisors.system import System
+
+__all__ = ["crash"]
+
+
+def crash(system: System, name: str, exception: BaseException) -> None:
+    """Have an actor raise `exception` in its own thread at its next turn.
+
+    Raises:
+        NotRunning: No such actor lives.
+    """
+    life = system.find_life(name)
+    if life is None:
+        raise NotRunning(name)
+    life.reader.send(InjectedFault(exception))

@@ -1,0 +1,37 @@
+"""A sliding window of time, in which events are counted."""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["SlidingWindow"]
+
+
+class SlidingWindow:
+    """Counts events, such as restarts or crashes, and says when there are too many within a period.
+
+    It has no clock: whoever counts says when it is.
+
+    Args:
+        limit: So many are allowed within the period.
+        period: The length of the window in seconds; an event that is exactly so old still counts.
+    """
+
+    def __init__(self, limit: int, period: float) -> None:
+        self._limit = limit
+        self._period = period
+        self._times: deque[float] = deque()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def admit(self, now: float) -> bool:
+        """Count one event at `now` (seconds on a monotonic clock); False if it is one too many."""
+        self._times.append(now)
+        while self._times[0] < now - self._period:
+            self._times.popleft()
+        return len(self._times) <= self._limit
+
+    def clear(self) -> None:
+        """Forget all events."""
+        self._times.clear()
