@@ -158,6 +158,7 @@ def test_any_input_on_the_socket_is_a_record_and_stops_nothing(make_scripted: Ma
 @pytest.mark.parametrize("way", ["file", "marker"])
 def test_an_agent_without_tools_reports_by_file_or_marker(make_scripted: Make, way: str) -> None:
     product = make_scripted()
+    play: list[dict[str, Any]]
     if way == "marker":
         play = [{"mark": "All is well. TASK_COMPLETE"}]
     else:

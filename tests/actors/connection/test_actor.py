@@ -2,6 +2,7 @@
 
 import functools
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -250,9 +251,10 @@ def test_what_a_backend_can_not_take_now_is_published_again_in_order_without_a_s
 
 
 def test_a_new_connection_tries_one_too(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Record()
+    gate_pauses = True
     monkeypatch.setattr(backoff, "FIRST", 3600.0)  # the pause itself is never over
-    monkeypatch.setattr(backoff.random, "uniform", lambda _, bound: bound if gate_pauses else 0.0)
-    record, gate_pauses = Record(), True
+    monkeypatch.setattr(random, "uniform", lambda _, bound: bound if gate_pauses else 0.0)
     with _connected(listener.url, record, _outbox(["k-1", "k-2"])) as system:
         with listener.open() as peer:
             peer.send(WELCOME)

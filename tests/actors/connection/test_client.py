@@ -70,7 +70,7 @@ def test_it_connects_again_for_ever_with_a_new_epoch(make: Make, listener: Liste
     _, record = make(listener.url)
     for number in range(1, 6):
         with listener.open():
-            record.wait_for(Opened, lambda opened, n=number: opened.epoch.number == n)
+            record.wait_for(Opened, lambda opened: opened.epoch.number == number)  # noqa: B023 - used at once
         closed = record.wait_for(Closed, nth=number)
         assert closed.reason == "it hung up without a word"
         assert closed.retry_in is not None

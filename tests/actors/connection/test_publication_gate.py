@@ -1,5 +1,7 @@
 """When publications may go out, and when they are held back."""
 
+import random
+
 import pytest
 
 from actors.connection.publication_gate import Gate
@@ -48,7 +50,7 @@ def test_it_is_open_again_as_soon_as_one_was_answered_for() -> None:
 
 
 def test_the_pauses_grow_and_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff.random, "uniform", lambda _, bound: bound)
+    monkeypatch.setattr(random, "uniform", lambda _, bound: bound)
     monkeypatch.setattr(backoff, "FIRST", 1.0)
     gate = Gate()
     pauses = []

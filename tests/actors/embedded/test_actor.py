@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -39,7 +40,7 @@ def port() -> int:
 
 
 @contextmanager
-def backend(work_dir: Path, port: int, exits: Record | None = None, **options: str) -> Iterator[System]:
+def backend(work_dir: Path, port: int, exits: Record | None = None, **options: Any) -> Iterator[System]:
     """A supervised backend."""
     start = partial(BackendActor, port=port, work_dir=work_dir, root=ROOT, **options)
     spec = ChildSpec(name=BACKEND, start=start, start_timeout=40, backoff=Backoff(initial=0, maximum=0))
@@ -67,7 +68,7 @@ def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(BackendActor, "_command", lambda _: [sys.executable, "-c", text])
 
 
-def failure(work_dir: Path, port: int, **options: str) -> BaseException:
+def failure(work_dir: Path, port: int, **options: Any) -> BaseException:
     """Why it can't be started."""
     with pytest.raises(StartFailed) as caught, backend(work_dir, port, **options):
         pass
@@ -189,6 +190,7 @@ def test_one_that_ignores_sigterm_is_killed(
 OWNER = """
 import sys, threading
 from pathlib import Path
+from typing import Any
 from actors.embedded import BackendActor
 from supervisors import ChildSpec, System
 system = System()

@@ -4,6 +4,7 @@ import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -82,7 +83,7 @@ class Gateway:
         self.office = Office()
         self.exits: list[ExitReport] = []
         self._news = threading.Condition()
-        self._options = {"listener": listener, "tokens": self.tokens, **options}
+        self._options: dict[str, Any] = {"listener": listener, "tokens": self.tokens, **options}
         self.system = System(on_exit=self._ended)
 
     def start(self) -> None:

@@ -20,6 +20,8 @@ def test_the_waits_grow_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(random, "uniform", lambda low, high: (low, high))
     retries = Retries(5.0, 300.0)
     longest = [min(300.0, 5.0 * 2**number) for number in range(40)]
-    assert [retries.add() for _ in longest] == [(most / 2, most) for most in longest]
+    waits: list[object] = [retries.add() for _ in longest]  # the pair, in the place of a number between
+    assert waits == [(most / 2, most) for most in longest]
     retries.clear()
-    assert retries.add() == (2.5, 5.0)
+    waits.append(retries.add())
+    assert waits[-1] == (2.5, 5.0)
