@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from actors.agents.prompt import agents_with_prompts, find_prompt
+from actors.agents.prompt import PRODUCT_PROMPTS, agents_with_prompts, find_prompt
+from actors.app.environment import ROOT
 from actors.app.settings import Settings
 from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
@@ -23,8 +24,6 @@ from actors.workdir import WorkDir, WorkdirActor, shown, write_atomically
 from actors.workdir.results import ResultFile, read_result
 from supervisors import Actor, ActorContext, Backoff, ChildSpec, Intensity, Restart, Strategy, Supervisor
 
-ROOT = Path(__file__).resolve().parents[2]
-PROMPTS = ROOT / "prompts"
 RESTARTS, RESTART_PERIOD = 20, 120.0
 """More than so many restarts within so many seconds end the process: what runs it starts it again."""
 START_SECONDS = 20.0
@@ -146,7 +145,7 @@ def _session_settings(
         readable=workdir.context,
         results=workdir.results,
         pipe=workdir.pipe,
-        prompt=lambda agent: find_prompt(agent, workdir.prompts, PROMPTS),
+        prompt=lambda agent: find_prompt(agent, workdir.prompts, PRODUCT_PROMPTS),
         gateway_url=gateway_url,
         token=tokens.for_agent,
         permission_mode=settings.permission_mode,
@@ -173,7 +172,7 @@ def _router_settings(settings: Settings, workdir: WorkDir, session: "partial[Chi
 
 def _agents(prompts: Path) -> set[str] | None:
     try:
-        return agents_with_prompts(prompts, PROMPTS)
+        return agents_with_prompts(prompts, PRODUCT_PROMPTS)
     except OSError:
         return None  # its session will tell what can't be read
 
