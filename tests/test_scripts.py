@@ -27,7 +27,7 @@ exit 1
 def script(name: str, *words: str, root: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     environment = {"PATH": os.environ["PATH"], "PYTHON": "no-such-python"}
     return subprocess.run(
-        [root / "scripts" / name, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [root / "scripts" / name, *words], env=environment, capture_output=True, text=True, timeout=120, check=False
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def run(
 ) -> tuple[int, str, str]:
     env = {"PATH": os.environ["PATH"], "COLUMNS": "200"} | ({"BACKEND_TOKEN": token} if token else {}) | more
     command = [str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -15,7 +15,7 @@ from tests.e2e.conftest import Make
 from tests.e2e.product import Product
 from tests.e2e.program import closed_environment, create, running, wait_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 def arrivals(home: Path) -> Counter[str]:

@@ -16,7 +16,7 @@ from actors.protocol.names import GATEWAY, ROUTER
 from actors.protocol.reports import Answer, Report
 from supervisors import Actor, ActorContext, Backoff, ChildSpec, ExitReport, Supervisor, System
 
-SECONDS = 15.0
+SECONDS = 30.0
 """The deadline of each wait."""
 
 Script = Callable[[Report], Answer | None]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.claude import ROOT
 
-SECONDS = 50
+SECONDS = 100
 pytestmark = [pytest.mark.timeout(SECONDS + 5), pytest.mark.alone]
 
 
