@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from actors.app.coordinator import free_port
 from actors.app.tree import SCRIPTED
 from actors.cli.follow import follow_history
 from tests.claude import ROOT, scripted_environment
+from tests.ports import free_port
 
 
 def closed_environment(directory: Path) -> dict[str, str]:

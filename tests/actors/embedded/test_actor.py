@@ -16,7 +16,6 @@ from typing import Any
 import psutil
 import pytest
 
-from actors.app.coordinator import free_port
 from actors.embedded import BackendActor
 from actors.embedded import actor as module
 from actors.embedded.actor import BackendFailedError, Ended
@@ -26,6 +25,7 @@ from actors.protocol.names import BACKEND
 from supervisors import Backoff, ChildSpec, ExitReport, StartFailed, System
 from tests.actors.session.stage import wait_for
 from tests.actors.support import DEADLINE, Record, running
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 STUBBORN = (
