@@ -26,6 +26,8 @@ from backend.workdir import DEFAULT_WORK_DIR, read_token, read_url
 FAILED = 1
 INVALID = 2
 DEFAULT_URL = "http://127.0.0.1:8000"
+PROGRAM = os.environ.get("COORDINATOR_PROGRAM", "agent-coordinator")
+"""What a person types to run the coordinator; the checkout's scripts set it to their own name."""
 UNWRAPPED = 10_000
 """The width in columns where no terminal has one."""
 TIMEOUT = 30.0
@@ -107,7 +109,7 @@ def main(
     except BackendError as error:
         _fail(error.message, code=FAILED)
     _show(f"{created.title} ({created.id})", steps, [each.id for each in created.subtasks])
-    print(f"created on {url}; to watch it: ./scripts/run status")  # noqa: T201 (the command's own output)
+    print(f"created on {url}; to watch it: {PROGRAM} status")  # noqa: T201 (the command's own output)
 
 
 def _plan(path: Path | None, description: str) -> Plan:
@@ -159,9 +161,7 @@ def _default_url(work_dir: Path) -> str:
     """Where backends are by default; not for the token of a work directory, whose own backend may not run."""
     if "BACKEND_TOKEN" in os.environ:
         return DEFAULT_URL
-    raise BackendUnavailableError(
-        f"no backend runs in {work_dir}; start one with ./scripts/run, or give --url"
-    )
+    raise BackendUnavailableError(f"no backend runs in {work_dir}; start one with {PROGRAM}, or give --url")
 
 
 def _create(url: str, token: str, new: NewTask) -> TaskTree:

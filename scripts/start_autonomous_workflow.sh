@@ -9,4 +9,5 @@ if [ ! -x "$python" ]; then
     echo "the project is not installed yet; run $root/scripts/run once" >&2
     exit 1
 fi
+export COORDINATOR_PROGRAM="${COORDINATOR_PROGRAM:-./scripts/run}"
 PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} exec "$python" -m backend.workflow "$@"

@@ -3,17 +3,31 @@
 import os
 import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.checkout import copy_checkout
+from tests.claude import ROOT
+
+ADVICE = "On Debian/Ubuntu systems, you need to install the python3-venv package"
+NO_VENV = f"""#!/bin/sh
+# Stands for a Debian without python3-venv: half an environment is made, and the advice goes to stdout.
+case "$1 $2" in "-m venv") ;; *) exec {sys.executable} "$@" ;; esac
+for directory; do :; done
+mkdir -p "$directory/bin"
+ln -s {sys.executable} "$directory/bin/python"
+echo "{ADVICE}"
+exit 1
+"""
 
 
 def script(name: str, *words: str, root: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     environment = {"PATH": os.environ["PATH"], "PYTHON": "no-such-python"}
     return subprocess.run(
-        [root / "scripts" / name, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [root / "scripts" / name, *words], env=environment, capture_output=True, text=True, timeout=120, check=False
     )  # fmt: skip
 
 
@@ -44,10 +58,74 @@ def test_one_that_is_not_current_is_installed(checkout: Path) -> None:
     assert "Python 3.11 or later is needed" in done.stderr
 
 
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A checkout without a virtual environment, in which nothing has to be downloaded."""
+    root = copy_checkout(tmp_path / "checkout")
+    (root / "requirements.txt").write_text("")
+    return root
+
+
+def run(root: Path, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    """Run the program in ``bare``, with the libraries of this environment."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(root.parent),
+        "PYTHON": sys.executable,
+        "PYTHONPATH": sysconfig.get_path("purelib"),
+    }
+    return subprocess.run(
+        [root / "scripts" / "run", *words],
+        env=environment | more, cwd=root, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(200)
+def test_an_environment_without_pip_is_made_anew(bare: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=bare, check=True)
+    done = run(bare, "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Remaking (it has no working Python 3.11 or later with pip)" in done.stderr
+    subprocess.run([bare / ".venv" / "bin" / "python", "-I", "-c", "import pip"], check=True)
+
+
+@pytest.mark.timeout(200)
+def test_why_no_environment_can_be_made_is_shown_and_the_half_is_not_taken_for_a_whole(bare: Path) -> None:
+    # Given: a Python whose venv gives advice and fails
+    python = bare.parent / "python3"
+    python.write_text(NO_VENV)
+    python.chmod(0o755)
+    # When: it is to make the environment, then its advice is seen, each time
+    for _ in range(2):
+        done = run(bare, "--help", PYTHON=str(python))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert ADVICE in done.stderr
+        assert (bare / ".venv" / "bin" / "python").exists(), "the half that it has made"
+    # When: one that can make it is there, then all is well, under the name that was called.
+    done = run(bare, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"Usage: {bare}/scripts/run [OPTIONS] COMMAND" in done.stdout
+
+
+@pytest.mark.timeout(200)
+def test_what_was_installed_by_half_is_installed_again(bare: Path) -> None:
+    assert run(bare, "--help").returncode == 0
+    marks = list((bare / ".venv").glob(".installed-*"))
+    assert marks
+    # When: an installation fails on its way, then the environment is current for nobody.
+    good = (bare / "requirements.txt").read_text()
+    (bare / "requirements.txt").write_text("nothing-of-that-name @ file:///nowhere\n")
+    assert run(bare, "--help").returncode != 0
+    (bare / "requirements.txt").write_text(good)
+    assert not [mark for mark in marks if mark.exists()]
+    assert "Installing what requirements.txt pins" in run(bare, "--help").stderr
+
+
 def test_the_help_of_the_tests_installs_nothing(checkout: Path) -> None:
     done = script("test", "--help", root=checkout)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "scripts/test [PYTEST OPTIONS]" in done.stdout
+    assert "scripts/test [--cov] [PYTEST OPTIONS]" in done.stdout
+    assert "TEST_PROCESSES=N" in done.stdout
     assert not (checkout / ".cache").exists()
 
 

@@ -13,6 +13,8 @@ from actors.agents.front_matter import FrontMatterError, PermissionMode, read_fr
 from actors.lib.errors import CoordinatorError, may_pass
 from actors.protocol.base import Model, is_agent_name
 
+PRODUCT_PROMPTS = Path(__file__).with_name("prompts").resolve()
+"""The prompts that the product brings along: in a checkout a link to ``prompts/``, in an installation a folder."""
 MAX_BYTES = 256 * 1024
 _OPENING = re.compile(r"---[ \t]*\n")
 _PARTS = re.compile(r"---[ \t]*(?P<front>\n.*?)^---[ \t]*$\n?(?P<text>.*)", re.DOTALL | re.MULTILINE)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import structlog
 
-from actors.agents.prompt import bad_prompts
+from actors.agents.prompt import PRODUCT_PROMPTS, bad_prompts
 from actors.app.environment import claude_environment
 from actors.app.settings import Settings
-from actors.app.tree import ACTORS, PROMPTS, RESTARTS, Actors, build_tree
+from actors.app.tree import ACTORS, RESTARTS, Actors, build_tree
 from actors.gateway import Tokens, bind, load_secret, url_of
 from actors.lib import deadlines
 from actors.lib.errors import ConfigurationError, root_cause
@@ -82,7 +82,7 @@ class Coordinator:
             if isinstance(cause, ConfigurationError):
                 raise cause from error
             raise
-        for bad in bad_prompts(self.workdir.prompts, PROMPTS):
+        for bad in bad_prompts(self.workdir.prompts, PRODUCT_PROMPTS):
             log.warning("prompt_unusable", reason=str(bad))  # now, not when its agent is needed
 
     @property

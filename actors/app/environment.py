@@ -9,8 +9,10 @@ from pydantic import SecretStr
 
 from actors.app.settings import Settings
 from actors.lib.failpoints import VARIABLE as FAILPOINT
+from actors.lib.program import VARIABLE as PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The directory of our packages: the checkout, or the ``site-packages`` that they are installed in."""
 
 SECRETS = {name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)}
 """Settings that an agent must not read; ``backend_token`` is what the embedded backend's clients are given."""
@@ -24,7 +26,7 @@ OF_ANOTHER_SESSION = {
     "claude_code_sse_port",
 }
 """Where an agent of Claude Code's started the coordinator: by these claude would take itself to be a part of that."""
-WITHHELD = SECRETS | OF_ANOTHER_SESSION | {"backend_token", FAILPOINT.lower()}
+WITHHELD = SECRETS | OF_ANOTHER_SESSION | {"backend_token", FAILPOINT.lower(), PROGRAM.lower()}
 """In lower case: a setting is read whatever case it is written in."""
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from actors.agents.prompt import agents_with_prompts, find_prompt
+from actors.agents.prompt import PRODUCT_PROMPTS, agents_with_prompts, find_prompt
+from actors.app.environment import ROOT
 from actors.app.settings import Settings
 from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
@@ -34,8 +35,6 @@ from supervisors import (
     Supervisor,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
-PROMPTS = ROOT / "prompts"
 RESTARTS = Intensity(restarts=20, period=120.0)
 """More restarts than these end the process: what runs it starts it again."""
 START_SECONDS = 20.0
@@ -185,7 +184,7 @@ def _session_settings(
         readable=workdir.context,
         results=workdir.results,
         pipe=workdir.pipe,
-        prompt=lambda agent: find_prompt(agent, workdir.prompts, PROMPTS),
+        prompt=lambda agent: find_prompt(agent, workdir.prompts, PRODUCT_PROMPTS),
         gateway_url=gateway_url,
         token=tokens.for_agent,
         permission_mode=settings.permission_mode,
@@ -212,7 +211,7 @@ def _router_settings(
 
 def _agents(prompts: Path) -> set[str] | None:
     try:
-        return agents_with_prompts(prompts, PROMPTS)
+        return agents_with_prompts(prompts, PRODUCT_PROMPTS)
     except OSError:
         return None  # its session will tell what can't be read
 

@@ -8,6 +8,7 @@ import typer
 
 from actors.cli import act, look, run
 from actors.lib.errors import ConfigurationError, CoordinatorError, NotFound
+from actors.lib.program import program
 
 FAILED = 1
 USAGE_ERROR = 2
@@ -51,7 +52,7 @@ def main() -> None:
 def _call(words: list[str]) -> None:
     try:
         try:
-            app(args=words, prog_name="./scripts/run")
+            app(args=words, prog_name=program())
         finally:
             sys.stdout.flush()  # here, where it can still be said that it failed
     except OSError as error:

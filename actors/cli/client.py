@@ -6,6 +6,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from actors.lib.errors import ConfigurationError, CoordinatorError
+from actors.lib.program import program
 from actors.workdir import Holder, WorkDir, find_holder
 
 HEALTH_SECONDS = 2.0
@@ -37,7 +38,7 @@ def operate(workdir: WorkDir, path: str, body: dict[str, str]) -> str:
     """
     running = find_holder(workdir.lock_file)
     if running is None or running.url is None:
-        raise ConfigurationError(f"No coordinator runs on {workdir.path}. Start one first: ./scripts/run")
+        raise ConfigurationError(f"No coordinator runs on {workdir.path}. Start one first: {program()}")
     from actors.gateway import Tokens, load_secret  # noqa: PLC0415 - who only looks need not wait for its libraries
 
     token = Tokens(load_secret(workdir.secret)).operator

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from supervisors import Actor, ActorContext, Backoff, ChildSpec, Intensity, Supervisor, System
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 """Seconds that anything may take in a test."""
 
 M = TypeVar("M")

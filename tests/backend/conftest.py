@@ -22,7 +22,7 @@ from backend.storage import open_database
 TOKEN = "open-sesame"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 BEARER = (f"Authorization: Bearer {TOKEN}",)
-DEADLINE = 20.0
+DEADLINE = 30.0
 
 
 class Told(list[dict[str, Any]]):

@@ -17,7 +17,7 @@ from backend.workdir import read_token, read_url
 from tests.backend.conftest import Socket
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 Spawn = Callable[..., "Process"]
 

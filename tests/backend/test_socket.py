@@ -83,6 +83,7 @@ def test_who_subscribes_twice_at_once_is_served_once(running: Running) -> None:
     # When the second wish is there before the first is served
     wish = json.dumps({"type": "subscribe", "channels": ["tasks"], "since": 0})
     frames = [websocket.ABNF.create_frame(wish, websocket.ABNF.OPCODE_TEXT).format() for _ in range(2)]
+    assert client.raw.sock is not None
     client.raw.sock.sendall(b"".join(frames))
     # Then the history comes after both answers, once
     heard = [client.hear_any() for _ in range(4)]

@@ -36,7 +36,7 @@ def run(
 ) -> tuple[int, str, str]:
     env = {"PATH": os.environ["PATH"], "COLUMNS": "200"} | ({"BACKEND_TOKEN": token} if token else {}) | more
     command = [str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -179,8 +179,8 @@ def test_the_work_directory_of_a_file_named_env_is_the_one(running: Running, tmp
 
 def test_ids_are_whole_in_a_pipe_and_on_a_narrow_terminal(running: Running) -> None:
     arguments = ["p", "b", "x" * 100, "--url", running.url]
-    for narrow in ({"COLUMNS": ""}, {"COLUMNS": "50"}):
-        _, out, _ = run(*arguments, **narrow)
+    for columns in ("", "50"):
+        _, out, _ = run(*arguments, COLUMNS=columns)
         assert "…" not in out
     _, out, _ = run(*arguments, COLUMNS="")
     ids = [each["id"] for task in running.http.get("/api/tasks").json()["tasks"]

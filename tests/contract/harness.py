@@ -28,7 +28,7 @@ STREAM = (
     "--verbose",
     "--replay-user-messages",
 )
-DEADLINE = 20.0
+DEADLINE = 30.0
 """Seconds that any one wait may take."""
 
 Event = dict[str, Any]

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from actors.app.coordinator import Coordinator, free_port
+from actors.app.coordinator import Coordinator
 from actors.app.settings import load_defaults
 from actors.cli.follow import follow_history
 from actors.journal.reader import JournalReader, Row
+from tests.ports import free_port
 
 
 class Product:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from actors.app.coordinator import free_port
 from actors.app.tree import SCRIPTED
 from actors.cli.follow import follow_history
 from tests.claude import ROOT, scripted_environment
+from tests.ports import free_port
 
 
 def closed_environment(directory: Path) -> dict[str, str]:
@@ -30,7 +30,7 @@ def closed_environment(directory: Path) -> dict[str, str]:
 def main(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "actors.main", *words],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def create(environment: dict[str, str], plan: str) -> None:
     done = subprocess.run(
         [ROOT / "scripts" / "start_autonomous_workflow.sh", "project", "main", "A workflow", "--plan", path,
          "--url", f"http://127.0.0.1:{environment['EMBEDDED_PORT']}", "--work-dir", environment["WORK_DIR"]],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

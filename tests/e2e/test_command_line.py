@@ -16,7 +16,7 @@ from tests.claude import ROOT, real_claude, real_environment
 from tests.e2e.program import closed_environment, create, main, running, wait_for
 from tools.common.model_api import ModelApi
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def test_too_many_restarts_end_it_with_a_clear_last_line_and_it_goes_on_from_the
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 70, done.stderr[-2000:]

@@ -31,7 +31,7 @@ from tests.claude import ROOT
 from tests.e2e.program import closed_environment
 from tests.e2e.test_scripted_chain import arrivals
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 DEADLINE = 30.0
 LONG = "A long story, told again.\n" * 3000

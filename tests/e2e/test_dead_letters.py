@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.program import closed_environment, create, main, running, wait_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 DEAF = shlex.join([sys.executable, "-c", "import sys\nfor line in sys.stdin: pass"])
 """A claude that takes every message and says nothing."""

@@ -15,7 +15,7 @@ import pytest
 from tests.claude import ROOT
 from tests.e2e.program import closed_environment
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(240)
 
 DEADLINE = 40.0
 MAIN = (sys.executable, "-m", "actors.main")

@@ -10,7 +10,7 @@ from actors.lib.process_marks import MARK, _lives, work_dir_mark
 from tests.e2e.program import closed_environment, main, running
 from tests.supervisors.helpers import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 def left_by(work: Path) -> list[psutil.Process]:

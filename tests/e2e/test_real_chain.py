@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.conftest import Make
 from tools.common.model_api import ModelApi
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 
 def play(summary: str, insight: str, *, before: str | None = None) -> str:

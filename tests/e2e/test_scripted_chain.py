@@ -15,7 +15,7 @@ from tests.e2e.conftest import Make
 from tests.e2e.product import Product
 from tests.e2e.program import closed_environment, create, running, wait_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 def arrivals(home: Path) -> Counter[str]:
@@ -158,6 +158,7 @@ def test_any_input_on_the_socket_is_a_record_and_stops_nothing(make_scripted: Ma
 @pytest.mark.parametrize("way", ["file", "marker"])
 def test_an_agent_without_tools_reports_by_file_or_marker(make_scripted: Make, way: str) -> None:
     product = make_scripted()
+    play: list[dict[str, Any]]
     if way == "marker":
         play = [{"mark": "All is well. TASK_COMPLETE"}]
     else:

@@ -26,7 +26,7 @@ from supervisors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEADLINE = 10.0  # seconds; for what is expected to happen at once, also on a busy machine
+DEADLINE = 30.0  # seconds; for what is expected to happen at once, also on a busy machine
 AT_ONCE = Backoff(initial=0.0, maximum=0.0)
 ORDERED = [each for each in Strategy if each is not Strategy.SIMPLE_ONE_FOR_ONE]
 

@@ -269,6 +269,7 @@ class Part(Worker):
         self.tree.log.append(("begin", name, self.context.incarnation, ""))
 
 
+@pytest.mark.timeout(300)
 def test_supervisors_do_as_the_model() -> None:
     run_state_machine_as_test(
         Tree,

@@ -81,7 +81,7 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]
     shutil.copy(ROOT / "pyproject.toml", copy)
     for name, stands, becomes in ADDITIONS:
         path = copy / "actors" / name
-        changed, count = re.subn(stands, lambda _, text=becomes: text, path.read_text("utf-8"), count=1)
+        changed, count = re.subn(stands, becomes.replace("\\", r"\\"), path.read_text("utf-8"), count=1)
         assert count == 1, f"{name} has no {stands}"
         path.write_text(changed, "utf-8")
     done = subprocess.run(

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from actors.app.environment import ROOT, claude_environment
+from actors.lib import program
 from actors.lib.failpoints import VARIABLE
 
 
@@ -17,6 +18,7 @@ from actors.lib.failpoints import VARIABLE
         "BACKEND_TOKEN",
         "EMBEDDED_DATABASE_URL",  # may hold a password
         VARIABLE,
+        program.VARIABLE,
         "CLAUDECODE",
         "CLAUDE_CODE_CHILD_SESSION",
         "CLAUDE_CODE_SESSION_ID",

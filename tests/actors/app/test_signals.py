@@ -50,5 +50,5 @@ def test_who_has_lost_patience_ends_it_at_once(signals: list[str]) -> None:
 def _end(*signals: str) -> tuple[int, str]:
     """How the process ends, and what it says."""
     command = [sys.executable, "-c", PROGRAM, *signals]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
     return done.returncode, done.stdout

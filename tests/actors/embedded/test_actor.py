@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from actors.app.coordinator import free_port
 from actors.embedded import BackendActor
 from actors.embedded import actor as module
 from actors.embedded.actor import BackendFailedError, Ended
@@ -26,6 +26,7 @@ from supervisors import Backoff, ChildSpec, ExitReport, StartFailed, System
 from supervisors.drill import crash
 from tests.actors.session.stage import wait_for
 from tests.actors.support import DEADLINE, Record, running
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 STUBBORN = (
@@ -40,7 +41,7 @@ def port() -> int:
 
 
 @contextmanager
-def backend(work_dir: Path, port: int, exits: Record | None = None, **options: str) -> Iterator[System]:
+def backend(work_dir: Path, port: int, exits: Record | None = None, **options: Any) -> Iterator[System]:
     """A supervised backend."""
     start = partial(BackendActor, port=port, work_dir=work_dir, root=ROOT, **options)
     spec = ChildSpec(name=BACKEND, start=start, start_timeout=40, backoff=Backoff(initial=0, maximum=0))
@@ -68,7 +69,7 @@ def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(BackendActor, "_command", lambda _: [sys.executable, "-c", text])
 
 
-def failure(work_dir: Path, port: int, **options: str) -> BaseException:
+def failure(work_dir: Path, port: int, **options: Any) -> BaseException:
     """Why it can't be started."""
     with pytest.raises(StartFailed) as caught, backend(work_dir, port, **options):
         pass
@@ -190,6 +191,7 @@ def test_one_that_ignores_sigterm_is_killed(
 OWNER = """
 import sys, threading
 from pathlib import Path
+from typing import Any
 from actors.embedded import BackendActor
 from supervisors import ChildSpec, System
 system = System()

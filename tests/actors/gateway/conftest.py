@@ -4,6 +4,7 @@ import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from actors.protocol.names import GATEWAY, ROUTER
 from actors.protocol.reports import Answer, Report
 from supervisors import Actor, ActorContext, Backoff, ChildSpec, ExitReport, Supervisor, System
 
-SECONDS = 15.0
+SECONDS = 30.0
 """The deadline of each wait."""
 
 Script = Callable[[Report], Answer | None]
@@ -82,7 +83,7 @@ class Gateway:
         self.office = Office()
         self.exits: list[ExitReport] = []
         self._news = threading.Condition()
-        self._options = {"listener": listener, "tokens": self.tokens, **options}
+        self._options: dict[str, Any] = {"listener": listener, "tokens": self.tokens, **options}
         self.system = System(on_exit=self._ended)
 
     def start(self) -> None:

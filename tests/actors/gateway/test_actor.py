@@ -22,7 +22,7 @@ from supervisors.drill import crash
 from tests.actors.gateway.conftest import SECONDS, Gateway
 
 StartGateway = Callable[..., Gateway]
-QUIET = {"on_stop": lambda: None, "on_death": lambda _reason: None}
+QUIET: dict[str, Callable[..., None]] = {"on_stop": lambda: None, "on_death": lambda _reason: None}
 
 
 def endless() -> APIRouter:

@@ -114,7 +114,11 @@ def test_two_sessions_at_once(gateway: Gateway) -> None:
             # Each gets the answer to its own question.
             assert [texts(result) for result in results] == [["one"]] * 10 + [["two"]] * 10
 
-    gateway.office.script = lambda report: Answer(ok=True, text=report.agent)
+    def name_the_asker(report: Report) -> Answer:
+        assert isinstance(report, DescribeSubtask)
+        return Answer(ok=True, text=report.agent)
+
+    gateway.office.script = name_the_asker
     run(work())
 
 
@@ -277,12 +281,16 @@ def test_wrong_arguments_are_a_tool_error(
 def test_the_longest_summary(gateway: Gateway) -> None:
     summary = "x" * (256 * KIB)
     assert not call(gateway, "complete_subtask", {"completion_summary": summary}).is_error
-    assert gateway.office.last.completion.summary == summary
+    assert gateway.office.last == ReportCompletion(
+        agent="coder", way="gateway", completion=Completion(summary=summary)
+    )
 
 
 def test_an_at_sign_before_an_agents_name_is_taken_off(gateway: Gateway) -> None:
     assert not call(gateway, "send_message", {"agent": "@tester", "message": "hello"}).is_error
-    assert gateway.office.last.agent == "tester"
+    last = gateway.office.last
+    assert isinstance(last, SendMessage)
+    assert last.agent == "tester"
 
 
 def test_lone_surrogates_are_replaced() -> None:
@@ -294,7 +302,7 @@ def test_each_tool_says_what_it_is_for() -> None:
     for name, tool in TOOLS.items():
         described = tool.describe()
         assert described.name == name
-        assert len(described.description) > 100
+        assert len(described.description or "") > 100
         for argument, schema in described.input_schema["properties"].items():
             assert schema["description"], (name, argument)
     properties = CompleteSubtask.describe().input_schema["properties"]

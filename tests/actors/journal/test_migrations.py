@@ -133,7 +133,7 @@ def test_everything_open_goes_on(path: Path) -> None:
     for _ in range(5):
         for agent in DUE:
             lane = office.parts.lanes.by_agent[agent]
-            if office.parts.dispatch.in_hand(lane) is not None:
+            if office.parts.lanes.in_hand(lane) is not None:
                 office.report(agent, "done")
             office.end_turn(agent)
     assert office.kinds("architect") == ["task_ready long", "task_ready withdrawn"]

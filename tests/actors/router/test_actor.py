@@ -35,7 +35,7 @@ class FillDisk(Model):
 class FragileRouter(RouterActor):
     """One whose disk can be filled."""
 
-    def _take(self, message: object) -> None:
+    def _take(self, message: Any) -> None:
         if isinstance(message, FillDisk):
             (pages,) = self.parts.journal.execute("PRAGMA page_count").fetchone()
             self.parts.journal.commit()

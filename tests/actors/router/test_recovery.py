@@ -239,7 +239,7 @@ def test_of_a_long_outage_the_history_tells_once(office: Office) -> None:
         "open",
     ]
     for number, state in enumerate([*states, "open"]):
-        office.tell(BackendChanged(state=state, detail=f"detail {number}"))
+        office.tell(BackendChanged.model_validate({"state": state, "detail": f"detail {number}"}))
     rows = office.parts.journal.execute("SELECT kind FROM events ORDER BY number").fetchall()
     told = [kind.removeprefix("backend.") for (kind,) in rows]
     assert told == ["open", "closed", "refused", "closed", "open", "open"]

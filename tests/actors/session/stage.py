@@ -30,7 +30,7 @@ from actors.protocol.sessions import (
 from actors.session import SessionActor, SessionSettings
 from actors.session.drives.stream.transcript import find_transcript
 from actors.session.news import ReceiptDue
-from supervisors import ActorContext, StopChild, System
+from supervisors import ActorContext, AddressBook, StopChild
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 from tools.common.model_api import ModelApi
 
@@ -130,7 +130,7 @@ class Stage:
                 for step in message.steps:
                     self._take(step)
 
-    def give(self, system: System) -> None:
+    def give(self, system: AddressBook) -> None:
         """Tell the session what a router tells one that has announced itself."""
         session = system.handle(NAME)
         session.tell(Adopt(session_id=self.session_id))

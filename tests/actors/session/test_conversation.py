@@ -1,11 +1,12 @@
 """What is said in a session: what is to be written, what is reported, and when it is idle. No clock, no process."""
 
 import json
+from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState
+from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.session.conversation import CONTINUE, GO_ON, Talk
 from actors.session.drives.stream.parse import MessageMoved, TurnOver
 from actors.session.drives.stream.transcript import Conversation
@@ -406,9 +407,13 @@ ACTIONS = st.one_of(
 @given(st.lists(ACTIONS, max_size=25))
 @example([("deliver",), ("take", 0, False), ("wait",), ("take", 0, False)])
 @example([("deliver",), ("take", 0, True), ("answer", False), ("crash",)])
-def test_whatever_is_lost_each_context_is_told_once_and_completed_once(actions: list[tuple]) -> None:
+def test_whatever_is_lost_each_context_is_told_once_and_completed_once(
+    actions: list[tuple[Any, ...]],
+) -> None:
     # Given: any mixture of contexts, losses, crashes and silence.
-    claude, given_ids, reported = Forgetful(), [], []
+    given_ids: list[str] = []
+    reported: list[DeliveryStep] = []
+    claude = Forgetful()
     for action in actions:
         match action:
             case ("deliver",):

@@ -11,7 +11,7 @@ import pytest
 from actors.protocol.sessions import SessionState
 from actors.session import actor
 from actors.session.drives.stream import drive
-from actors.session.drives.stream.transcript import Conversation
+from actors.session.drives.stream.transcript import Conversation, read_transcript
 from tests.actors.session.stage import Stage
 from tests.contract.messages import message, say
 
@@ -25,7 +25,7 @@ def test_a_transcript_that_cannot_be_read_now_is_asked_later(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given: a message that was lost, and a table that is full when its receipt is overdue.
-    reads, read = [0], drive.read_transcript
+    reads, read = [0], read_transcript
 
     def read_if_there_is_room(path: Path | None) -> Conversation:
         reads[0] += 1

@@ -15,8 +15,8 @@ import pytest
 
 from actors.lib.process_marks import reap
 from actors.protocol.router import RouterStarted
-from actors.protocol.sessions import SessionReady, SessionState, Unblock
-from actors.session.drives.stream import drive, lock, pipe, process
+from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, Unblock
+from actors.session.drives.stream import drive
 from actors.session.news import Respawn
 from actors.session.policy import CRASHES
 from supervisors.drill import crash
@@ -41,17 +41,17 @@ def exhausted(*_: object) -> None:
 
 
 FAILURES = {
-    "the lock": (lock.os, "open", errno.ENOSPC),
+    "the lock": (os, "open", errno.ENOSPC),
     "the look for orphans": (drive, "reap", errno.EMFILE),
     "the transcript": (drive, "find_transcript", errno.EIO),
     "the prompt and the tools": (drive, "write_atomically", errno.EDQUOT),
-    "the pipe": (pipe.os, "mkfifo", errno.EROFS),
-    "the pipe's wake": (pipe.os, "pipe", errno.ENFILE),
-    "the terminal": (process.os, "openpty", errno.EMFILE),
-    "the process": (process.subprocess, "Popen", errno.EAGAIN),
-    "memory": (process.subprocess, "Popen", errno.ENOMEM),
-    "a claude that is being updated": (process.subprocess, "Popen", errno.ETXTBSY),
-    "the watch over it": (process.os, "pidfd_open", errno.EMFILE),
+    "the pipe": (os, "mkfifo", errno.EROFS),
+    "the pipe's wake": (os, "pipe", errno.ENFILE),
+    "the terminal": (os, "openpty", errno.EMFILE),
+    "the process": (subprocess, "Popen", errno.EAGAIN),
+    "memory": (subprocess, "Popen", errno.ENOMEM),
+    "a claude that is being updated": (subprocess, "Popen", errno.ETXTBSY),
+    "the watch over it": (os, "pidfd_open", errno.EMFILE),
 }
 
 
@@ -95,7 +95,7 @@ def test_what_waiting_does_not_mend_is_for_a_person_at_once(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted.start()
-    monkeypatch.setattr(process.subprocess, "Popen", failing(errno.EACCES))
+    monkeypatch.setattr(subprocess, "Popen", failing(errno.EACCES))
     scripted.deliver("hello")
     assert os.strerror(errno.EACCES) in scripted.wait_state(SessionState.BLOCKED).detail
     assert scripted.changes == ["blocked"]
@@ -107,7 +107,7 @@ def test_a_wait_for_room_does_not_use_up_the_crashes(
     # Given: a claude that ends at once, whenever it is started, and once can't be started for a while.
     scripted.start(faults={"exit_on_start": 3})
     with monkeypatch.context() as patch:
-        patch.setattr(process.subprocess, "Popen", failing(errno.EAGAIN))
+        patch.setattr(subprocess, "Popen", failing(errno.EAGAIN))
         scripted.deliver("hello")
         scripted.wait_state(SessionState.CRASHED, CRASHES + 3)
     # Then: it may crash as often as any other.
@@ -121,7 +121,7 @@ def test_a_person_need_not_wait_and_then_nothing_is_tried_twice(
 ) -> None:
     monkeypatch.setattr("random.uniform", lambda _low, high: 3600.0 * high)
     with monkeypatch.context() as patch:
-        patch.setattr(process.subprocess, "Popen", failing(errno.ENOSPC))
+        patch.setattr(subprocess, "Popen", failing(errno.ENOSPC))
         scripted.start()
         delivery = scripted.deliver(message(say("at last")))
         scripted.wait_state(SessionState.CRASHED)
@@ -197,7 +197,10 @@ def test_on_a_full_disk_it_waits_for_room(small_disk: Path, stage: Stage, *, is_
         stage.kill()
     # When: claude has to be started, then it waits for room, and says so.
     delivery = stage.deliver(message(say("at last")))
-    full = lambda: [each for each in stage.of_state(SessionState.CRASHED) if "No space" in each.detail]  # noqa: E731
+
+    def full() -> list[SessionChanged]:
+        return [each for each in stage.of_state(SessionState.CRASHED) if "No space" in each.detail]
+
     wait_for(lambda: len(full()) > CRASHES, "the wait for room")
     assert "blocked" not in stage.changes
     assert delivery in stage.outstanding

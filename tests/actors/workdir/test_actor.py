@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from actors.lib.files import write_all
 from actors.protocol.backend import InputRejected
 from actors.protocol.feed import FeedPage, FeedRequest, JournalRemoved
 from actors.protocol.names import ROUTER, WORKDIR
@@ -36,7 +37,7 @@ def _watched(
     workdir: WorkDir,
     record: Record,
     react: Callable[[ActorContext, Any], object] | None = None,
-    **options: float,
+    **options: Any,
 ) -> Iterator[System]:
     """A workdir actor beside a router."""
     start = functools.partial(WorkdirActor, workdir=workdir, **{"settle_seconds": LONG, **options})
@@ -205,7 +206,6 @@ def test_more_is_asked_for_when_what_came_is_written_and_not_before(
     workdir: WorkDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, room, writing = Record(), threading.Event(), threading.Event()
-    write_all = history_module.write_all
 
     def _write_slowly(fd: int, data: bytes) -> None:
         writing.set()
@@ -272,7 +272,6 @@ def test_mirrors_that_cannot_be_written_are_caught_up_with(
     """A full disk must not end the coordinator."""
     record = Record()
     full = iter([True, True])
-    write_all = history_module.write_all
 
     def _fill(fd: int, data: bytes) -> None:
         if next(full, False):

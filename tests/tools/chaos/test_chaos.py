@@ -14,7 +14,7 @@ import pytest
 from tests.claude import ROOT
 
 SECONDS = 200
-pytestmark = pytest.mark.timeout(SECONDS + 40)
+pytestmark = [pytest.mark.timeout(SECONDS + 40), pytest.mark.alone]
 
 
 def chaos(*words: str) -> tuple[int, dict[str, Any], str]:

@@ -12,7 +12,7 @@ import pytest
 from tools.chaos.keeper import DownError, Keeper
 from tools.chaos.log import Restart, is_ready
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 LIVES = "print('ready', flush=True); import signal; signal.pause()"
 ONCE = "import os, sys; os.path.exists('been') and sys.exit({code}); open('been', 'w'); " + LIVES
 """The first time it runs until it is ended; the second time it ends at once."""

@@ -22,6 +22,9 @@ from tools.fuzz.rules import BrokenError, check_delivery, check_text
 from tools.fuzz.run import DOORS, run
 
 COUNT = 5000
+SECONDS = 120
+"""As a deadline only: it feeds as many, however long that takes."""
+pytestmark = [pytest.mark.timeout(2 * SECONDS), pytest.mark.alone]
 
 
 @pytest.mark.parametrize("seed", ["2026", secrets.token_hex(4)], ids=["fixed", "random"])
@@ -68,7 +71,7 @@ def test_the_same_seed_repeats_a_run_exactly_also_in_another_process() -> None:
     }
     command = [sys.executable, "-m", "tools.fuzz", "--seed", "one", "--count", "3000", "--json"]
     done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=50, check=True
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=True
     )
     assert json.loads(done.stdout)["digest"] == one.digest
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.claude import ROOT
 
-SECONDS = 50
-pytestmark = pytest.mark.timeout(SECONDS + 5)
+SECONDS = 100
+pytestmark = [pytest.mark.timeout(SECONDS + 5), pytest.mark.alone]
 
 
 def pressure(trial: str) -> tuple[int, dict[str, Any], str]:

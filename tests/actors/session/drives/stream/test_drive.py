@@ -36,6 +36,10 @@ sys.stdin.read()
 FAILS = 'import sys; sys.exit("No conversation found with this id")'
 
 
+def _standing(claude: Claude) -> tuple[bool, int | None, float]:
+    return claude.is_running, claude.pid, claude.silent_since
+
+
 @pytest.fixture
 def record() -> Record:
     return Record()
@@ -93,7 +97,7 @@ def end(claude: Claude, record: Record) -> Exited:
 
 def test_what_it_says_and_its_end_are_told_under_its_number(make: Make, record: Record) -> None:
     claude = make()
-    assert (claude.is_running, claude.pid, claude.silent_since) == (False, None, 0.0)
+    assert _standing(claude) == (False, None, 0.0)
     assert claude.start().is_answered
     assert claude.pid is not None
     assert claude.silent_since > 0
@@ -102,7 +106,7 @@ def test_what_it_says_and_its_end_are_told_under_its_number(make: Make, record: 
     assert end(claude, record).code == -9
     assert claude.is_running, "until its owner has taken note"
     claude.ended(-9, "")
-    assert (claude.is_running, claude.pid, claude.silent_since) == (False, None, 0.0)
+    assert _standing(claude) == (False, None, 0.0)
 
 
 def test_what_means_nothing_to_anybody_is_not_told(make: Make, record: Record) -> None:
