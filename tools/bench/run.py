@@ -80,10 +80,10 @@ class BenchRun:
 
     def close(self) -> None:
         """End everything."""
-        for name in list(self._parts):
-            with contextlib.suppress(ValueError):  # it was ended by force, and what it said is cut off
-                self.end(name)
-        self._backend.end()
+        for part in (*self._parts.values(), self._backend):
+            with contextlib.suppress(ValueError):  # what it said is cut off, or was never asked for
+                part.end()
+        self._parts.clear()
 
     def _arrivals(self, name: str) -> Path:
         return self._directory / name / "arrivals"

@@ -64,17 +64,24 @@ def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:
         copies = received[delivery["id"]]
         if len(copies) > 1:
             yield Finding("doubled", f"{what} was received {len(copies)} times")
-        if delivery["state"] == "withdrawn":
-            pass
-        elif delivery["state"] == "dead":
-            yield Finding("lost", f"{what}: {delivery['reason']}")
-        elif delivery["state"] != "completed":
-            yield Finding("lost", f"{what} was never finished")
-        elif not copies:
-            yield Finding("lost", f"{what} was never received")
+        yield from _outcome(what, delivery, copies)
         for copy in copies:
             if (copy.agent, copy.text) != (delivery["agent"], delivery["text"]):
                 yield Finding("wrong", f"{what} was received by {copy.agent} as {copy.text[:200]!r}")
+
+
+def _outcome(what: str, delivery: Row, copies: list[Received]) -> Iterator[Finding]:
+    match delivery["state"]:
+        case "completed":
+            if not copies:
+                yield Finding("lost", f"{what} was never received")
+        case "withdrawn":
+            if copies:
+                yield Finding("wrong", f"{what} was received")
+        case "dead":
+            yield Finding("lost", f"{what}: {delivery['reason']}")
+        case _:
+            yield Finding("lost", f"{what} was never finished")
 
 
 def _strangers(_given: Given, found: Evidence) -> Iterator[Finding]:

@@ -131,11 +131,14 @@ def test_a_message_of_which_nothing_was_said_may_be_missing_but_not_double() -> 
     assert "doubled" in {finding.kind for finding in judge(GIVEN, found)}
 
 
-def test_a_context_may_be_withdrawn_but_not_dead_before_it_left_or_after() -> None:
+def test_a_context_may_be_withdrawn_and_then_not_received_but_not_dead() -> None:
     found = clean()
     withdrawn = {"state": "withdrawn", "reason": "it was completed by one", "handed_at": None}
     found.deliveries.append(delivery(4, "one", "task_ready", "b", "", **withdrawn))
     assert judge(GIVEN, found) == []
+    found.received.append(Received("one", "d4", ""))
+    assert "wrong" in {finding.kind for finding in judge(GIVEN, found)}
+    found.received.pop()
     for handed_at in (None, 4.0):
         found.deliveries[-1].update(state="dead", handed_at=handed_at)
         assert [finding.kind for finding in judge(GIVEN, found)] == ["lost"]
