@@ -18,10 +18,10 @@ from actors.journal.history import History
 from actors.journal.journal import Journal, may_pass
 from actors.protocol.base import Model
 from actors.protocol.feed import FeedRequest, JournalRemoved, WritingPaused, WritingResumed
-from actors.protocol.names import GATEWAY, WORKDIR
+from actors.protocol.names import GATEWAY
 from actors.router.context import ContextBuilder
 from actors.router.dispatch import Dispatch
-from actors.router.feed import Mirrors
+from actors.router.feed import Feed
 from actors.router.handlers import Desk
 from actors.router.outgoing import Outgoing
 from actors.router.publisher import Publisher
@@ -35,12 +35,12 @@ log = structlog.get_logger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds before an unwritable journal is tried again."""
-MIRROR_SECONDS = 0.2
-"""How long changes are gathered before the files for people are brought up to date."""
+FEED_SECONDS = 0.2
+"""How long changes are gathered before the subscribers of the feed are sent a page."""
 
 
-class MirrorDue(Model):
-    """To itself: bring the files for people up to date."""
+class FeedDue(Model):
+    """To itself: send pages to those who have asked."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class RouterParts:
         turns = Turns(
             journal, graph, dispatch, workflow, reports, settings.context, history, settings.read_result
         )
-        self.mirrors = Mirrors(journal, graph, dispatch, history, reports)
+        self.feed = Feed(journal, graph, dispatch, history, reports)
         self.desk = Desk(
             journal, graph, dispatch, workflow, history, publisher, reports, turns, outgoing, clock
         )
@@ -114,7 +114,7 @@ class RouterActor(Actor):
         super().__init__(context)
         self._settings = settings
         self._parts: RouterParts | None = None
-        self._mirror_is_due = False
+        self._feed_is_due = False
         self._batch: list[object] = []
         self._wait = FIRST_WAIT
 
@@ -151,18 +151,18 @@ class RouterActor(Actor):
         self._wait = FIRST_WAIT
         self._batch.clear()
         self.parts.outgoing.flush(self.context.system)
-        if self.parts.mirrors.are_wanted and not self._mirror_is_due:
-            self._mirror_is_due = True
-            self.tell_later(MIRROR_SECONDS, MirrorDue())
+        if not self._feed_is_due and self.parts.feed.is_wanted:
+            self._feed_is_due = True
+            self.tell_later(FEED_SECONDS, FeedDue())
 
     def _take(self, message: object) -> None:
         match message:
-            case MirrorDue():
-                self._mirror_is_due = False
-                self._mirror()
-            case FeedRequest(events=number):
-                if self.parts.mirrors.ask(number):  # it is catching up: no need to gather changes
-                    self._mirror()
+            case FeedDue():
+                self._feed_is_due = False
+                self._send_pages()
+            case FeedRequest():
+                if self.parts.feed.ask(message):  # it is catching up: no need to gather changes
+                    self._send_pages()
             case JournalRemoved():
                 self.parts.journal.touch()
             case _:
@@ -215,12 +215,12 @@ class RouterActor(Actor):
         if self._parts is None:
             return
         try:
-            if reason is None and self._parts.mirrors.are_behind:
-                self._parts.outgoing.tell(WORKDIR, self._parts.mirrors.gather())
+            if reason is None:
+                self._send_pages(is_last=True)
                 self._parts.outgoing.flush(self.context.system)
         finally:
             self._parts.journal.close(in_order=reason is None)
 
-    def _mirror(self) -> None:
-        if self.parts.mirrors.are_wanted:
-            self.parts.outgoing.tell(WORKDIR, self.parts.mirrors.gather())
+    def _send_pages(self, *, is_last: bool = False) -> None:
+        for subscriber, page in self.parts.feed.pages(is_last=is_last):
+            self.parts.outgoing.tell(subscriber, page)

@@ -20,7 +20,7 @@ from actors.protocol.backend import (
     ReplayChanged,
     Resume,
 )
-from actors.protocol.names import CONNECTION, WORKDIR
+from actors.protocol.names import CONNECTION, FEED, WORKDIR
 from actors.protocol.reports import (
     DescribeSubtask,
     DropDelivery,
@@ -117,7 +117,7 @@ class Desk:
 
     def start(self) -> None:
         """Take up what an earlier router left."""
-        for name in (CONNECTION, WORKDIR):
+        for name in (CONNECTION, FEED, WORKDIR):
             self._outgoing.tell(name, RouterStarted())
         self._dispatch.resume()
         self._dispatch.settle(self._clock())

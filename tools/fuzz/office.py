@@ -14,8 +14,8 @@ import orjson
 from actors.journal.reader import JournalReader
 from actors.protocol.backend import BackendOpened, PublicationConfirmed, Publish
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
-from actors.protocol.feed import FeedPage
-from actors.protocol.names import session_name
+from actors.protocol.feed import FeedPage, FeedRequest
+from actors.protocol.names import WORKDIR, session_name
 from actors.protocol.sessions import (
     Deliver,
     Progressed,
@@ -111,11 +111,11 @@ class Office:
 
     def _show(self) -> None:
         """Bring the files for people up to date."""
-        self.parts.mirrors.ask(self._shown)
-        mirror = self.parts.mirrors.gather()
-        check_mirror(mirror)
-        if mirror.events:
-            self._shown = orjson.loads(mirror.events[-1])["number"]
+        self.parts.feed.ask(FeedRequest(subscriber=WORKDIR, events=self._shown, states=True))
+        for _, page in self.parts.feed.pages():
+            check_mirror(page)
+            if page.events:
+                self._shown = orjson.loads(page.events[-1])["number"]
 
     def whose(self, delivery_id: str) -> str:
         """The agent that has this message; anybody, if nobody has it."""
