@@ -11,9 +11,10 @@ from actors.agents.prompt import agents_with_prompts, find_prompt
 from actors.app.settings import Settings
 from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
+from actors.feed import FeedActor
 from actors.gateway import GatewayActor, Tokens, url_of
 from actors.lib import deadlines
-from actors.protocol.names import BACKEND, CONNECTION, GATEWAY, ROUTER, SESSIONS, WORKDIR, session_name
+from actors.protocol.names import BACKEND, CONNECTION, FEED, GATEWAY, ROUTER, SESSIONS, WORKDIR, session_name
 from actors.protocol.reports import ReportBlocked, ReportCompletion
 from actors.protocol.sessions import SessionsLost
 from actors.router import ContextBuilder, RouterActor, RouterSettings
@@ -56,11 +57,13 @@ def build_tree(
         _session_spec, _session_settings(settings, workdir, url_of(listener), tokens, environment)
     )
     router = partial(RouterActor, settings=_router_settings(settings, workdir, session))
+    gateway = partial(GatewayActor, listener=listener, tokens=tokens, feed=workdir.feed)
     router_seconds = START_SECONDS + _size(workdir.journal) / SALVAGE_RATE
     children = [  # they stop in reverse: what one has to say at its end goes to those before it
         _spec(WORKDIR, partial(WorkdirActor, workdir=workdir), deadlines.WORKDIR),
         _spec(ROUTER, router, deadlines.ROUTER, start_timeout=router_seconds),
-        _spec(GATEWAY, partial(GatewayActor, listener=listener, tokens=tokens), deadlines.GATEWAY),
+        _spec(FEED, partial(FeedActor, path=workdir.feed, limit=settings.log_bytes), deadlines.FEED),
+        _spec(GATEWAY, gateway, deadlines.GATEWAY),
         _spec(SESSIONS, _sessions, deadlines.SESSIONS),
         _spec(CONNECTION, partial(_connection, settings, workdir), deadlines.CONNECTION),
     ]
