@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     permission_mode: PermissionMode = Field(
         "acceptEdits", description="Claude's permission mode where the prompt names none."
     )
+    log_bytes: int = Field(
+        10_000_000,
+        ge=100_000,
+        le=10_000_000_000,
+        description="Bytes kept of what each agent says and does, and of what else happens (GET /api/events).",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="What is logged to stderr."
     )

@@ -15,7 +15,16 @@ from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
 from actors.gateway import GatewayActor, Tokens, url_of
 from actors.lib import deadlines
-from actors.protocol.names import BACKEND, CONNECTION, GATEWAY, ROUTER, SESSIONS, WORKDIR, SessionAddress
+from actors.protocol.names import (
+    BACKEND,
+    CONNECTION,
+    FEED,
+    GATEWAY,
+    ROUTER,
+    SESSIONS,
+    WORKDIR,
+    SessionAddress,
+)
 from actors.protocol.reports import ReportBlocked, ReportCompletion
 from actors.protocol.sessions import SessionsLost
 from actors.router import ContextBuilder, LocalSessionHost, RouterActor, RouterSettings, SessionHost
@@ -56,6 +65,7 @@ class Actors:
     backend: Callable[..., Actor] = BackendActor
     workdir: Callable[..., Actor] = WorkdirActor
     router: Callable[..., Actor] = RouterActor
+    feed: Callable[..., Actor] = FeedActor
     gateway: Callable[..., Actor] = GatewayActor
     session: Callable[..., Actor] = SessionActor
     connection: Callable[..., Actor] = ConnectionActor
@@ -92,11 +102,13 @@ def build_tree(
     )
     host = partial(LocalSessionHost, spec=session)
     router = partial(actors.router, settings=_router_settings(settings, workdir, host))
+    gateway = partial(actors.gateway, listener=listener, tokens=tokens, feed=workdir.feed)
     router_seconds = START_SECONDS + _size(workdir.journal) / SALVAGE_RATE
     children = [  # they stop in reverse: what one has to say at its end goes to those before it
         _spec(WORKDIR, partial(actors.workdir, workdir=workdir), deadlines.WORKDIR),
         _spec(ROUTER, router, deadlines.ROUTER, start_timeout=router_seconds),
-        _spec(GATEWAY, partial(actors.gateway, listener=listener, tokens=tokens), deadlines.GATEWAY),
+        _spec(FEED, partial(actors.feed, path=workdir.feed, limit=settings.log_bytes), deadlines.FEED),
+        _spec(GATEWAY, gateway, deadlines.GATEWAY),
         _spec(SESSIONS, _sessions, deadlines.SESSIONS),
         _spec(CONNECTION, partial(_connection, actors.connection, settings, workdir), deadlines.CONNECTION),
     ]

@@ -41,14 +41,19 @@ class _Server(uvicorn.Server):
         try:
             await super().main_loop()
         except asyncio.CancelledError:
-            # The event loop ends under us: callers must not wait on connections that nobody serves any more.
-            for connection in self.server_state.connections:
-                connection.transport.abort()
+            self._abort_connections()  # the event loop ends under us
             raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stop()
         await super().shutdown(sockets)
+        self._abort_connections()
+        await asyncio.sleep(0)  # in which they close
+
+    def _abort_connections(self) -> None:
+        """Close what nobody serves any more: callers must not wait on it, and who reads nothing is not waited for."""
+        for connection in self.server_state.connections:
+            connection.transport.abort()
 
 
 class HttpThread:

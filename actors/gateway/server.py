@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from actors.gateway.ask import Router
 from actors.gateway.auth import AgentsOnly
+from actors.gateway.events import EventStreams, event_routes
 from actors.gateway.mcp_server import AGENT, AgentTools
 from actors.gateway.operator import operator_routes
 from actors.gateway.tokens import Tokens
@@ -24,6 +25,7 @@ MAX_BODY_BYTES = 1024 * 1024
 def build_app(
     router: Router,
     tokens: Tokens,
+    streams: EventStreams,
     *,
     paused: Callable[[], WritingPaused | None] = lambda: None,
     extra: Sequence[APIRouter] = (),
@@ -33,6 +35,7 @@ def build_app(
     Args:
         router: Where reports go.
         tokens: What tells agents and the operator.
+        streams: The clients that follow the events.
         paused: Tells whether the journal can't be written at the moment.
         extra: More routes to serve; each brings its own lock.
     """
@@ -52,7 +55,7 @@ def build_app(
         status = "ok" if now is None else "paused"
         return {"status": status, "product": PRODUCT, "paused": None if now is None else now.model_dump()}
 
-    for routes in (operator_routes(router, tokens), *extra):
+    for routes in (operator_routes(router, tokens), event_routes(streams, tokens), *extra):
         app.include_router(routes)
     return app
 

@@ -60,6 +60,8 @@ Failpoint = Literal[
     "workdir.state.after",
     "workdir.result.before",  # what a result file says is handed to the router (workdir/actor.py)
     "workdir.result.after",
+    "feed.commit.before",  # facts, and the place that they come from, are written, but not committed (feed/log.py)
+    "feed.commit.after",
 ]
 
 FAILPOINTS: frozenset[str] = frozenset(get_args(Failpoint))

@@ -1,15 +1,15 @@
 """The feed: what happens, for those who show it. Subscribers ask for pages; nothing is sent unasked.
 
 Two hops. The router serves what is committed, a page at a time, to the work directory and to the feed's own actor. That
-one numbers all facts, those that agents' sessions tell it too, keeps them within a bound, and serves everybody else.
+one numbers all facts, those that agents' sessions tell it too, and keeps them within a bound; everybody else reads
+them there.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from actors.protocol.base import AgentName, Model, NodeId, Text
-from actors.protocol.deliveries import DeliveryKind, DeliveryState
+from actors.protocol.base import AgentName, Model, Text
 
 # ---------------------------------------------------------------- router → gateway
 
@@ -49,36 +49,32 @@ class FeedRequest(Model):
     states: bool = False
 
 
-class DeliveryMoved(Model):
-    """A delivery came further."""
-
-    at: float
-    delivery_id: str
-    agent: AgentName
-    kind: DeliveryKind
-    subtask_id: NodeId | None = None
-    state: DeliveryState
-    receipt: str | None = None
-    reason: str | None = None
-    attempts: int | None = None
-
-
 class FeedPage(Model):
     """What was committed since; a full page is followed by another as soon as that is asked for.
 
+    A subscriber takes only a page that goes on from where it is: one that was under way when the subscriber crashed is
+    sent again. A page may end before the number that it goes on from: then the journal is another one, and the
+    subscriber goes on from there.
+
     Attributes:
+        after_event: The number that was asked for.
         events: Lines of the event history, each a JSON object, oldest first.
-        last_event: The number of the last of them, or the one that was asked for.
-        moves: Steps of deliveries, oldest first.
-        last_step: The number of the last of them, or the one that was asked for.
+        last_event: The number of the last of them, or of the last event that there is.
+        after_step: The number of the step that was asked for.
+        moves: Steps of deliveries, oldest first. Each is a JSON list of what one commit moved, of objects with ``at``,
+            ``delivery_id``, ``agent``, ``kind``, ``state`` and where known ``subtask_id``, ``receipt``, ``reason`` and
+            ``attempts``.
+        last_step: The number of the last of them, or of the last step that there is.
         queues: For each agent that changed, the deliveries that wait for it.
         current: For each agent that changed, the subtask in hand (None: nothing).
         knowledge: The whole shared knowledge, if it changed.
     """
 
+    after_event: int = 0
     events: tuple[bytes, ...] = ()
     last_event: int = 0
-    moves: tuple[DeliveryMoved, ...] = ()
+    after_step: int = 0
+    moves: tuple[bytes, ...] = ()
     last_step: int = 0
     queues: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
     current: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
@@ -134,7 +130,7 @@ class Cost(Model):
     usd: float
 
 
-Activity = Said | ToolUsed | ToolReturned | WentWrong | Cost
+Activity = Annotated[Said | ToolUsed | ToolReturned | WentWrong | Cost, Field(discriminator="kind")]
 """What an agent says and does."""
 
 
@@ -150,3 +146,13 @@ class AgentActive(Model):
     at: float
     activities: tuple[Activity, ...]
     dropped: int = 0
+
+
+# ---------------------------------------------------------------- feed → gateway
+
+FactKind = Literal["event", "delivery", "said", "tool_used", "tool_returned", "error", "cost", "dropped"]
+"""The kinds of facts that the feed keeps."""
+
+
+class FeedGrew(Model):
+    """There are more facts to read."""

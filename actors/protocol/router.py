@@ -2,7 +2,14 @@
 
 from actors.protocol.backend import ConnectNow, FromConnection, Publish, Resume
 from actors.protocol.base import Model
-from actors.protocol.feed import FeedPage, FromSubscriber, WritingPaused, WritingResumed
+from actors.protocol.feed import (
+    AgentActive,
+    FeedGrew,
+    FeedPage,
+    FromSubscriber,
+    WritingPaused,
+    WritingResumed,
+)
 from actors.protocol.reports import AnyReport
 from actors.protocol.sessions import Adopt, Deliver, FromSession, Unblock
 
@@ -14,5 +21,6 @@ class RouterStarted(Model):
 ToRouter = FromConnection | FromSession | AnyReport | FromSubscriber
 ToSession = Adopt | Deliver | Unblock | RouterStarted
 ToConnection = Resume | Publish | ConnectNow | RouterStarted
-ToGateway = WritingPaused | WritingResumed
+ToGateway = WritingPaused | WritingResumed | FeedGrew
 ToSubscriber = FeedPage | RouterStarted
+ToFeed = ToSubscriber | AgentActive

@@ -15,7 +15,7 @@ from actors.lib.backoff import Retries
 from actors.lib.errors import may_pass
 from actors.protocol.base import Model
 from actors.protocol.feed import FeedRequest, JournalRemoved, WritingPaused, WritingResumed
-from actors.protocol.names import GATEWAY, WORKDIR
+from actors.protocol.names import GATEWAY
 from actors.protocol.router import ToGateway, ToRouter
 from actors.router.parts import RouterParts, RouterSettings
 from supervisors import Actor, ActorContext, Backoff
@@ -24,12 +24,12 @@ log = structlog.get_logger(__name__)
 
 REWRITE = Backoff(initial=0.5, maximum=10.0, floor=1.0)
 """How long to wait before an unwritable journal is tried again."""
-MIRROR_SECONDS = 0.2
-"""How long changes are gathered before the files for people are brought up to date."""
+FEED_SECONDS = 0.2
+"""How long changes are gathered before the subscribers of the feed are sent a page."""
 
 
-class MirrorDue(Model):
-    """To itself: bring the files for people up to date."""
+class FeedDue(Model):
+    """To itself: send the subscribers of the feed their pages."""
 
 
 class RouterActor(Actor):
@@ -45,8 +45,8 @@ class RouterActor(Actor):
         self._clock = clock
         self._host = settings.host(context.system)
         self._parts: RouterParts | None = None
-        self._mirror_is_due = False
-        self._batch: list[ToRouter | MirrorDue] = []
+        self._feed_is_due = False
+        self._batch: list[ToRouter | FeedDue] = []
         self._retries = Retries(REWRITE)
 
     @property
@@ -63,7 +63,7 @@ class RouterActor(Actor):
         self.on_batch()
         self._tell_gateway(WritingResumed())
 
-    def on_receive(self, message: ToRouter | MirrorDue) -> None:
+    def on_receive(self, message: ToRouter | FeedDue) -> None:
         """Handle one message. It stays in the batch until the commit."""
         self._batch.append(message)
         try:
@@ -82,18 +82,18 @@ class RouterActor(Actor):
         self._retries.reset()
         self._batch.clear()
         self.parts.outgoing.flush(self._tell, self._host)
-        if self.parts.mirrors.are_wanted and not self._mirror_is_due:
-            self._mirror_is_due = True
-            self.tell_later(MIRROR_SECONDS, MirrorDue())
+        if not self._feed_is_due and self.parts.feed.is_wanted:
+            self._feed_is_due = True
+            self.tell_later(FEED_SECONDS, FeedDue())
 
-    def _take(self, message: ToRouter | MirrorDue) -> None:
+    def _take(self, message: ToRouter | FeedDue) -> None:
         match message:
-            case MirrorDue():
-                self._mirror_is_due = False
-                self._mirror()
-            case FeedRequest(events=number):
-                if self.parts.mirrors.ask(number):  # it is catching up: no need to gather changes
-                    self._mirror()
+            case FeedDue():
+                self._feed_is_due = False
+                self._send_pages()
+            case FeedRequest():
+                if self.parts.feed.ask(message):  # it is catching up: no need to gather changes
+                    self._send_pages()
             case JournalRemoved():
                 self.parts.journal.touch()
             case _:
@@ -149,12 +149,12 @@ class RouterActor(Actor):
         if self._parts is None:
             return
         try:
-            if reason is None and self._parts.mirrors.are_behind:
-                self._parts.outgoing.tell(WORKDIR, self._parts.mirrors.gather())
+            if reason is None:
+                self._send_pages(is_last=True)
                 self._parts.outgoing.flush(self._tell, self._host)
         finally:
             self._parts.journal.close(in_order=reason is None)
 
-    def _mirror(self) -> None:
-        if self.parts.mirrors.are_wanted:
-            self.parts.outgoing.tell(WORKDIR, self.parts.mirrors.gather())
+    def _send_pages(self, *, is_last: bool = False) -> None:
+        for subscriber, page in self.parts.feed.pages(is_last=is_last):
+            self.parts.outgoing.tell(subscriber, page)

@@ -30,7 +30,6 @@ class Dispatch:
 
     Attributes:
         is_replaying: The backend repeats what was missed, so no new subtask is handed over.
-        changed: Agents whose lanes were looked at, for the files that people read.
     """
 
     def __init__(
@@ -42,14 +41,13 @@ class Dispatch:
         self._auto_start = auto_start
         self._most = most
         self.is_replaying = False
-        self.changed: set[str] = set()
 
     def settle(self, agents: Iterable[str], work: UnitOfWork) -> None:
         """Hand over whatever can be handed over now to these agents, and to those whom that concerns too."""
         due = deque(dict.fromkeys(agents))
         while due:
             lane = self._lanes.of(due.popleft(), work)
-            self.changed.add(lane.agent)
+            self._lanes.changed.add(lane.agent)
             if not lane.is_up:
                 self._start(lane, work)
             elif lane.is_usable:

@@ -1,17 +1,18 @@
-"""What the files for people should say; gathered now and then, never in the way of an event.
+"""The router's side of the feed: serves what is committed to those who ask, a page at a time.
 
-Never more is under way than was asked for: the work directory says where its history ends (``FeedRequest``), is sent a
-page of what follows and whatever else changed, and asks again when that is written. What changes meanwhile waits in
-the journal, so nothing piles up where the disk is slow, or full.
+Never more is under way than was asked for. A subscriber says up to where it has the events and the steps of deliveries
+(``FeedRequest``), is sent one page of what follows, and asks again when that is written. What happens meanwhile waits
+in the journal, so nothing piles up where a subscriber is slow, and no event waits for one.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.graph.graph import Graph
-from actors.journal.history import EventHistory
-from actors.journal.journal import Journal
-from actors.protocol.feed import FeedPage
-from actors.router.dispatch import Dispatch
+from actors.journal.history import PAGE_BYTES, EventHistory
+from actors.journal.journal import PAGE, Journal
+from actors.protocol.feed import FeedPage, FeedRequest
 from actors.router.lanes import Lanes
 from actors.router.reports import Reports, result
 from actors.router.reports import describe as describe_node
@@ -22,62 +23,121 @@ KNOWLEDGE_SIZE = 4 * 1024 * 1024
 """and how many characters of them at most, but for the oldest of these pieces."""
 
 
-class Mirrors:
-    """Gathers what changed since the last time."""
+@dataclass
+class _Subscriber:
+    """One that asks for pages.
+
+    Attributes:
+        request: What it asked for last, or would ask for with the page that is under way.
+        events: The number of the last event that it has, or will have with the page that is under way. Less than it
+            asked for, where the journal ends before that: then it is another one.
+        steps: The same of the steps; None: it wants none.
+        is_asking: It waits for a page.
+        is_catching_up: The last page was full, and more waits.
+        changed: Agents whose queue or subtask in hand changed since its last page.
+        knowledge: Shared knowledge was added since its last page.
+    """
+
+    request: FeedRequest
+    events: int = 0
+    steps: int | None = None
+    is_asking: bool = False
+    is_catching_up: bool = False
+    changed: set[str] = field(default_factory=set)
+    knowledge: bool = False
+
+
+class Feed:
+    """Knows its subscribers by name, and how far each of them has come."""
 
     def __init__(
         self,
         journal: Journal,
-        lanes: Lanes,
-        graph: Graph,
-        dispatch: Dispatch,
         history: EventHistory,
+        graph: Graph,
+        lanes: Lanes,
         reports: Reports,
     ) -> None:
-        self._lanes = lanes
         self._journal = journal
-        self._graph = graph
-        self._dispatch = dispatch
         self._history = history
+        self._graph = graph
+        self._lanes = lanes
         self._reports = reports
-        self._at: int | None = None
-        """Where the history file ends, or will end when what is under way is written; None until that is known."""
-        self._is_asked = False
-        self._is_page = False
+        self._steps = journal.steps
+        self._subscribers: dict[str, _Subscriber] = {}
 
-    def ask(self, number: int) -> bool:
-        """The history file ends with this number, and all that was sent is written; whether more of a page waits."""
-        self._at, self._is_asked = number, True
-        return self._is_page
+    def ask(self, request: FeedRequest) -> bool:
+        """Take a request; it replaces an earlier one of the same subscriber. Whether its page is full already."""
+        known = self._subscribers.get(request.subscriber)
+        if known is None:
+            known = self._subscribers[request.subscriber] = _Subscriber(request)
+            if request.states:  # nobody knows what it has seen of them
+                known.changed, known.knowledge = set(self._lanes.by_agent), True
+        known.request, known.is_asking = request, True
+        known.events = min(request.events, self._history.last)
+        known.steps = None if request.steps is None else min(request.steps, self._steps.last)
+        return known.is_catching_up
 
     @property
-    def are_wanted(self) -> bool:
-        """Whether there is anything to gather, and somebody has asked for it."""
-        return self._is_asked and self.are_behind
+    def is_wanted(self) -> bool:
+        """Whether there is anything for a subscriber that has asked."""
+        self._share_changes()
+        return any(each.is_asking and self._has_news(each) for each in self._subscribers.values())
 
-    @property
-    def are_behind(self) -> bool:
-        """Whether there is anything to gather."""
-        return self._at is not None and bool(
-            self._at < self._history.last or self._dispatch.changed or self._reports.knowledge_changed
-        )
+    def pages(self, *, is_last: bool = False) -> Iterator[tuple[str, FeedPage]]:
+        """For each subscriber that has asked and for whom there is something: its name, and its page.
 
-    def gather(self) -> FeedPage:
-        """What changed since the last time, and a page of what the history file lacks."""
-        lines, self._at = self._history.page_after(self._at or 0)
-        self._is_asked, self._is_page = False, self._at < self._history.last
-        changed, self._dispatch.changed = self._dispatch.changed, set()
-        knowledge = None
-        if self._reports.knowledge_changed:
-            knowledge = self._journal.knowledge.latest(KNOWLEDGE, KNOWLEDGE_SIZE)
-        self._reports.knowledge_changed = False
+        Args:
+            is_last: It is the end: also for those who haven't asked yet.
+        """
+        self._share_changes()
+        for name, each in self._subscribers.items():
+            if (each.is_asking or is_last) and self._has_news(each):
+                yield name, self._next_page(each)
+
+    def _share_changes(self) -> None:
+        changed, knowledge = self._lanes.changed, self._reports.knowledge_changed
+        if not changed and not knowledge:
+            return
+        for each in self._subscribers.values():
+            if each.request.states:
+                each.changed |= changed
+                each.knowledge |= knowledge
+        self._lanes.changed, self._reports.knowledge_changed = set(), False
+
+    def _has_news(self, each: _Subscriber) -> bool:
+        return bool(self._is_behind(each) or each.changed or each.knowledge)
+
+    def _is_behind(self, each: _Subscriber) -> bool:
+        return each.events < self._history.last or (each.steps is not None and each.steps < self._steps.last)
+
+    def _next_page(self, each: _Subscriber) -> FeedPage:
+        request = each.request
+        events, each.events = self._history.page_after(each.events)
+        moves, each.steps = self._steps_after(each.steps)
+        each.is_asking, each.is_catching_up = False, self._is_behind(each)
+        each.request = request.model_copy(update={"events": each.events, "steps": each.steps})
+        changed, each.changed = each.changed, set()
+        knowledge, each.knowledge = each.knowledge, False
         return FeedPage(
-            events=lines,
-            last_event=self._at,
+            after_event=request.events,
+            events=events,
+            last_event=each.events,
+            after_step=request.steps or 0,
+            moves=moves,
+            last_step=each.steps or 0,
             queues={agent: self._lanes.waiting(agent) for agent in changed},
             current={agent: self._current(agent) for agent in changed},
-            knowledge=knowledge,
+            knowledge=(self._journal.knowledge.latest(KNOWLEDGE, KNOWLEDGE_SIZE) or None)
+            if knowledge
+            else None,
         )
+
+    def _steps_after(self, number: int | None) -> tuple[tuple[bytes, ...], int | None]:
+        if number is None or number == self._steps.last:
+            return (), number
+        rows = self._steps.after(number, PAGE, PAGE_BYTES)
+        return tuple(row for _, row in rows), rows[-1][0] if rows else number
 
     def _current(self, agent: str) -> dict[str, Any] | None:
         lane = self._lanes.by_agent[agent]

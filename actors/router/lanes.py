@@ -25,6 +25,10 @@ class Lanes:
         journal: Where deliveries and agents are kept.
         graph: Where the subtasks in hand are looked up.
         queue_size: How many deliveries of one agent are held in memory.
+
+    Attributes:
+        by_agent: Each agent's lane.
+        changed: Agents whose lanes were looked at, for the files that people read.
     """
 
     def __init__(self, journal: Journal, graph: Graph, queue_size: int) -> None:
@@ -32,6 +36,7 @@ class Lanes:
         self._graph = graph
         self._queue_size = queue_size
         self.by_agent: dict[str, Lane] = {}
+        self.changed: set[str] = set()
         for agent, session_id, state, in_hand, reminders in journal.agents.load():
             lane = self._new_lane(agent, session_id)
             lane.state, lane.in_hand, lane.reminders = SessionState(state), in_hand, reminders

@@ -12,12 +12,12 @@ from pathlib import Path
 from actors.graph.graph import Graph
 from actors.journal.history import EventHistory
 from actors.journal.journal import Journal
-from actors.protocol.names import CONNECTION, WORKDIR
+from actors.protocol.names import CONNECTION, FEED, WORKDIR
 from actors.protocol.router import RouterStarted
 from actors.router.backend import Backend
 from actors.router.context import ContextBuilder
 from actors.router.dispatch import Dispatch
-from actors.router.feed import Mirrors
+from actors.router.feed import Feed
 from actors.router.handlers import Handlers, Work
 from actors.router.lanes import Lanes
 from actors.router.outgoing import Outgoing
@@ -84,7 +84,7 @@ class RouterParts:
         self._backend = Backend(journal, graph, self.publisher, context)
         turns = Turns(journal, graph, lanes, self.reports, settings.read_result)
         self._handlers = Handlers(self._backend, turns, self.reports, lanes, self.dispatch)
-        self.mirrors = Mirrors(journal, lanes, graph, self.dispatch, self.history, self.reports)
+        self.feed = Feed(journal, self.history, graph, lanes, self.reports)
         self._take_up_loss()
 
     def _take_up_loss(self) -> None:
@@ -98,7 +98,7 @@ class RouterParts:
     def start(self) -> None:
         """Hear from those who live, and hand over what an earlier router left."""
         work = self._begin()
-        for name in (CONNECTION, WORKDIR):
+        for name in (CONNECTION, FEED, WORKDIR):
             self.outgoing.tell(name, RouterStarted())
         self.dispatch.resume(work)
         self.dispatch.settle(self.lanes.by_agent, work)

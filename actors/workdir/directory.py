@@ -43,6 +43,11 @@ class WorkDir:
         return self.path / "journal.db"
 
     @property
+    def feed(self) -> Path:
+        """What happened lately, for those who show it."""
+        return self.path / "feed.db"
+
+    @property
     def context(self) -> Path:
         """Directory of contexts that are too long for a message."""
         return self.path / "context"

@@ -89,10 +89,10 @@ class RouterRig:
 
     def _show(self) -> None:
         """Bring the files for people up to date."""
-        page = self._router.page(self._shown)
-        check_page(page)
-        if page.events:
-            self._shown = orjson.loads(page.events[-1])["number"]
+        for page in self._router.pages(self._shown):
+            check_page(page)
+            if page.events:
+                self._shown = orjson.loads(page.events[-1])["number"]
 
     def whose(self, delivery_id: str) -> str:
         """The agent that has this message; anybody, if nobody has it."""

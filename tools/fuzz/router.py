@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from actors.protocol.feed import FeedPage
-from actors.protocol.names import SessionAddress
+from actors.protocol.feed import FeedPage, FeedRequest
+from actors.protocol.names import WORKDIR, SessionAddress
 from actors.protocol.router import ToSession
 from actors.router import ContextBuilder, RouterParts, RouterSettings
 from actors.router.handlers import Work
@@ -46,10 +46,10 @@ class Router:
         post, self._post[:] = self._post[:], []
         return post
 
-    def page(self, after: int) -> FeedPage:
+    def pages(self, after: int) -> list[FeedPage]:
         """Gather what the files for people need of the events after this number."""
-        self._parts.mirrors.ask(after)
-        return self._parts.mirrors.gather()
+        self._parts.feed.ask(FeedRequest(subscriber=WORKDIR, events=after, states=True))
+        return [page for _, page in self._parts.feed.pages()]
 
     def close(self) -> None:
         """Close the journal, as a router does that dies."""

@@ -20,7 +20,7 @@ from actors.protocol.backend import EventReceived
 from actors.protocol.names import CONNECTION, ROUTER, WORKDIR
 from actors.protocol.router import ToRouter
 from actors.router import RouterActor, RouterSettings
-from actors.router.actor import MirrorDue
+from actors.router.actor import FeedDue
 from supervisors import ActorContext
 from tools.common import machine, product
 
@@ -38,7 +38,7 @@ class SlowRouter(RouterActor):
         super().__init__(context, settings=settings)
         self._seconds = seconds
 
-    def on_receive(self, message: ToRouter | MirrorDue) -> None:
+    def on_receive(self, message: ToRouter | FeedDue) -> None:
         """Wait, if it is an event, and handle it."""
         if isinstance(message, EventReceived):
             time.sleep(self._seconds)

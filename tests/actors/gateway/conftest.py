@@ -4,6 +4,7 @@ import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -77,13 +78,13 @@ class Gateway:
         exits: How incarnations of it ended.
     """
 
-    def __init__(self, listener: socket.socket, **options: object) -> None:
+    def __init__(self, listener: socket.socket, feed: Path, **options: object) -> None:
         self.url = url_of(listener)
         self.tokens = Tokens(bytes(range(32)))
         self.office = Office()
         self.exits: list[ExitReport] = []
         self._news = threading.Condition()
-        self._options: dict[str, Any] = {"listener": listener, "tokens": self.tokens, **options}
+        self._options: dict[str, Any] = {"listener": listener, "tokens": self.tokens, "feed": feed, **options}
         self.system = System(on_exit=self._ended)
 
     def start(self) -> None:
@@ -124,11 +125,11 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def start_gateway(listener: socket.socket) -> Iterator[Callable[..., Gateway]]:
+def start_gateway(listener: socket.socket, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     started: list[Gateway] = []
 
     def start(**options: object) -> Gateway:
-        gateway = Gateway(listener, **options)
+        gateway = Gateway(listener, tmp_path / "feed.db", **options)
         started.append(gateway)
         gateway.start()
         return gateway
@@ -138,9 +139,9 @@ def start_gateway(listener: socket.socket) -> Iterator[Callable[..., Gateway]]:
 
 
 @pytest.fixture(scope="module")
-def shared_gateway() -> Iterator[Gateway]:
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with bind(0) as listener:
-        gateway = Gateway(listener)
+        gateway = Gateway(listener, tmp_path_factory.mktemp("gateway") / "feed.db")
         gateway.start()
         yield gateway
         assert gateway.system.stop(SECONDS) == []

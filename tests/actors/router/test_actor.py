@@ -22,7 +22,7 @@ from actors.protocol.reports import Completion, Reply, ReportCompletion
 from actors.protocol.sessions import Deliver, Progressed, SessionReady
 from actors.router import ContextBuilder, LocalSessionHost, RouterActor, RouterSettings
 from actors.router import actor as actor_module
-from actors.router.actor import MirrorDue
+from actors.router.actor import FeedDue
 from supervisors import Actor, ActorContext, Backoff, ChildSpec, System
 from supervisors.drill import crash
 from tests.actors.support import DEADLINE, Record, child, recorder, running
@@ -231,7 +231,7 @@ def test_while_nothing_is_asked_for_nothing_is_sent_whatever_happens(tmp_path: P
         # When much more happens, and time passes
         for number in range(20):
             router.tell(created(f"S{number}", "nobody", "x" * 200_000))
-            router.tell(MirrorDue())
+            router.tell(FeedDue())
         assert not ask(system, "nobody", "all of this was handled")
         assert stage.workdir.all(FeedPage) == [first]
         # Then it gets all of it when it asks, in pieces that are small enough

@@ -3,6 +3,8 @@
 import pytest
 
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
+from actors.protocol.feed import FeedPage, FeedRequest
+from actors.protocol.names import WORKDIR
 from actors.protocol.reports import (
     Completion,
     DescribeSubtask,
@@ -203,16 +205,21 @@ def test_my_subtask_tells_details_and_upstream_results(office: Office) -> None:
     assert office.ask(DescribeSubtask, agent="nobody").data is None
 
 
+def _page(office: Office) -> FeedPage:
+    """What the work directory is sent when it asks."""
+    office.parts.feed.ask(FeedRequest(subscriber=WORKDIR, events=0, states=True))
+    ((_, page),) = office.parts.feed.pages()
+    return page
+
+
 def test_shared_knowledge_is_journaled_and_mirrored(office: Office) -> None:
     answer = office.ask(ShareKnowledge, agent="a", topic="style", text="tabs")
     assert answer.ok
-    assert office.parts.mirrors.gather().knowledge == [
-        {"at": office.now, "agent": "a", "topic": "style", "text": "tabs"}
-    ]
+    assert _page(office).knowledge == [{"at": office.now, "agent": "a", "topic": "style", "text": "tabs"}]
     # Where it is too much for one file, the newest is there
     for number in range(20):
         office.ask(ShareKnowledge, agent="a", topic=f"t{number}", text="x" * (KNOWLEDGE_SIZE // 5))
-    shown = office.parts.mirrors.gather().knowledge
+    shown = _page(office).knowledge
     assert shown is not None
     assert [each["topic"] for each in shown] == ["t14", "t15", "t16", "t17", "t18", "t19"]
 

@@ -1,0 +1,297 @@
+"""The file of facts: written by the feed's actor alone, read by whoever shows them."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+import structlog
+
+from actors.lib.failpoints import failpoint
+from actors.lib.files import open_ours
+from actors.protocol.feed import AgentActive, FactKind, FeedPage
+
+_log = structlog.stdlib.get_logger(__name__)
+
+VERSION = 1
+ROW_BYTES = 64
+"""What a fact takes beside its document, roughly."""
+KEPT = 0.9
+"""So much of its bound is left to an agent that has exceeded it: facts are deleted in pieces, not one by one."""
+_SCHEMA = f"""
+BEGIN;
+CREATE TABLE IF NOT EXISTS facts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    agent TEXT,
+    document BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS facts_of_agent ON facts (agent, number);
+CREATE TABLE IF NOT EXISTS agents (
+    agent TEXT PRIMARY KEY,   -- '' for facts of no agent
+    bytes INTEGER NOT NULL,
+    pruned INTEGER NOT NULL DEFAULT 0   -- the number of the last fact that was deleted
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (
+    name TEXT PRIMARY KEY,   -- 'events', 'steps': how far the journal was read; 'begun': where the numbers begin
+    number INTEGER NOT NULL
+) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+_EVENTS = (
+    "INSERT INTO facts (at, kind, agent, document)"
+    " SELECT coalesce(value ->> 'at', 0), 'event', value ->> 'agent', CAST(value AS BLOB) FROM json_each(?)"
+)
+_MOVES = (
+    "INSERT INTO facts (at, kind, agent, document)"
+    " SELECT coalesce(value ->> 'at', 0), 'delivery', value ->> 'agent', CAST(value AS BLOB) FROM json_each(?)"
+)
+_ACTIVITIES = (
+    "INSERT INTO facts (at, kind, agent, document)"
+    " SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BLOB) FROM json_each(?)"
+)
+_COUNT = (
+    "INSERT INTO agents (agent, bytes)"
+    " SELECT coalesce(agent, ''), sum(length(document) + ?) FROM facts WHERE number > ? GROUP BY 1"
+    " ON CONFLICT (agent) DO UPDATE SET bytes = bytes + excluded.bytes"
+)
+_OLDEST = (
+    "SELECT number, total FROM (SELECT number, sum(length(document) + ?) OVER (ORDER BY number) AS total"
+    " FROM facts WHERE agent IS ?) WHERE total >= ? LIMIT 1"
+)
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Fact(NamedTuple):
+    """Something that happened.
+
+    Attributes:
+        number: Facts are numbered as the feed learns of them. Numbers only grow, but with gaps.
+        at: When it happened, in seconds since the epoch.
+        kind: Of which kind it is.
+        agent: Whom it is about, if it is about an agent.
+        document: One JSON object on one line; which keys it has depends on the kind.
+    """
+
+    number: int
+    at: float
+    kind: FactKind
+    agent: str | None
+    document: bytes
+
+
+class Places(NamedTuple):
+    """How far the journal was read: the numbers of the last event and of the last step of a delivery."""
+
+    events: int
+    steps: int
+
+
+class FeedLog:
+    """Appends facts, and deletes an agent's oldest ones where they exceed the bound.
+
+    A batch of facts and the place in the journal that they come from are one transaction, so a crash neither doubles
+    nor loses any. A file that is damaged is set aside, and begun anew from the journal.
+
+    The facts are handed to SQLite all at once, as JSON: it takes them apart without Python's lock, so that in a flood
+    of events the router isn't kept waiting.
+
+    Args:
+        path: The file; made if there is none, for us alone.
+        limit: Bytes kept of each agent, and of what is about no agent.
+        clock: The time in seconds since the epoch.
+
+    Raises:
+        OSError: It can't be opened or made.
+        sqlite3.Error: The same.
+    """
+
+    def __init__(self, path: Path, limit: int, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._limit = limit
+        self._clock = clock
+        try:
+            self._database = self._open()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self.set_aside(str(error))
+            self._database = self._open()
+        self._file = _identity(path)
+
+    def _open(self) -> sqlite3.Connection:
+        os.close(open_ours(self._path, os.O_RDWR | os.O_CREAT))
+        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            _check_version(database)
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=2000"):
+                database.execute(f"PRAGMA {pragma}")
+            database.executescript(_SCHEMA)
+            self._skip_numbers(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _skip_numbers(self, database: sqlite3.Connection) -> None:
+        """Number what comes behind all that a file before this one can have held: by the clock, in milliseconds.
+
+        So a client that was shown a number is never shown another fact under it, or under a lower one, also if the
+        file was damaged or removed, or its end is lost to a power cut.
+        """
+        now = int(self._clock() * 1000)
+        with database:
+            database.execute(
+                "INSERT INTO sqlite_sequence SELECT 'facts', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence)"
+            )
+            database.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'facts'", (now,))
+            database.execute("INSERT OR IGNORE INTO places VALUES ('begun', ?)", (now,))
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file is where it belongs; if not, what is written to it is lost."""
+        return _identity(self._path) == self._file
+
+    def places(self) -> Places:
+        """How far the journal was read."""
+        found = dict(self._database.execute("SELECT name, number FROM places"))
+        return Places(found.get("events", 0), found.get("steps", 0))
+
+    def write(self, pages: Sequence[FeedPage], active: Sequence[AgentActive]) -> int:
+        """Append facts in one transaction; the number of the last fact.
+
+        Args:
+            pages: What the router sent, each going on from the one before it, and the first from ``places``.
+            active: What agents say and do.
+
+        Raises:
+            OSError: They could not be written; none of them is.
+            sqlite3.Error: The same.
+        """
+        execute = self._database.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            (before,) = execute("SELECT seq FROM sqlite_sequence WHERE name = 'facts'").fetchone()
+            for page in pages:
+                self._insert(_EVENTS, page.events)
+                self._insert(_MOVES, [move[1:-1] for move in page.moves if len(move) > len("[]")])
+                execute(
+                    "INSERT OR REPLACE INTO places VALUES ('events', ?), ('steps', ?)",
+                    (page.last_event, page.last_step),
+                )
+            self._insert(_ACTIVITIES, [row for each in active for row in _rows(each)])
+            execute(_COUNT, (ROW_BYTES, before))
+            (last,) = execute("SELECT seq FROM sqlite_sequence WHERE name = 'facts'").fetchone()
+            failpoint("feed.commit.before")
+            execute("COMMIT")
+            failpoint("feed.commit.after")
+        except BaseException:
+            if self._database.in_transaction:
+                execute("ROLLBACK")
+            raise
+        return int(last)
+
+    def prune(self) -> None:
+        """Delete the oldest facts of each agent that has exceeded the bound.
+
+        Raises:
+            OSError: They could not be deleted.
+            sqlite3.Error: The same.
+        """
+        execute = self._database.execute
+        for agent, size in execute(
+            "SELECT agent, bytes FROM agents WHERE bytes > ?", (self._limit,)
+        ).fetchall():
+            whose = agent or None
+            found = execute(_OLDEST, (ROW_BYTES, whose, size - self._limit * KEPT)).fetchone()
+            if found is None:  # it was counted wrongly: an earlier program's doing
+                continue
+            number, total = found
+            with self._database:
+                execute("BEGIN IMMEDIATE")
+                execute("DELETE FROM facts WHERE agent IS ? AND number <= ?", (whose, number))
+                execute(
+                    "UPDATE agents SET bytes = bytes - ?, pruned = ? WHERE agent = ?", (total, number, agent)
+                )
+
+    def _insert(self, statement: str, documents: Sequence[bytes]) -> None:
+        if not documents:
+            return
+        try:
+            self._database.execute(statement, (_joined(documents),))
+        except (sqlite3.OperationalError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            for each in documents:  # one of them is no JSON for SQLite: leave out that one alone
+                self._insert_alone(statement, each)
+
+    def _insert_alone(self, statement: str, document: bytes) -> None:
+        try:
+            self._database.execute(statement, (_joined([document]),))
+        except (sqlite3.OperationalError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            _log.warning("fact_unreadable", reason=str(error), document=document[:200])
+
+    def set_aside(self, reason: str) -> None:
+        """Take the file away, since it is damaged. Of several only the last one is kept."""
+        self.close()
+        aside = self._path.with_stem(f"{self._path.stem}.damaged")
+        for suffix in ("", "-wal", "-shm"):
+            target = aside.with_name(aside.name + suffix)
+            target.unlink(missing_ok=True)
+            source = self._path.with_name(self._path.name + suffix)
+            if os.path.lexists(source):
+                source.replace(target)
+        _log.error("feed_damaged", reason=reason, aside=str(aside))
+
+    def close(self) -> None:
+        """Close the file."""
+        if hasattr(self, "_database"):
+            self._database.close()
+
+
+class _OtherVersionError(sqlite3.DatabaseError):
+    """It was written by another version of this program: of no use here."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether no waiting will help: the file has to be begun anew."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, _OtherVersionError) or (code is not None and code & 0xFF in _DAMAGE)
+
+
+def _check_version(database: sqlite3.Connection) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version not in (0, VERSION):
+        raise _OtherVersionError(f"it is of version {version}")
+
+
+def _joined(documents: Sequence[bytes]) -> str:
+    return b"".join((b"[", b",".join(documents), b"]")).decode()
+
+
+def _rows(active: AgentActive) -> list[bytes]:
+    """The facts in what an agent said and did, each as a JSON list: (at, kind, agent, document)."""
+    head = {"at": active.at, "agent": active.agent}
+    said: list[tuple[str, dict[str, object]]] = []
+    if active.dropped:
+        said.append(("dropped", {"count": active.dropped}))
+    said += [(each.kind, each.model_dump(exclude={"kind"})) for each in active.activities]
+    return [
+        orjson.dumps((active.at, kind, active.agent, orjson.dumps(head | values).decode()))
+        for kind, values in said
+    ]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
