@@ -13,6 +13,7 @@ from actors.app.environment import ROOT
 from actors.app.settings import Settings
 from actors.connection import ConnectionActor
 from actors.embedded import BackendActor
+from actors.feed import FeedActor
 from actors.gateway import GatewayActor, Tokens, url_of
 from actors.lib import deadlines
 from actors.protocol.names import (

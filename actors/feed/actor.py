@@ -4,14 +4,14 @@ import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import structlog
 
 from actors.feed.log import FeedLog, Places, is_damage
 from actors.protocol.feed import AgentActive, FeedGrew, FeedPage, FeedRequest
 from actors.protocol.names import FEED, GATEWAY, ROUTER
-from actors.protocol.router import RouterStarted
+from actors.protocol.router import RouterStarted, ToSubscriber
 from supervisors import Actor, ActorContext
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -65,7 +65,7 @@ class FeedActor(Actor):
         """Say up to where everything is written."""
         self.on_batch()
 
-    def on_receive(self, message: object) -> None:
+    def on_receive(self, message: ToSubscriber | AgentActive | _AskDue | _TryAgain) -> None:
         """Take note of a message; it is written with its batch."""
         match message:
             case FeedPage():
@@ -76,6 +76,8 @@ class FeedActor(Actor):
                 self._is_owed = True
             case _TryAgain():
                 self._is_held, self._is_owed = False, True
+            case _:
+                assert_never(message)
 
     def on_batch(self) -> None:
         """Write what the batch brought, and only then ask for more."""

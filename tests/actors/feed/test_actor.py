@@ -82,7 +82,7 @@ def test_what_agents_say_is_written_and_the_gateway_hears_of_it(path: Path, read
     with _feed(path, beside) as system:
         tell(system, said("a"), said("b"))
         assert texts(reader) == ["a", "b"]
-        assert len(beside.gateway.all(FeedGrew)) == 2
+        beside.gateway.wait_for(FeedGrew, nth=2)
 
 
 def test_what_was_told_before_a_stop_is_written(path: Path, reader: FeedReader) -> None:

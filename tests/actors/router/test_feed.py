@@ -180,13 +180,14 @@ def test_no_more_is_under_way_than_one_page_each(stage: Stage) -> None:
 
 def test_those_who_keep_up_share_the_work(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    page_after = type(stage.office.parts.history).page_after
+    events = stage.office.parts.journal.events
+    after = events.after
 
-    def counted(history: Any, number: int) -> Any:
+    def counted(number: int, limit: int, size: int | None = None) -> Any:
         made.append(number)
-        return page_after(history, number)
+        return after(number, limit, size)
 
-    monkeypatch.setattr(type(stage.office.parts.history), "page_after", counted)
+    monkeypatch.setattr(events, "after", counted)
     for name in ("a", "b", "c"):
         stage.join(name)
     for _ in range(5):
