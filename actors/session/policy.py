@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from collections.abc import Callable
 
 CRASHES = 5
 CRASH_PERIOD = 600.0
@@ -11,9 +12,14 @@ FIRST_START, LONGEST_START = 1.0, 30.0
 
 
 class CrashWindow:
-    """Counts the crashes of a session."""
+    """Counts the crashes of a session.
 
-    def __init__(self) -> None:
+    Args:
+        jitter: Draws a number between two.
+    """
+
+    def __init__(self, jitter: Callable[[float, float], float] = random.uniform) -> None:
+        self._jitter = jitter
         self._times: deque[float] = deque()
 
     def __len__(self) -> int:
@@ -28,7 +34,7 @@ class CrashWindow:
 
     def delay(self) -> float:
         """Seconds to wait before the next start: longer after each crash, with full jitter."""
-        return random.uniform(0, min(LONGEST_RESPAWN, FIRST_RESPAWN * 2 ** (len(self._times) - 1)))  # noqa: S311
+        return self._jitter(0, min(LONGEST_RESPAWN, FIRST_RESPAWN * 2 ** (len(self._times) - 1)))
 
     def clear(self) -> None:
         """It has done something useful."""
@@ -41,9 +47,13 @@ class Retries:
     Args:
         first: The longest wait after the first failure, in seconds; twice as long after each further one.
         longest: The longest wait of all, in seconds.
+        jitter: Draws a number between two.
     """
 
-    def __init__(self, first: float, longest: float) -> None:
+    def __init__(
+        self, first: float, longest: float, jitter: Callable[[float, float], float] = random.uniform
+    ) -> None:
+        self._jitter = jitter
         self._first = first
         self._longest = longest
         self.failures = 0
@@ -52,7 +62,7 @@ class Retries:
         """One more; the seconds to wait before the next attempt."""
         self.failures += 1
         most = min(self._longest, self._first * 2 ** min(self.failures - 1, 30))
-        return random.uniform(most / 2, most)  # noqa: S311 - jitter
+        return self._jitter(most / 2, most)
 
     def clear(self) -> None:
         """It went well."""

@@ -1,9 +1,5 @@
 """When to try again, and when to leave it to a person."""
 
-import random
-
-import pytest
-
 from actors.session.policy import CRASH_PERIOD, CRASHES, FIRST_RESPAWN, CrashWindow, Retries
 
 
@@ -16,10 +12,16 @@ def test_crashes_count_within_the_period() -> None:
     assert 0 <= window.delay() <= FIRST_RESPAWN
 
 
-def test_the_waits_grow_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random, "uniform", lambda low, high: (low, high))
-    retries = Retries(5.0, 300.0)
+def test_the_waits_grow_up_to_the_longest() -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def draw(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high
+
+    retries = Retries(5.0, 300.0, draw)
     longest = [min(300.0, 5.0 * 2**number) for number in range(40)]
-    assert [retries.add() for _ in longest] == [(most / 2, most) for most in longest]
+    assert [retries.add() for _ in longest] == longest
+    assert drawn == [(most / 2, most) for most in longest]
     retries.clear()
-    assert retries.add() == (2.5, 5.0)
+    assert retries.add() == 5.0

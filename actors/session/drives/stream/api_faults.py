@@ -1,6 +1,8 @@
 """What is known of the API while it fails turns: whether waiting helps, and how long. No clock of its own."""
 
-from actors.session.drives.stream.parse import ApiFailed, Limited, TurnOver
+from collections.abc import Callable
+
+from actors.session.drive import ApiFailed, Limited, TurnOver
 from actors.session.policy import Retries
 
 FIRST_TURN, LONGEST_TURN = 5.0, 300.0
@@ -17,12 +19,16 @@ PERMANENT_KINDS = frozenset({
 
 
 class ApiFaults:
-    """What claude has said of the API's faults."""
+    """What claude has said of the API's faults.
 
-    def __init__(self) -> None:
+    Args:
+        jitter: Draws a number between two.
+    """
+
+    def __init__(self, jitter: Callable[[float, float], float]) -> None:
         self._kind = ""
         self._limited_until = 0.0
-        self._retries = Retries(FIRST_TURN, LONGEST_TURN)
+        self._retries = Retries(FIRST_TURN, LONGEST_TURN, jitter)
 
     def heard(self, fact: Limited | ApiFailed) -> None:
         """Claude says more of it: why the turn that runs fails, or until when the account's limit is reached."""

@@ -4,11 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from actors.lib.errors import CoordinatorError
-
-
-class SessionTakenError(CoordinatorError):
-    """Somebody else leads this conversation."""
+from actors.session.drive import SessionTakenError
 
 
 class SessionLock:
