@@ -40,6 +40,7 @@ from actors.session.drive import (
 )
 from actors.session.drives.stream.api_faults import ApiFaults
 from actors.session.drives.stream.drive import StreamDrive
+from actors.session.places import Places
 from actors.session.policy import FIRST_START, LONGEST_START, Retries
 from actors.session.receipts import InFlight
 from actors.session.router_link import RouterLink, later
@@ -88,6 +89,7 @@ class SessionActor(Actor):
             receipt_seconds=settings.receipt_seconds, max_attempts=settings.max_attempts
         )
         self._router = RouterLink(agent, context.system, self._conversation)
+        self._places = Places(settings.readable, settings.results)
         self._incoming: deque[Delivery] = deque()
         self._api = ApiFaults(self._clock.jitter)
         self._crashes = Crashes(self._clock)
@@ -212,7 +214,7 @@ class SessionActor(Actor):
     def _take(self, delivery: Delivery) -> bool:
         if self._conversation.doubts(delivery):
             self._conversation.learn(self._drive.read_history())
-        return self._conversation.deliver(delivery)
+        return self._conversation.deliver(self._places.settle(delivery))
 
     def _revive(self) -> None:
         self._crashes.clear()
