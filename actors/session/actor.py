@@ -14,6 +14,7 @@ from actors.agents.prompt import PromptError
 from actors.lib.errors import CoordinatorError, may_pass
 from actors.protocol.base import Model
 from actors.protocol.deliveries import Delivery
+from actors.protocol.names import FEED
 from actors.protocol.router import RouterStarted, ToSession
 from actors.protocol.sessions import Adopt, Deliver, SessionState, Unblock
 from actors.session.clock import Alarm, Clock, SystemClock
@@ -40,6 +41,7 @@ from actors.session.drive import (
 )
 from actors.session.drives.stream.api_faults import ApiFaults
 from actors.session.drives.stream.drive import StreamDrive
+from actors.session.feed_link import FeedLink
 from actors.session.places import Places
 from actors.session.policy import FIRST_START, LONGEST_START, Retries
 from actors.session.receipts import InFlight
@@ -89,6 +91,7 @@ class SessionActor(Actor):
             receipt_seconds=settings.receipt_seconds, max_attempts=settings.max_attempts
         )
         self._router = RouterLink(agent, context.system, self._conversation)
+        self._feed = FeedLink(agent, context.system.handle(FEED), self._clock)
         self._places = Places(settings.readable, settings.results)
         self._incoming: deque[Delivery] = deque()
         self._api = ApiFaults(self._clock.jitter)
@@ -125,6 +128,7 @@ class SessionActor(Actor):
         self._write()
         self._watch_silence()
         self._router.progress()
+        self._feed.flush()
 
     def on_exit(self, reason: BaseException | None) -> None:
         """End the program, and let go of the conversation."""
@@ -353,8 +357,8 @@ class SessionActor(Actor):
                 self._api.heard(fact)
             case TurnOver():
                 self._turn_over(fact)
-            case Acted():
-                pass
+            case Acted(activities=activities):
+                self._feed.add(activities)
             case Noise(text=text):
                 log.debug("claude_says", agent=self._agent, text=text)
             case _:
