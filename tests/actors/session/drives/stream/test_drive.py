@@ -143,6 +143,19 @@ def test_what_had_to_wait_for_room_is_told_when_it_is_written(
     assert record.wait_for(Written) == Written(epoch=claude.epoch, delivery_id="a")
 
 
+def test_of_an_interruption_that_waits_for_room_nobody_is_told(
+    make: Make, record: Record, tmp_path: Path
+) -> None:
+    claude = make(WAITS)
+    claude.begin()
+    claude.write([("a", "x" * 2**20)])
+    claude.interrupt()
+    claude.write([("b", "x")])
+    (tmp_path / "go").touch()
+    record.wait_for(Written, lambda written: written.delivery_id == "b")
+    assert [each.delivery_id for each in record.all(Written)] == ["a", "b"]
+
+
 def test_without_a_process_nothing_is_written(make: Make) -> None:
     claude = make()
     assert claude.write([("a", "x")]) == []
