@@ -38,6 +38,8 @@ Failpoint = Literal[
     "connection.event.after",
     "connection.publish.before",  # a publication is sent
     "connection.publish.after",
+    "session.context.before",  # the file of a context that is too long (session/places.py)
+    "session.context.after",
     "session.spawn.before",  # the conversation is locked, claude is to be started (session/actor.py)
     "session.spawn.after",  # it runs, and has been given nothing
     "session.write.before",  # contexts go into claude's standard input

@@ -4,6 +4,11 @@ from enum import StrEnum
 
 from actors.protocol.base import AgentName, Model, NodeId
 
+CONTEXT_FILE = "{context_file}"
+"""Stands in a delivery's text for the path of the file with the whole context; the session knows it."""
+RESULT_FILE = "{result_file}"
+"""Stands in a delivery's text for the path of the file in which an agent without tools reports."""
+
 
 class DeliveryState(StrEnum):
     """How far a delivery has come; it only moves forward, in this order."""
@@ -68,8 +73,9 @@ class Delivery(Model):
     Attributes:
         id: A UUID; the uuid of the message that Claude reads.
         text: The whole message. Empty while a subtask waits for its agent: it is written when it is
-            handed over, so that it holds what is true then.
-        document: The whole context, where ``text`` is a shortened one.
+            handed over, so that it holds what is true then. ``CONTEXT_FILE`` and ``RESULT_FILE`` may stand in it,
+            outside of quotations (lines that begin with ``> ``); the session fills them in.
+        document: The whole context, where ``text`` is a shortened one: the session writes it to ``CONTEXT_FILE``.
         attempts: How often it was written into a session.
     """
 

@@ -1,6 +1,6 @@
-"""A session: one claude process for one agent, driven through a PTY and a named pipe."""
+"""A session: one agent's program, driven in one conversation."""
 
 from actors.session.actor import SessionActor
-from actors.session.drives.stream.command import SessionSettings
+from actors.session.settings import SessionSettings
 
 __all__ = ["SessionActor", "SessionSettings"]

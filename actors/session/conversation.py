@@ -4,12 +4,12 @@ A plain class without clock, process or actor: it is told what happens, and aske
 Nothing is written a second time before the transcript was asked.
 """
 
+from typing import assert_never
 from uuid import uuid4
 
-from actors.lib.failpoints import Failpoint, failpoint
+from actors.lib.failpoints import failpoint
 from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
-from actors.session.drives.stream.parse import MessageMoved, TurnOver, user_message
-from actors.session.drives.stream.transcript import Conversation
+from actors.session.drive import MessageMoved, Past, ReceiptState, TurnOver
 from actors.session.receipts import InFlight, Receipts, was_retried
 
 GO_ON = (
@@ -21,14 +21,9 @@ CONTINUE = (
     " left off; what was sent to you before is above, and isn't sent again. A tool that you were using just then may"
     " not have done its work: where it matters, look, or use it again."
 )
-RECEIVED: dict[DeliveryState, Failpoint] = {
-    DeliveryState.ACCEPTED: "session.receipt.accepted",
-    DeliveryState.STARTED: "session.receipt.started",
-    DeliveryState.COMPLETED: "session.receipt.completed",
-}
 
 
-class Talk:
+class Conversation:
     """The messages to one agent's claude, those of the router and our own, over all its processes.
 
     Args:
@@ -41,12 +36,12 @@ class Talk:
         self._receipts = Receipts(receipt_seconds)
         self._steps: list[DeliveryStep] = []
         self._is_open = False
-        self._history = Conversation()
+        self._history = Past()
         self._reset()
 
     def _reset(self) -> None:
         """Forget what held for one process only."""
-        self._outbox: list[tuple[str, bytes]] = []
+        self._outbox: list[tuple[str, str]] = []
         self._own: set[str] = set()
         self._held: str | None = None
         self._has_turn = False
@@ -56,7 +51,7 @@ class Talk:
 
     # ------------------------------------------------------------ a process comes and goes
 
-    def begin(self, history: Conversation) -> None:
+    def begin(self, history: Past) -> None:
         """A process is there: it is to have all that isn't over.
 
         Args:
@@ -78,7 +73,7 @@ class Talk:
         """Whether it was a dead letter that claude may have read all the same: ask the transcript (``learn``)."""
         return self._is_open and was_retried(delivery)
 
-    def learn(self, history: Conversation) -> None:
+    def learn(self, history: Past) -> None:
         """What the transcript says now."""
         self._history = history
 
@@ -104,7 +99,7 @@ class Talk:
 
     def _say(self, message_id: str, text: str) -> None:
         self._own.add(message_id)
-        self._outbox.append((message_id, user_message(message_id, text)))
+        self._outbox.append((message_id, text))
 
     def _hand_over(self, item: InFlight) -> None:
         """Have it written, unless the transcript says that it has arrived."""
@@ -115,7 +110,7 @@ class Talk:
             return
         item.attempts += 1
         item.state, item.written_at = DeliveryState.QUEUED, None  # in this process nothing is known of it yet
-        self._outbox.append((delivery.id, user_message(delivery.id, delivery.text)))
+        self._outbox.append((delivery.id, delivery.text))
 
     def _continue_turn(self) -> None:
         """Where contexts had arrived before the process began: end their turn, if it was cut off."""
@@ -144,7 +139,7 @@ class Talk:
     def moved(self, fact: MessageMoved) -> None:
         """Claude acknowledges a message; of a turn that the API has failed none is done before that has gone on."""
         if fact.uuid not in self._own:
-            failpoint(RECEIVED[fact.state])
+            _received(fact.state)
             is_held = fact.state.is_final and self.holds_turn
             if is_held:
                 self._recovered[fact.uuid] = None
@@ -161,7 +156,7 @@ class Talk:
         """When the next receipt will be overdue, or None if none is owed."""
         return self._receipts.next_due()
 
-    def take_again(self, overdue: list[InFlight], history: Conversation) -> None:
+    def take_again(self, overdue: list[InFlight], history: Past) -> None:
         """Have these written again, or give them up, unless they have arrived.
 
         Args:
@@ -232,8 +227,8 @@ class Talk:
             return any(item.delivery.id not in self._recovered for item in self._receipts.all())
         return bool(self._receipts or self._own)
 
-    def take_messages(self) -> list[tuple[str, bytes]]:
-        """What is to be written now: each message's id and line, in order; told once."""
+    def take_messages(self) -> list[tuple[str, str]]:
+        """What is to be written now: each message's id and text, in order; told once."""
         messages, self._outbox = self._outbox, []
         return messages
 
@@ -264,3 +259,16 @@ class Talk:
                 delivery_id=delivery_id, state=state, receipt=receipt, attempts=attempts, reason=reason
             )
             self._steps.append(step)
+
+
+def _received(state: ReceiptState) -> None:
+    """Pass the failpoint of a receipt that has come in."""
+    match state:
+        case DeliveryState.ACCEPTED:
+            failpoint("session.receipt.accepted")
+        case DeliveryState.STARTED:
+            failpoint("session.receipt.started")
+        case DeliveryState.COMPLETED:
+            failpoint("session.receipt.completed")
+        case _:
+            assert_never(state)

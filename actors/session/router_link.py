@@ -7,39 +7,50 @@ from datetime import datetime, timedelta
 
 from actors.lib.failpoints import failpoint
 from actors.protocol.names import ROUTER
-from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState, TurnEnded
-from actors.session.conversation import Talk
-from actors.session.drives.stream.parse import TurnOver
+from actors.protocol.sessions import (
+    FromSession,
+    Progressed,
+    SessionChanged,
+    SessionReady,
+    SessionState,
+    TurnEnded,
+)
+from actors.session.conversation import Conversation
+from actors.session.drive import TurnOver
 from supervisors import AddressBook
 
 
-class Reports:
+class RouterLink:
     """Tells the router of one session.
 
     Args:
         agent: The session's agent.
         system: Where the router is found.
-        talk: What is said in the session.
+        conversation: What is said in the session.
 
     Attributes:
         state: What the session is doing.
     """
 
-    def __init__(self, agent: str, system: AddressBook, talk: Talk) -> None:
+    def __init__(self, agent: str, system: AddressBook, conversation: Conversation) -> None:
         self.state = SessionState.STARTING
         self._agent = agent
         self._system = system
-        self._talk = talk
+        self._conversation = conversation
         self._told_pid: int | None = None
 
-    def announce(self) -> None:
-        """It is there, and wants its conversation and what is on its way to it."""
+    def announce(self, *, idle: bool) -> None:
+        """Say that it is there, and wants its conversation and what is on its way to it.
+
+        Args:
+            idle: Nothing is on its way to Claude, or to follow.
+        """
         self.progress()  # first, or the router would give what is done once more
-        self._tell(SessionReady(agent=self._agent, idle=self._talk.is_idle))
+        self._tell(SessionReady(agent=self._agent, idle=idle))
 
     def progress(self) -> None:
         """Contexts have come further, perhaps."""
-        if steps := self._talk.take_steps():
+        if steps := self._conversation.take_steps():
             failpoint("session.report.before")
             self._tell(Progressed(agent=self._agent, steps=steps))
             failpoint("session.report.after")
@@ -68,7 +79,7 @@ class Reports:
         self._tell(ended)
         failpoint("session.turn.after")
 
-    def _tell(self, message: SessionReady | SessionChanged | Progressed | TurnEnded) -> None:
+    def _tell(self, message: FromSession) -> None:
         self._system.handle(ROUTER).tell(message)
 
 

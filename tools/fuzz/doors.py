@@ -26,7 +26,8 @@ from actors.protocol.backend import (
 from actors.protocol.deliveries import DeliveryStep
 from actors.protocol.reports import Answer, Reply, ReportBlocked, ReportCompletion
 from actors.protocol.sessions import Progressed, TurnEnded
-from actors.session.drives.stream.parse import Fact, MessageMoved, TurnOver, parse_line
+from actors.session.drive import Fact, MessageMoved, TurnOver
+from actors.session.drives.stream.parse import parse_line
 from actors.session.drives.stream.transcript import read_transcript
 from actors.workdir.results import ResultFile, ResultProblem, read_result
 from tools.fuzz.mutate import Mutator
@@ -277,11 +278,12 @@ class Stream(Door):
 
     def take(self, raw: bytes) -> bool:
         """Read it, and tell the router what a session would."""
-        fact = parse_line(raw)
-        self._tell(fact)
-        return fact is not None
+        facts = parse_line(raw)
+        for fact in facts:
+            self._tell(fact)
+        return bool(facts)
 
-    def _tell(self, fact: Fact | None) -> None:
+    def _tell(self, fact: Fact) -> None:
         match fact:
             case MessageMoved(uuid=uuid, state=state, receipt=receipt):
                 step = DeliveryStep(delivery_id=uuid, state=state, receipt=receipt)

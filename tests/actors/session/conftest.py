@@ -1,6 +1,5 @@
 """What the tests of a session share: the claude that it drives, and a stage for its actor."""
 
-import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,12 +14,6 @@ from tools.common.model_api import ModelApi
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # no test asserts on the clock
 hypothesis.settings.load_profile("unhurried")
-
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a crash claude is started again at once."""
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
 
 
 @pytest.fixture

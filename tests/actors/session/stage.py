@@ -17,7 +17,8 @@ import psutil
 from actors.agents.prompt import AgentPrompt, find_prompt
 from actors.lib.process_marks import MARK
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
-from actors.protocol.names import ROUTER, session_name
+from actors.protocol.feed import Activity, AgentActive
+from actors.protocol.names import FEED, ROUTER, session_name
 from actors.protocol.sessions import (
     Adopt,
     Deliver,
@@ -28,9 +29,12 @@ from actors.protocol.sessions import (
     TurnEnded,
 )
 from actors.session import SessionActor, SessionSettings
+from actors.session.clock import Clock
+from actors.session.drive import Drive, DriveFactory, FromDrive, Owner
+from actors.session.drives.stream.drive import StreamDrive
 from actors.session.drives.stream.transcript import find_transcript
-from actors.session.news import ReceiptDue
 from supervisors import ActorContext, AddressBook, StopChild
+from tests.actors.session.clock import StageClock
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 from tools.common.model_api import ModelApi
 
@@ -38,6 +42,30 @@ AGENT = "coder"
 NAME = session_name(AGENT)
 NOWHERE = "http://127.0.0.1:9"
 """The gateway: these tests need none."""
+
+
+class NoRoom:
+    """A drive's reader waits, as its session's mailbox is full."""
+
+
+class Overheard:
+    """Stands between a drive and its session, and remembers what passes."""
+
+    def __init__(self, owner: Owner, record: Record) -> None:
+        self._owner = owner
+        self._record = record
+
+    def tell(self, message: FromDrive) -> None:
+        """Pass it on."""
+        self._owner.tell(message)
+        self._record.add(message)
+
+    def wait_for_room(self, limit: int, timeout: float) -> bool:
+        """Wait for room."""
+        there = self._owner.wait_for_room(limit, timeout)
+        if not there:
+            self._record.add(NoRoom())
+        return there
 
 
 class Stage:
@@ -64,6 +92,10 @@ class Stage:
         self.environment = environment
         self.session_id = str(uuid4())
         self.record = Record()
+        self.feed = Record()
+        self.news = Record()
+        self.clock = StageClock()
+        self.drives: list[Drive] = []
         self.given: dict[str, Delivery] = {}
         self.outstanding: dict[str, Delivery] = {}
         self._outstanding = threading.Lock()
@@ -89,29 +121,44 @@ class Stage:
     # ------------------------------------------------------------ the play
 
     def start(
-        self, *, faults: dict[str, Any] | None = None, before: tuple[Deliver, ...] = (), **options: Any
+        self,
+        *,
+        faults: dict[str, Any] | None = None,
+        before: tuple[Deliver, ...] = (),
+        drive: DriveFactory = StreamDrive,
+        **options: Any,
     ) -> None:
         """Start the actor.
 
         Args:
             faults: What the stand-in does wrong.
             before: What waits in its mailbox already.
+            drive: Makes its drive.
             options: Other settings of the session.
         """
         if faults is not None:
             self.environment["SCRIPTED_CLAUDE_FAULTS"] = json.dumps(faults)
         settings = SessionSettings(**self.options | options)
-        session = child(NAME, partial(self._session, settings, before))
-        self.system = self._stack.enter_context(running(recorder(ROUTER, self.record, self._react), session))
+        session = child(NAME, partial(self._session, settings, before, drive))
+        neighbours = recorder(ROUTER, self.record, self._react), recorder(FEED, self.feed)
+        self.system = self._stack.enter_context(running(*neighbours, session))
 
-    @staticmethod
     def _session(
-        settings: SessionSettings, before: tuple[Deliver, ...], context: ActorContext
+        self,
+        settings: SessionSettings,
+        before: tuple[Deliver, ...],
+        drive: DriveFactory,
+        context: ActorContext,
     ) -> SessionActor:
         if context.incarnation == 1:
             for each in before:
                 context.handle.tell(each)
-        return SessionActor(context, agent=AGENT, settings=settings)
+
+        def make(agent: str, settings: SessionSettings, owner: Owner, clock: Clock, /) -> Drive:
+            self.drives.append(drive(agent, settings, Overheard(owner, self.news), clock))
+            return self.drives[-1]
+
+        return SessionActor(context, agent=AGENT, settings=settings, drive=make, clock=self.clock)
 
     def close(self) -> None:
         """Stop it."""
@@ -152,9 +199,9 @@ class Stage:
         """Say something to the session."""
         self.system.handle(NAME).tell(message)
 
-    def deliver(self, text: str, *, tell: bool = True) -> str:
+    def deliver(self, text: str, *, tell: bool = True, **fields: Any) -> str:
         """Give it a context; returns its id."""
-        delivery = Delivery(id=str(uuid4()), agent=AGENT, kind=DeliveryKind.MESSAGE, text=text)
+        delivery = Delivery(id=str(uuid4()), agent=AGENT, kind=DeliveryKind.MESSAGE, text=text, **fields)
         with self._outstanding:
             self.given[delivery.id] = self.outstanding[delivery.id] = delivery
         if tell:
@@ -172,17 +219,10 @@ class Stage:
         self.kill()
         self.wait_state(SessionState.CRASHED, nth)
 
-    def expire(self) -> None:
-        """Have every receipt that is owed be overdue now."""
-        self.actor._talk._receipts._seconds = 0.0
-        self.tell(ReceiptDue())
-
     @property
-    def actor(self) -> SessionActor:
-        """The actor itself, for what can't be seen from outside."""
-        session = self.system._lives[NAME].actor
-        assert isinstance(session, SessionActor)
-        return session
+    def drive(self) -> Drive:
+        """The drive of the present incarnation."""
+        return self.drives[-1]
 
     @property
     def pid(self) -> int:
@@ -232,6 +272,14 @@ class Stage:
         """The states of the session, in order."""
         return [change.state.value for change in self.record.all(SessionChanged)]
 
+    def activities(self) -> list[Activity]:
+        """What the feed was told that the agent says and does."""
+        return [activity for told in self.feed.all(AgentActive) for activity in told.activities]
+
+    def wait_activity(self, found: Callable[[Activity], bool]) -> Activity:
+        """The first activity that is so, as soon as the feed was told of it."""
+        return self.feed.wait_until(lambda: [each for each in self.activities() if found(each)])[0]
+
     def transcript(self) -> list[dict[str, Any]]:
         """The lines of the conversation."""
         path = find_transcript(self.environment, self.session_id)
@@ -267,6 +315,14 @@ class Stage:
 def _is_marked(process: psutil.Process, session_id: str) -> bool:
     try:
         return process.environ().get(MARK) == session_id
+    except psutil.Error:
+        return False
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it is more than an entry that its parent hasn't collected yet."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 

@@ -13,10 +13,10 @@ from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import Deliver, Progressed, SessionReady, SessionState, TurnEnded, Unblock
 from actors.session.drives.stream import drive
+from actors.session.drives.stream.drive import StreamDrive
 from actors.session.drives.stream.lock import SessionLock
-from actors.session.router_link import Reports
-from supervisors.mailbox import Mailbox
-from tests.actors.session.stage import NAME, Stage, wait_for
+from supervisors import Handle
+from tests.actors.session.stage import NAME, NoRoom, Stage
 from tests.actors.support import DEADLINE
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -271,45 +271,43 @@ def let_go() -> threading.Event:
 @pytest.fixture
 def flood(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch, let_go: threading.Event
-) -> Callable[[str], Mailbox]:
-    """Has claude say much while its actor is busy until ``let_go`` is set; returns the actor's mailbox."""
-    announce, is_busy = Reports.announce, threading.Event()
+) -> Callable[[str], Handle]:
+    """Has claude say much while its actor is busy until ``let_go`` is set; returns the actor's address."""
+    is_busy = threading.Event()
 
-    def slow(reports: Reports) -> None:
-        announce(reports)
-        if not reports._talk.is_idle:
+    class Slow(StreamDrive):
+        def write(self, messages: list[tuple[str, str]]) -> list[str]:
+            written = super().write(messages)
             is_busy.set()
             assert let_go.wait(30)
+            return written
 
-    def begin(program: str) -> Mailbox:
+    def begin(program: str) -> Handle:
         monkeypatch.setattr(drive, "ROOM", 5)
         monkeypatch.setattr(drive, "ROOM_SECONDS", 0.02)
-        monkeypatch.setattr(Reports, "announce", slow)
-        scripted.start(command=(sys.executable, "-c", program))
-        scripted.wait_step(scripted.deliver("talk"), DeliveryState.WRITTEN)
-        scripted.tell(RouterStarted())
+        scripted.start(command=(sys.executable, "-c", program), drive=Slow)
+        scripted.deliver("talk")
         assert is_busy.wait(DEADLINE)
         (scripted.work / "go").touch()
-        mailbox = scripted.system.mailbox(NAME)
-        wait_for(lambda: mailbox._waiters, "the wait for room")
-        return mailbox
+        scripted.news.wait_for(NoRoom)
+        return scripted.system.handle(NAME)
 
     return begin
 
 
 def test_a_flood_of_output_waits_for_the_actor(
-    scripted: Stage, flood: Callable[[str], Mailbox], let_go: threading.Event
+    scripted: Stage, flood: Callable[[str], Handle], let_go: threading.Event
 ) -> None:
     # When: claude has much to say, then the reading thread waits, and no more than that lies in the mailbox.
-    mailbox = flood(FLOOD)
-    assert len(mailbox.items) == 5
+    session = flood(FLOOD)
+    assert session.waiting == 5
     # And: all of it comes in the end.
     let_go.set()
     assert scripted.wait_turn().text == "that was all"
 
 
 def test_a_flood_does_not_hold_up_the_stop(
-    scripted: Stage, flood: Callable[[str], Mailbox], let_go: threading.Event
+    scripted: Stage, flood: Callable[[str], Handle], let_go: threading.Event
 ) -> None:
     flood(FLOOD.replace("range(3000)", "iter(int, 1)"))
     threads = [each for each in threading.enumerate() if each.name.startswith("session-")]

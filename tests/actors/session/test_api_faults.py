@@ -1,6 +1,5 @@
 """When the API fails: what a wait mends is waited for, what it won't is for a person."""
 
-import random
 import re
 from collections.abc import Callable
 
@@ -9,8 +8,9 @@ import pytest
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, TurnEnded, Unblock
+from actors.session.drive import MessageMoved, StreamRead
 from supervisors.drill import crash
-from tests.actors.session.stage import NAME, Stage, wait_for
+from tests.actors.session.stage import NAME, Stage
 from tests.contract.messages import message, say
 
 GOES_ON = r"goes on at (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d: "
@@ -183,10 +183,8 @@ def test_where_nobody_is_logged_in_the_agent_is_blocked_and_says_so(stage: Stage
 # ---------------------------------------------------------------- what comes meanwhile
 
 
-def test_a_message_that_comes_meanwhile_takes_the_failed_one_along(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: HOUR)
+def test_a_message_that_comes_meanwhile_takes_the_failed_one_along(stage: Stage) -> None:
+    stage.clock.draw = lambda _low, _high: HOUR
     fail(stage, 500, times=2)
     first = stage.deliver(message(say("first")))
     wait_failed(stage)
@@ -228,11 +226,9 @@ def test_a_message_that_comes_while_claude_asks_again_joins_the_queue(stage: Sta
     assert [stage.told(text) for text in ("first", "second")] == [1, 1]
 
 
-def test_a_claude_that_dies_while_it_waits_for_the_api_goes_on_after_that(
-    scripted: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_claude_that_dies_while_it_waits_for_the_api_goes_on_after_that(scripted: Stage) -> None:
     fail(scripted, 529, times=1)
-    monkeypatch.setattr(random, "uniform", lambda low, _high: HOUR if low else 0.0)
+    scripted.clock.draw = lambda low, _high: HOUR if low else 0.0
     delivery = scripted.deliver(message(say("here it is")))
     scripted.wait_state(SessionState.RATE_LIMITED)
     scripted.kill()
@@ -259,14 +255,15 @@ def restart_actor(stage: Stage) -> None:
 @pytest.mark.expected_errors("child_exited")
 @pytest.mark.parametrize("restart", [restart_all, restart_actor])
 def test_a_turn_that_waits_for_the_api_is_gone_on_with_by_the_next_incarnation_once(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, restart: Callable[[Stage], None]
+    stage: Stage, restart: Callable[[Stage], None]
 ) -> None:
     # Given: a turn that has failed, and is to go on much later.
-    monkeypatch.setattr(random, "uniform", lambda low, _high: HOUR if low else 0.0)
+    stage.clock.draw = lambda low, _high: HOUR if low else 0.0
     fail(stage, 529, times=2)
     delivery = stage.deliver(message(say("here it is")))
     wait_failed(stage)
-    wait_for(lambda: delivery in stage.actor._talk._recovered, "claude's last word on it")
+    last_word = MessageMoved(uuid=delivery, state=DeliveryState.COMPLETED, receipt="lifecycle:cancelled")
+    stage.news.wait_for(StreamRead, lambda read: last_word in read.facts)
     # Then: its context isn't done, so the router still has it to give.
     stage.tell(RouterStarted())
     stage.record.wait_for(SessionReady, nth=2)

@@ -1,51 +1,49 @@
 """What is said in a session: what is to be written, what is reported, and when it is idle. No clock, no process."""
 
-import json
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
-from actors.session.conversation import CONTINUE, GO_ON, Talk
-from actors.session.drives.stream.parse import MessageMoved, TurnOver
-from actors.session.drives.stream.transcript import Conversation
+from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState
+from actors.session.conversation import CONTINUE, GO_ON, Conversation
+from actors.session.drive import MessageMoved, Past, ReceiptState, TurnOver
 
-ACCEPTED, STARTED, COMPLETED = DeliveryState.ACCEPTED, DeliveryState.STARTED, DeliveryState.COMPLETED
-EMPTY = Conversation()
+ACCEPTED: Final = DeliveryState.ACCEPTED
+STARTED: Final = DeliveryState.STARTED
+COMPLETED: Final = DeliveryState.COMPLETED
+EMPTY = Past()
 
 
 def delivery(name: str) -> Delivery:
     return Delivery(id=name, agent="coder", kind=DeliveryKind.MESSAGE, text=f"text of {name}")
 
 
-def talk_with(*names: str, history: Conversation | None = None) -> Talk:
+def talk_with(*names: str, history: Past | None = None) -> Conversation:
     """One that was given these, with a process that has begun."""
-    talk = Talk(receipt_seconds=10, max_attempts=2)
+    talk = Conversation(receipt_seconds=10, max_attempts=2)
     for name in names:
         assert talk.deliver(delivery(name))
-    talk.begin(history or Conversation())
+    talk.begin(history or Past())
     return talk
 
 
-def left_open(*arrived: str) -> Conversation:
+def left_open(*arrived: str) -> Past:
     """A conversation with these in it, and without an answer to them."""
-    return Conversation(arrived=set(arrived), is_answered=False)
+    return Past(arrived=set(arrived), is_answered=False)
 
 
-def texts(talk: Talk) -> list[str]:
+def texts(talk: Conversation) -> list[str]:
     """What is to be written now."""
-    lines = [(message_id, json.loads(line)) for message_id, line in talk.take_messages()]
-    assert all(line["uuid"] == message_id for message_id, line in lines)
-    return [line["message"]["content"] for _, line in lines]
+    return [text for _, text in talk.take_messages()]
 
 
-def steps(talk: Talk) -> list[tuple[str, str, str | None]]:
+def steps(talk: Conversation) -> list[tuple[str, str, str | None]]:
     """What is to be reported now."""
     return [(step.delivery_id, step.state.value, step.receipt) for step in talk.take_steps()]
 
 
-def write(talk: Talk, now: float = 0.0) -> list[str]:
+def write(talk: Conversation, now: float = 0.0) -> list[str]:
     """Write what is to be written; the ids."""
     ids = [message_id for message_id, _ in talk.take_messages()]
     for message_id in ids:
@@ -53,7 +51,7 @@ def write(talk: Talk, now: float = 0.0) -> list[str]:
     return ids
 
 
-def move(talk: Talk, message_id: str, *states: DeliveryState) -> None:
+def move(talk: Conversation, message_id: str, *states: ReceiptState) -> None:
     for state in states:
         talk.moved(MessageMoved(uuid=message_id, state=state, receipt="claude"))
 
@@ -62,7 +60,7 @@ def move(talk: Talk, message_id: str, *states: DeliveryState) -> None:
 
 
 def test_before_there_is_a_process_nothing_is_to_be_written() -> None:
-    talk = Talk(receipt_seconds=10, max_attempts=2)
+    talk = Conversation(receipt_seconds=10, max_attempts=2)
     assert talk.deliver(delivery("a"))
     assert texts(talk) == []
     assert not talk.is_idle
@@ -127,7 +125,7 @@ def test_what_was_not_taken_is_written_to_the_next_process() -> None:
 def test_what_has_arrived_is_not_written_but_gone_on_with_and_done_when_that_is() -> None:
     talk = talk_with("a", "b", history=left_open("a"))
     (_, first), (own, second) = talk.take_messages()
-    assert [json.loads(line)["message"]["content"] for line in (first, second)] == ["text of b", CONTINUE]
+    assert [first, second] == ["text of b", CONTINUE]
     assert steps(talk) == [("a", "started", "transcript")]
     # A turn's end before ours is over is that of another.
     talk.turn_over(TurnOver(text="of b"))
@@ -155,14 +153,14 @@ def test_it_is_told_once_to_go_on_whatever_comes_meanwhile() -> None:
 
 
 def test_what_was_answered_already_is_done_with_the_answer() -> None:
-    talk = talk_with("a", history=Conversation(arrived={"a"}, last_text="all is said"))
+    talk = talk_with("a", history=Past(arrived={"a"}, last_text="all is said"))
     assert texts(talk) == []
     assert steps(talk) == [("a", "started", "transcript"), ("a", "completed", "transcript")]
     assert talk.take_turn() == TurnOver(text="all is said")
 
 
 def test_one_that_comes_again_and_has_arrived_is_not_written_into_a_process_that_runs() -> None:
-    talk = talk_with(history=Conversation(arrived={"a"}, last_text="all is said"))
+    talk = talk_with(history=Past(arrived={"a"}, last_text="all is said"))
     assert talk.deliver(delivery("a"))
     assert texts(talk) == []
     assert talk.take_turn() == TurnOver(text="all is said")
@@ -224,7 +222,7 @@ def test_an_overdue_one_that_has_arrived_is_done_at_once_if_the_turn_was_over_be
     talk = talk_with("a")
     write(talk)
     talk.turn_over(TurnOver(text="done"))
-    talk.take_again(talk.overdue(10.0), Conversation(arrived={"a"}))
+    talk.take_again(talk.overdue(10.0), Past(arrived={"a"}))
     assert talk.take_turn() == TurnOver(text="done")
 
 
@@ -355,16 +353,16 @@ class Forgetful:
     """
 
     def __init__(self) -> None:
-        self.talk = Talk(receipt_seconds=1, max_attempts=10**6)
+        self.talk = Conversation(receipt_seconds=1, max_attempts=10**6)
         self.history: list[str] = []
         self.open: list[str] = []
         self.now = 0.0
         self.talk.begin(self.seen)
 
     @property
-    def seen(self) -> Conversation:
+    def seen(self) -> Past:
         """Its transcript."""
-        return Conversation(arrived=set(self.history), is_answered=not self.open)
+        return Past(arrived=set(self.history), is_answered=not self.open)
 
     def take(self, *, loses: int = 0, is_heard: bool = True) -> None:
         """Take what is written, but for the first so many; perhaps without a receipt."""
@@ -411,9 +409,9 @@ def test_whatever_is_lost_each_context_is_told_once_and_completed_once(
     actions: list[tuple[Any, ...]],
 ) -> None:
     # Given: any mixture of contexts, losses, crashes and silence.
-    given_ids: list[str] = []
-    reported: list[DeliveryStep] = []
     claude = Forgetful()
+    given_ids: list[str] = []
+    reported: list[Any] = []
     for action in actions:
         match action:
             case ("deliver",):

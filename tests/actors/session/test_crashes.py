@@ -1,7 +1,6 @@
 """Crashes: of claude, of its actor, of the whole coordinator. Each context is done once, none is forgotten."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,15 +11,16 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from actors.lib.process_marks import MARK, _lives
+from actors.lib.process_marks import MARK
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import Adopt, Progressed, SessionReady, SessionState, TurnEnded, Unblock
-from actors.session import policy
+from actors.session import crashes
+from actors.session.drive import EPOCHS, Exited
 from actors.session.drives.stream import drive
-from actors.session.news import EPOCHS, Exited, ReceiptDue
+from actors.session.timers import ReceiptDue
 from supervisors.drill import crash
-from tests.actors.session.stage import NAME, Stage, wait_for
+from tests.actors.session.stage import NAME, Stage, lives, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
@@ -174,7 +174,7 @@ def test_however_it_is_ended_it_goes_on_in_the_same_conversation(
     tools = [each for each in stage.marked() if each.pid != stage.pid]
     end(stage.pid, number)
     assert words in stage.wait_state(SessionState.CRASHED).detail
-    wait_for(lambda: not any(map(_lives, tools)), "the end of the tool")
+    wait_for(lambda: not any(map(lives, tools)), "the end of the tool")
     gate.touch()
     assert stage.wait_turn().text == "the rest"
     stage.wait_completed(delivery)
@@ -211,10 +211,8 @@ def test_an_idle_claude_that_dies_is_there_again_for_the_next_context(scripted: 
     assert scripted.told(CONTINUED) == 0
 
 
-def test_a_context_that_comes_while_it_is_down_waits_for_it(
-    scripted: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.2)
+def test_a_context_that_comes_while_it_is_down_waits_for_it(scripted: Stage) -> None:
+    scripted.clock.draw = lambda _low, _high: 0.2
     scripted.start()
     scripted.deliver(message(say("one")))
     scripted.wait_turn()
@@ -243,7 +241,7 @@ def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person
     more = scripted.deliver(message(say("more")))
     scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
-    assert [each[2] for each in scripted.system.timers._heap if each[2].call is not None] == []
+    assert scripted.clock.pending() == []
     assert scripted.changes[-1] == "blocked"
     # When: the reason is gone, and a person says so, then all of it is done.
     scripted.environment["SCRIPTED_CLAUDE_FAULTS"] = "{}"
@@ -254,7 +252,7 @@ def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person
 
 def test_a_turn_that_ends_well_forgets_the_crashes_before_it(scripted: Stage) -> None:
     scripted.start()
-    for number in range(1, policy.CRASHES + 3):
+    for number in range(1, crashes.CRASHES + 3):
         scripted.deliver(message(say(f"turn {number}")))
         scripted.wait_turn(number)
         scripted.crash(number)
@@ -268,7 +266,7 @@ def test_tools_of_a_claude_that_was_killed_do_not_outlive_it(stage: Stage, gate:
     wait_for(lambda: len(stage.marked()) > 1, "the tool")
     tools = [each for each in stage.marked() if each.pid != stage.pid]
     stage.crash()
-    wait_for(lambda: not any(map(_lives, tools)), "the end of the tool")
+    wait_for(lambda: not any(map(lives, tools)), "the end of the tool")
     gate.touch()
     stage.wait_turn()
 
@@ -370,13 +368,13 @@ def test_an_orphaned_claude_of_the_conversation_is_ended_first(
         check=True,
     )
     orphan = psutil.Process(int(made.stdout))
-    assert _lives(orphan)
+    assert lives(orphan)
     # When: the new coordinator starts claude in it.
     scripted.start()
     scripted.deliver("hello")
     scripted.wait_state(SessionState.STARTING)
     # Then: the orphan is gone by then.
-    assert not _lives(orphan)
+    assert not lives(orphan)
     scripted.wait_turn()
 
 

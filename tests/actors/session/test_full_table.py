@@ -10,8 +10,9 @@ import pytest
 
 from actors.protocol.sessions import SessionState
 from actors.session import actor
+from actors.session.drive import Past
 from actors.session.drives.stream import drive
-from actors.session.drives.stream.transcript import Conversation, read_transcript
+from actors.session.drives.stream.transcript import read_transcript
 from tests.actors.session.stage import Stage
 from tests.contract.messages import message, say
 
@@ -27,7 +28,7 @@ def test_a_transcript_that_cannot_be_read_now_is_asked_later(
     # Given: a message that was lost, and a table that is full when its receipt is overdue.
     reads, read = [0], read_transcript
 
-    def read_if_there_is_room(path: Path | None) -> Conversation:
+    def read_if_there_is_room(path: Path | None) -> Past:
         reads[0] += 1
         return full() if reads[0] in (2, 3) else read(path)  # the first is that of the start
 

@@ -12,7 +12,8 @@ from tests.contract.messages import wait_for as wait_for_gate
 
 SOON = 0.15
 """How long a receipt may take here, in seconds."""
-LONG = 3600.0
+LONG = 600.0
+"""Much longer than any test, and shorter than a claude may be silent."""
 DEAF = "import sys\nfor line in sys.stdin: pass"
 """Takes every message and says nothing."""
 MUTE_ONCE = """
@@ -73,7 +74,7 @@ def test_one_that_is_dead_does_not_keep_the_session_from_being_idle(scripted: St
     heard = scripted.deliver("heard")
     scripted.wait_completed(heard)
     assert scripted.record.all(TurnEnded) == []
-    scripted.expire()
+    scripted.clock.advance(LONG)
     scripted.wait_step(lost, DeliveryState.DEAD)
     assert scripted.wait_turn().text == "heard"
 
@@ -93,7 +94,7 @@ def test_what_has_arrived_is_not_dead_though_the_last_attempt_is_over(scripted: 
     scripted.start(faults={"no_receipts": True}, receipt_seconds=LONG, max_attempts=1)
     delivery = scripted.deliver(message(say("done")))
     scripted.wait_transcript(lambda line: line["type"] == "assistant")
-    scripted.expire()
+    scripted.clock.advance(LONG)
     assert scripted.wait_turn().text == "done"
     assert scripted.states(delivery) == ["written", "started", "completed"]
 

@@ -3,7 +3,9 @@
 import errno
 import os
 import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -12,17 +14,19 @@ from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import Deliver, SessionReady, SessionState
 from actors.session import actor
-from actors.session.drives.stream.drive import Claude
-from actors.session.drives.stream.transcript import Conversation
+from actors.session.drive import Past
+from actors.session.drives.stream.drive import StreamDrive
 from tests.actors.session.stage import Stage, wait_for
-from tests.actors.support import DEADLINE
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
+RECEIPT = 600.0
+"""How long a receipt may take here, in seconds: longer than any test."""
 
-def give_up(stage: Stage, text: str) -> str:
+
+def give_up(stage: Stage, text: str, **options: Any) -> str:
     """Have a context become a dead letter that claude reads afterwards."""
-    stage.start(max_attempts=1)
+    stage.start(max_attempts=1, receipt_seconds=RECEIPT, **options)
     stage.deliver(message(say("before")))
     stage.wait_turn()
     os.kill(stage.pid, signal.SIGSTOP)
@@ -30,9 +34,8 @@ def give_up(stage: Stage, text: str) -> str:
     try:
         delivery = stage.deliver(text)
         stage.wait_step(delivery, DeliveryState.WRITTEN)
-        stage.expire()
+        stage.clock.advance(RECEIPT)
         stage.wait_step(delivery, DeliveryState.DEAD)
-        stage.actor._talk._receipts._seconds = DEADLINE
     finally:
         os.kill(stage.pid, signal.SIGCONT)
     return delivery
@@ -94,21 +97,53 @@ def test_while_the_transcript_cannot_be_read_it_is_not_written(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: a dead letter that claude has answered, and no descriptor left to see that.
-    delivery = give_up(scripted, message(say("read it")))
-    scripted.wait_turn(2)
     looks: list[None] = []
+    is_answered = threading.Event()
 
-    def read_transcript(claude: Claude) -> Conversation:
-        looks.append(None)
-        if len(looks) < 3:
-            raise OSError(errno.EMFILE, "no descriptor is left")
-        return read(claude)
+    class Blind(StreamDrive):
+        def read_history(self) -> Past:
+            looks.extend([None] if is_answered.is_set() else [])
+            if 0 < len(looks) < 3:
+                raise OSError(errno.EMFILE, "no descriptor is left")
+            return super().read_history()
 
-    read = Claude.read_transcript
-    monkeypatch.setattr(Claude, "read_transcript", read_transcript)
+    delivery = give_up(scripted, message(say("read it")), drive=Blind)
+    scripted.wait_turn(2)
+    is_answered.set()
     monkeypatch.setattr(actor, "LOOK_SECONDS", 0.0)
     # When: it is retried, then it is looked again until that is possible.
     retry(scripted, delivery)
     assert scripted.wait_step(delivery, DeliveryState.COMPLETED).receipt == "transcript"
     assert len(looks) == 3
     assert scripted.told('"read it"') == 1
+
+
+def test_what_comes_behind_one_that_waits_does_not_overtake_it(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a retried dead letter that never arrived, and a history that can't be read for a while.
+    can_read = threading.Event()
+
+    class Blind(StreamDrive):
+        def read_history(self) -> Past:
+            if not can_read.is_set():
+                raise OSError(errno.EMFILE, "no descriptor is left")
+            return super().read_history()
+
+    monkeypatch.setattr(actor, "LOOK_SECONDS", 0.01)
+    scripted.start(drive=Blind)
+    scripted.deliver(message(say("before")))
+    scripted.wait_turn()
+    first = scripted.deliver(message(say("first")), tell=False)
+    retry(scripted, first)
+    # When: another one comes, then both wait, and the session isn't said to be idle.
+    second = scripted.deliver(message(say("second")))
+    scripted.tell(RouterStarted())
+    assert not scripted.record.wait_for(SessionReady, nth=2).idle
+    assert scripted.states(first) == scripted.states(second) == []
+    # Then: they go in as they came.
+    can_read.set()
+    scripted.wait_completed(first, second)
+    texts = scripted.texts()
+    assert [part in text for part, text in zip(("before", "first"), texts, strict=False)] == [True, True]
+    assert "second" in texts[-1]

@@ -8,10 +8,9 @@ import pytest
 from actors.protocol.deliveries import Delivery, DeliveryKind
 from actors.protocol.names import ROUTER
 from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState, TurnEnded
-from actors.session.conversation import Talk
-from actors.session.drives.stream.parse import TurnOver
-from actors.session.drives.stream.transcript import Conversation
-from actors.session.router_link import Reports, later
+from actors.session.conversation import Conversation
+from actors.session.drive import Past, TurnOver
+from actors.session.router_link import RouterLink, later
 from tests.actors.support import Record, recorder, running
 
 NOON = datetime.fromisoformat("2026-11-23T12:00:00+00:00")
@@ -40,23 +39,23 @@ def test_the_time_is_the_local_one() -> None:
 @pytest.mark.parametrize(
     ("tell", "kind"),
     [
-        (lambda reports: reports.announce(), SessionReady),
-        (lambda reports: reports.change(SessionState.WORKING, 1), SessionChanged),
-        (lambda reports: reports.turn_ended(TurnOver()), TurnEnded),
+        (lambda link: link.announce(idle=True), SessionReady),
+        (lambda link: link.change(SessionState.WORKING, 1), SessionChanged),
+        (lambda link: link.turn_ended(TurnOver()), TurnEnded),
     ],
 )
 def test_how_far_contexts_have_come_is_told_before_what_follows_from_it(
-    tell: Callable[[Reports], None], kind: type
+    tell: Callable[[RouterLink], None], kind: type
 ) -> None:
-    talk = Talk(receipt_seconds=10, max_attempts=2)
-    talk.deliver(Delivery(id="a", agent="coder", kind=DeliveryKind.MESSAGE, text="text"))
-    talk.begin(Conversation())
-    talk.written("a", 0.0)
+    conversation = Conversation(receipt_seconds=10, max_attempts=2)
+    conversation.deliver(Delivery(id="a", agent="coder", kind=DeliveryKind.MESSAGE, text="text"))
+    conversation.begin(Past())
+    conversation.written("a", 0.0)
     record = Record()
     with running(recorder(ROUTER, record)) as system:
-        reports = Reports("coder", system, talk)
-        tell(reports)
-        reports.progress()
+        link = RouterLink("coder", system, conversation)
+        tell(link)
+        link.progress()
         record.wait_for(kind)
     assert [type(each) for each in record.all(object)] == [Progressed, kind]
 
@@ -64,10 +63,10 @@ def test_how_far_contexts_have_come_is_told_before_what_follows_from_it(
 def test_a_state_is_told_once_but_each_detail_of_it() -> None:
     record = Record()
     with running(recorder(ROUTER, record)) as system:
-        reports = Reports("coder", system, Talk(receipt_seconds=10, max_attempts=2))
+        link = RouterLink("coder", system, Conversation(receipt_seconds=10, max_attempts=2))
         for pid, detail in ((1, ""), (1, ""), (2, ""), (2, "why"), (2, "why"), (2, "")):
-            reports.change(SessionState.WORKING, pid, detail)
-        reports.change(SessionState.READY, 2)
+            link.change(SessionState.WORKING, pid, detail)
+        link.change(SessionState.READY, 2)
         record.wait_for(SessionChanged, lambda change: change.state is SessionState.READY)
     told = [(each.pid, each.detail) for each in record.all(SessionChanged)]
     assert told == [(1, ""), (2, ""), (2, "why"), (2, "why"), (2, "")]

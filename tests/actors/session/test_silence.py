@@ -1,30 +1,49 @@
 """A claude that says nothing: it may be idle, or wait for the clock; otherwise it hangs, is ended and resumed."""
 
 import os
-import random
 import signal
-import time
 from pathlib import Path
 
-import pytest
+import psutil
 
+from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionReady, SessionState, TurnEnded
-from actors.session.drives.stream.parse import Retrying
-from actors.session.news import SilenceDue, StreamRead
+from actors.session.drive import MessageMoved, Retrying, StreamRead
+from actors.session.timers import SilenceDue
 from tests.actors.session.stage import Stage, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
-SOON = 2.0
-"""So long a claude that works may say nothing here, in seconds: longer than the real one takes to begin."""
+LONG = 600.0
+"""So long a claude that works may say nothing here, in seconds: longer than any test."""
+HOUR = 3600.0
+
+
+def wait_heard(stage: Stage) -> None:
+    """Wait until the session has handled all that it was told before."""
+    ready = len(stage.record.all(SessionReady))
+    stage.tell(RouterStarted())
+    stage.record.wait_for(SessionReady, nth=ready + 1)
+
+
+def let_time_pass(stage: Stage) -> None:
+    """Put the clock forward until it is noticed that claude says nothing; its last words may be on their way still."""
+
+    def is_noticed() -> bool:
+        stage.clock.advance(LONG)
+        return bool(stage.of_state(SessionState.CRASHED))
+
+    wait_for(is_noticed, "the end of it")
 
 
 def test_one_that_gets_no_answer_is_ended_and_resumed(stage: Stage) -> None:
     if stage.api:
         stage.api.stall()
-    stage.start(faults={"hang_in_turn": 1}, silence_seconds=SOON)
+    stage.start(faults={"hang_in_turn": 1}, silence_seconds=LONG)
     delivery = stage.deliver(message(say("after all")))
+    stage.wait_transcript(lambda line: line.get("uuid") == delivery)
+    let_time_pass(stage)
     assert "signal 9" in stage.wait_state(SessionState.CRASHED).detail
     stage.wait_completed(delivery)
     assert stage.wait_turn().text == "after all"
@@ -32,10 +51,13 @@ def test_one_that_gets_no_answer_is_ended_and_resumed(stage: Stage) -> None:
 
 
 def test_one_that_is_frozen_is_ended_and_resumed(stage: Stage) -> None:
-    stage.start(silence_seconds=SOON)
+    stage.start(silence_seconds=LONG)
     delivery = stage.deliver(message({"sleep": 0.3}, say("after all")))
     stage.wait_transcript(lambda line: line.get("uuid") == delivery)
     os.kill(stage.pid, signal.SIGSTOP)
+    wait_for(lambda: psutil.Process(stage.pid).status() == psutil.STATUS_STOPPED)
+    wait_heard(stage)
+    let_time_pass(stage)
     assert "signal 9" in stage.wait_state(SessionState.CRASHED).detail
     stage.wait_completed(delivery)
     assert stage.wait_turn().text == "after all"
@@ -43,10 +65,12 @@ def test_one_that_is_frozen_is_ended_and_resumed(stage: Stage) -> None:
 
 
 def test_one_that_has_nothing_to_do_may_be_silent(scripted: Stage) -> None:
-    scripted.start(silence_seconds=0.2)
+    scripted.start(silence_seconds=LONG)
     scripted.deliver(message(say("hello")))
     scripted.wait_turn()
     pid = scripted.pid
+    wait_heard(scripted)
+    scripted.clock.advance(HOUR)
     second = scripted.deliver(message({"sleep": 0.1}, say("still here")))
     scripted.wait_completed(second)
     assert scripted.pid == pid
@@ -58,25 +82,34 @@ def test_what_it_is_given_after_a_long_silence_it_has_time_to_answer(scripted: S
     scripted.start(silence_seconds=60.0)
     scripted.deliver(message(say("one")))
     scripted.wait_turn()
-    claude = scripted.actor._claude
-    assert claude._process is not None
-    claude._process.heard_at -= 3600.0
+    scripted.clock.advance(3600.0)
     # When: it is given something, then it has all the time to answer.
     scripted.deliver(message(wait_for_gate(gate), say("two")))
-    wait_for(lambda: SilenceDue in scripted.actor._timers, "the watch over its silence")
-    assert 59.0 < scripted.actor._timers[SilenceDue].due - time.monotonic() <= 60.0
+    wait_for(lambda: scripted.clock.pending(SilenceDue), "the watch over its silence")
+    assert 59.0 < scripted.clock.left(SilenceDue) <= 60.0
     gate.touch()
     assert scripted.wait_turn(2).text == "two"
     # And: when nothing is to be said, nobody looks after it.
     scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
-    assert SilenceDue not in scripted.actor._timers
+    assert scripted.clock.pending(SilenceDue) == []
 
 
-def test_one_that_waits_for_the_api_may_be_silent(scripted: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: SOON)
-    scripted.start(faults={"result_error": {"status": 529}}, silence_seconds=SOON / 2)
-    scripted.deliver(message(say("at last")))
+def test_one_that_waits_for_the_api_may_be_silent(scripted: Stage) -> None:
+    # Given: one whose turn the API has failed, and that goes on in an hour.
+    scripted.clock.draw = lambda low, _high: HOUR if low else 0.0
+    scripted.start(faults={"result_error": {"status": 529}}, silence_seconds=LONG)
+    delivery = scripted.deliver(message(say("at last")))
+    scripted.wait_state(SessionState.RATE_LIMITED)
+    last_word = MessageMoved(uuid=delivery, state=DeliveryState.COMPLETED, receipt="lifecycle:cancelled")
+    scripted.news.wait_for(StreamRead, lambda read: last_word in read.facts)
+    wait_heard(scripted)
+    # When: much of it is over, then nobody minds the silence.
+    scripted.clock.advance(HOUR - LONG / 2)
+    wait_heard(scripted)
+    assert "crashed" not in scripted.changes
+    # And: when all of it is, the turn goes on.
+    scripted.clock.advance(LONG)
     turn = scripted.wait_turn()
     assert scripted.record.all(TurnEnded) == [turn]
     assert "crashed" not in scripted.changes
@@ -87,18 +120,15 @@ def test_one_that_asks_the_api_again_later_may_be_silent_until_then(scripted: St
     scripted.start(silence_seconds=60.0)
     scripted.deliver(message(wait_for_gate(gate), say("at last")))
     scripted.wait_tool()
-    wait_for(lambda: SilenceDue in scripted.actor._timers, "the watch over its silence")
-    claude = scripted.actor._claude
+    wait_for(lambda: scripted.clock.pending(SilenceDue), "the watch over its silence")
     retrying = Retrying(status=429, attempt=1, seconds=3600.0, error="rate_limit")
-    scripted.tell(StreamRead(epoch=claude.epoch, facts=(retrying,)))
+    scripted.tell(StreamRead(epoch=scripted.drive.epoch, facts=(retrying,)))
     scripted.wait_state(SessionState.RATE_LIMITED)
-    assert claude._process is not None
-    claude._process.heard_at -= 1800.0
-    # When: somebody looks after its silence, then that counts from when it goes on.
-    scripted.tell(SilenceDue(epoch=claude.epoch))
+    # When: its silence is looked after half an hour later, then that counts from when it goes on.
+    scripted.clock.advance(1800.0)
     scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
-    assert 3600.0 < scripted.actor._timers[SilenceDue].due - time.monotonic() <= 3660.0
+    assert 1800.0 < scripted.clock.left(SilenceDue) <= 1860.0
     gate.touch()
     assert scripted.wait_turn().text == "at last"
     assert "crashed" not in scripted.changes

@@ -16,9 +16,9 @@ import pytest
 from actors.lib.process_marks import reap
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, Unblock
+from actors.session.crashes import CRASHES
 from actors.session.drives.stream import drive
-from actors.session.news import Respawn
-from actors.session.policy import CRASHES
+from actors.session.timers import Respawn
 from supervisors.drill import crash
 from tests.actors.session.stage import NAME, Stage, wait_for
 from tests.contract.messages import message, say
@@ -60,6 +60,13 @@ def test_what_may_pass_is_waited_for_however_often(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     module, name, number = FAILURES[what]
+    longest: list[float] = []
+
+    def draw(low: float, high: float) -> float:
+        longest.extend([high] if low else [])  # a start's wait has a least one, a crash's hasn't
+        return 0.0
+
+    scripted.clock.draw = draw
     scripted.start()
     with monkeypatch.context() as patch:
         patch.setattr(module, name, failing(number))
@@ -73,7 +80,15 @@ def test_what_may_pass_is_waited_for_however_often(
     assert all(re.fullmatch(AGAIN + os.strerror(number), detail) for detail in details)
     assert set(scripted.changes) == {"crashed", "starting", "working", "ready"}
     assert scripted.told("at last") == 1
-    assert scripted.actor._starts.failures == 0, "the next wait is a short one again"
+    # And: the waits have grown, and the next one is a short one again.
+    assert longest[:3] == [1.0, 2.0, 4.0]
+    longest.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", failing(errno.EAGAIN))
+        crashes = len(scripted.of_state(SessionState.CRASHED))
+        scripted.kill()
+        scripted.wait_state(SessionState.CRASHED, crashes + 2)
+    assert longest[0] == 1.0
 
 
 def test_without_a_thread_to_listen_to_it_claude_is_not_left_alone(
@@ -81,7 +96,7 @@ def test_without_a_thread_to_listen_to_it_claude_is_not_left_alone(
 ) -> None:
     scripted.start()
     start = threading.Thread.start
-    only_readers = lambda thread: exhausted() if thread.name.startswith("session-") else start(thread)  # noqa: E731
+    only_readers = lambda thread: exhausted() if thread.name.startswith("session-") else start(thread)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", only_readers)
         delivery = scripted.deliver(message(say("at last")))
@@ -119,7 +134,7 @@ def test_a_wait_for_room_does_not_use_up_the_crashes(
 def test_a_person_need_not_wait_and_then_nothing_is_tried_twice(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("random.uniform", lambda _low, high: 3600.0 * high)
+    scripted.clock.draw = lambda _low, high: 3600.0 * high
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", failing(errno.ENOSPC))
         scripted.start()
@@ -132,7 +147,7 @@ def test_a_person_need_not_wait_and_then_nothing_is_tried_twice(
         assert scripted.changes == ["crashed"]
     scripted.tell(Unblock())
     scripted.wait_completed(delivery, more)
-    assert Respawn not in scripted.actor._timers
+    assert scripted.clock.pending(Respawn) == []
 
 
 @pytest.mark.expected_errors("child_exited")

@@ -1,15 +1,14 @@
 """An orderly stop: it leaves nothing behind, however it finds the session."""
 
-import random
 from pathlib import Path
 
 import pytest
 
-from actors.lib.process_marks import _lives
 from actors.protocol.sessions import SessionState
+from actors.session.drive import SessionTakenError
 from actors.session.drives.stream import drive
-from actors.session.drives.stream.lock import SessionLock, SessionTakenError
-from tests.actors.session.stage import Stage, wait_for
+from actors.session.drives.stream.lock import SessionLock
+from tests.actors.session.stage import Stage, lives, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
@@ -27,7 +26,7 @@ def test_a_stop_leaves_nothing(stage: Stage, gate: Path, *, at_work: bool) -> No
     stage.stop()
     assert stage.marked() == []
     # One that is dying has no environment any more, and so no mark, but may take a moment on a busy machine
-    wait_for(lambda: not any(map(_lives, left)), "the end of all of them")
+    wait_for(lambda: not any(map(lives, left)), "the end of all of them")
     assert stage.wait_state(SessionState.STOPPED).pid is None
 
 
@@ -41,10 +40,8 @@ def test_a_stop_ends_one_that_ignores_sigterm(scripted: Stage, monkeypatch: pyte
     scripted.wait_state(SessionState.STOPPED)
 
 
-def test_a_stop_while_it_is_down_leaves_no_tool(
-    scripted: Stage, gate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 3600.0)
+def test_a_stop_while_it_is_down_leaves_no_tool(scripted: Stage, gate: Path) -> None:
+    scripted.clock.draw = lambda _low, _high: 3600.0
     scripted.start()
     scripted.deliver(message(wait_for_gate(gate)))
     scripted.wait_tool()

@@ -1,11 +1,13 @@
 """What is known of the API while it fails turns: whether waiting helps, and how long. No clock of its own."""
 
+from collections.abc import Callable
+
 from actors.lib.backoff import Retries
-from actors.session.drives.stream.parse import ApiFailed, Limited, TurnOver
+from actors.session.drive import ApiFailed, Limited, TurnOver
 from supervisors import Backoff
 
 TURN = Backoff(initial=5.0, maximum=300.0, floor=0.5)
-"""When a turn that the API has failed goes on."""
+"""How long to wait before a turn that the API has failed goes on."""
 LONGEST_LIMIT = 8 * 86400.0
 """A usage limit that is said to last longer, in seconds, is taken for a misunderstanding: they last a week at most."""
 TOO_MANY = 429
@@ -19,12 +21,16 @@ PERMANENT_KINDS = frozenset({
 
 
 class ApiFaults:
-    """What claude has said of the API's faults."""
+    """What claude has said of the API's faults.
 
-    def __init__(self) -> None:
+    Args:
+        jitter: Draws a number between two.
+    """
+
+    def __init__(self, jitter: Callable[[float, float], float]) -> None:
         self._kind = ""
         self._limited_until = 0.0
-        self._retries = Retries(TURN)
+        self._retries = Retries(TURN, jitter=jitter)
 
     def heard(self, fact: Limited | ApiFailed) -> None:
         """Claude says more of it: why the turn that runs fails, or until when the account's limit is reached."""

@@ -1,10 +1,11 @@
-"""The claude of one agent: at most one process, in a conversation that nobody else leads.
+"""The drive of Claude in stream mode: ``claude -p`` with stream-json, its output in a PTY, its input a named pipe.
 
-A plain class: it starts and ends the process, and has others decide when.
+The id of a message is the uuid under which Claude reads it, and Claude's life-cycle events are the receipts.
 """
 
-import time
-from dataclasses import dataclass
+import threading
+from typing import ClassVar
+from uuid import uuid4
 
 import structlog
 
@@ -12,14 +13,15 @@ from actors.lib.deadlines import CLAUDE as STOP_SECONDS
 from actors.lib.failpoints import failpoint
 from actors.lib.files import write_atomically
 from actors.lib.process_marks import ORPHAN_SECONDS, end_leftovers, reap
-from actors.session.drives.stream.command import SessionSettings, command_line
+from actors.protocol.deliveries import DeliveryState
+from actors.session.clock import Clock
+from actors.session.drive import EPOCHS, Exited, FromDrive, Owner, Past, ReceiptState, StreamRead, Written
+from actors.session.drives.stream.command import command_line
 from actors.session.drives.stream.lock import SessionLock
-from actors.session.drives.stream.parse import parse_line
+from actors.session.drives.stream.parse import interrupt_request, parse_line, user_message
 from actors.session.drives.stream.process import ClaudeProcess
-from actors.session.drives.stream.transcript import Conversation, find_transcript, read_transcript
-from actors.session.news import EPOCHS, Exited, StreamRead, Written
-from actors.session.policy import CrashWindow
-from supervisors import Handle
+from actors.session.drives.stream.transcript import find_transcript, read_transcript
+from actors.session.settings import SessionSettings
 
 log = structlog.get_logger(__name__)
 
@@ -27,132 +29,86 @@ ROOM = 1000
 """How many batches of output may wait for the owner before reading pauses."""
 ROOM_SECONDS = 0.1
 """How often a reading that pauses looks whether anybody still wants it."""
-NOISE_TAIL = 500
-"""How much of what claude said on its standard error a person is told, in characters."""
+CONTROL = ""
+"""The tag of what is no message, in the pipe: nobody is told when it is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """An end that nobody had asked for.
-
-    Attributes:
-        detail: What happened, for a person.
-        seconds: How long to wait before the next start, or None if it crashes again and again.
-    """
-
-    detail: str
-    seconds: float | None
-
-
-class Claude:
-    """Starts, resumes and ends an agent's claude.
+class StreamDrive:
+    """Starts, resumes and ends an agent's claude; a ``Drive``.
 
     Args:
         agent: The agent's name.
         settings: What all sessions need to know.
-        owner: Whom to tell what the process says, and that it has ended (``actors.session.news``).
-
-    Attributes:
-        session_id: The conversation; empty until it is known.
-        epoch: The number of the process, or of the last one; news of another's is stale.
-        is_resumed: The process went on with a conversation that was there.
+        owner: The session.
+        clock: Says when claude was last heard.
     """
 
-    def __init__(self, agent: str, settings: SessionSettings, owner: Handle) -> None:
-        self.session_id = ""
+    idempotent_by_id: ClassVar[bool] = True
+    takes_input_mid_turn: ClassVar[bool] = True
+    receipts: ClassVar[frozenset[ReceiptState]] = frozenset(
+        {DeliveryState.ACCEPTED, DeliveryState.STARTED, DeliveryState.COMPLETED}
+    )
+
+    def __init__(self, agent: str, settings: SessionSettings, owner: Owner, clock: Clock, /) -> None:
         self.epoch = 0
         self.is_resumed = False
         self._agent = agent
         self._settings = settings
         self._owner = owner
+        self._clock = clock
+        self._conversation = ""
         self._process: ClaudeProcess | None = None
         self._lock: SessionLock | None = None
         self._is_unknown = False
-        self._crashes = CrashWindow()
-        self._goes_on_at = 0.0
-
-    @property
-    def is_running(self) -> bool:
-        """There is a process whose end wasn't told yet."""
-        return self._process is not None
+        # Whatever is told, or ended by the reading thread, is so under this lock and only while the epoch holds: so
+        # nothing is told once close has begun, and no thread of an old process ends what the next one has started.
+        self._current = threading.Lock()
 
     @property
     def pid(self) -> int | None:
-        """The process id, if it runs."""
+        """The process id."""
         return self._process.pid if self._process else None
 
     @property
-    def silent_since(self) -> float:
-        """When it last said anything, or said that it would go on, on the monotonic clock; 0 if it doesn't run."""
-        return max(self._process.heard_at, self._goes_on_at) if self._process else 0.0
+    def heard_at(self) -> float:
+        """When it last said anything."""
+        return self._process.heard_at if self._process else 0.0
 
     # ------------------------------------------------------------ its life
 
-    def start(self) -> Conversation:
-        """Start it in its conversation, once nobody else is there.
-
-        Returns:
-            What the transcript says, before the process adds to it.
-
-        Raises:
-            PromptError: The agent has no prompt, or one that can't be used.
-            SessionTakenError: Somebody else leads the conversation.
-            OSError: It can't be started.
-        """
+    def start(self, conversation: str) -> Past:
+        """Start it in this conversation, once nobody else is there."""
         if self._lock is None:
-            self._lock = SessionLock(self._settings.files / f"{self.session_id}.lock")
-        reap(self.session_id, ORPHAN_SECONDS)
+            self._lock = SessionLock(self._settings.files / f"{conversation}.lock")
+        self._conversation, self._process = conversation, None
+        reap(conversation, ORPHAN_SECONDS)
         failpoint("session.spawn.before")
-        transcript = find_transcript(self._settings.environment, self.session_id)
-        history = read_transcript(transcript)
+        transcript = find_transcript(self._settings.environment, conversation)
+        past = read_transcript(transcript)
         self.is_resumed = transcript is not None and not self._is_unknown
         self._process = self._spawn(next(EPOCHS))
         failpoint("session.spawn.after")
         log.info("session_started", agent=self._agent, pid=self._process.pid, resume=self.is_resumed)
-        return history
+        return past
 
     def _spawn(self, epoch: int) -> ClaudeProcess:
-        settings, tell = self._settings, self._owner.tell
+        settings = self._settings
         arguments = command_line(
-            settings, self._agent, self.session_id, resume=self.is_resumed, write=write_atomically
+            settings, self._agent, self._conversation, resume=self.is_resumed, write=write_atomically
         )
-        self.epoch, self._goes_on_at = epoch, 0.0
+        self.epoch = epoch
         return ClaudeProcess(
             arguments,
             environment=settings.environment,
             directory=settings.directory,
             pipe=settings.pipe(self._agent),
             errors=settings.files / f"{self._agent}.stderr",
-            session_id=self.session_id,
+            session_id=self._conversation,
             on_lines=lambda lines: self._on_lines(epoch, lines),
-            on_written=lambda tag: tell(Written(epoch=epoch, delivery_id=tag)),
-            on_exit=lambda code, noise: tell(Exited(epoch=epoch, code=code, noise=noise)),
+            on_written=lambda tag: self._on_written(epoch, tag),
+            on_exit=lambda code, noise: self._on_exit(epoch, code, noise),
+            clock=self._clock.monotonic,
         )
-
-    def ended(self, code: int, noise: str) -> Crash:
-        """It has ended by itself: end what it leaves behind.
-
-        Args:
-            code: Its exit code; negative: the signal.
-            noise: The end of its standard error; it says whether claude knows the conversation.
-        """
-        self._process = None
-        end_leftovers(self.session_id)  # tools outlive a claude that was killed
-        self._is_unknown = "No conversation found" in noise
-        noise = noise[-NOISE_TAIL:]
-        log.warning("session_crashed", agent=self._agent, code=code, noise=noise)
-        detail = f"claude ended by itself with {describe_exit(code)}" + (f": {noise}" if noise else "")
-        if self._crashes.add(time.monotonic()):
-            return Crash(f"{detail}; it crashed {len(self._crashes)} times in a row", None)
-        return Crash(detail, self._crashes.delay())
-
-    def forget_crashes(self) -> None:
-        """It has done something useful, or a person says that the reason is gone."""
-        self._crashes.clear()
-
-    def pauses(self, seconds: float) -> None:
-        """It has said that it goes on only after so many seconds."""
-        self._goes_on_at = time.monotonic() + seconds
 
     def kill(self) -> None:
         """End a process that hangs; its end is told as any other."""
@@ -161,7 +117,8 @@ class Claude:
 
     def close(self) -> None:
         """End it in an orderly way, and let go of the conversation."""
-        self.epoch = 0
+        with self._current:
+            self.epoch = 0
         process, self._process = self._process, None
         lock, self._lock = self._lock, None
         try:
@@ -171,32 +128,51 @@ class Claude:
             if lock is not None:
                 lock.release()
 
-    # ------------------------------------------------------------ what goes in and comes out
+    # ------------------------------------------------------------ what goes in
 
-    def write(self, messages: list[tuple[str, bytes]]) -> list[str]:
+    def write(self, messages: list[tuple[str, str]]) -> list[str]:
         """Give it messages; the ids of those that are in its input, of others ``Written`` tells later."""
         if self._process is None:
             return []
         failpoint("session.write.before")
-        written = self._process.write_all(messages)
+        lines = [(message_id, user_message(message_id, text)) for message_id, text in messages]
+        written = self._process.write_all(lines)
         failpoint("session.write.after")
         return written
 
-    def read_transcript(self) -> Conversation:
-        """What the transcript says now."""
-        return read_transcript(find_transcript(self._settings.environment, self.session_id))
+    def interrupt(self) -> None:
+        """Ask it to end the turn that runs."""
+        if self._process is not None:
+            self._process.write_all([(CONTROL, interrupt_request(str(uuid4())))])
+
+    def read_history(self) -> Past:
+        """Read what the transcript says now."""
+        return read_transcript(find_transcript(self._settings.environment, self._conversation))
+
+    # ------------------------------------------------------------ what comes out, in threads of the process
 
     def _on_lines(self, epoch: int, lines: list[bytes]) -> None:
-        """In the reading thread."""
-        facts = tuple(fact for line in lines if (fact := parse_line(line)) is not None)
+        facts = tuple(fact for line in lines for fact in parse_line(line))
         if not facts:
             return
         while not self._owner.wait_for_room(ROOM, timeout=ROOM_SECONDS):
             if self.epoch != epoch:
                 return  # nobody will read it
-        self._owner.tell(StreamRead(epoch=epoch, facts=facts))
+        self._tell(StreamRead(epoch=epoch, facts=facts))
 
+    def _on_written(self, epoch: int, tag: str) -> None:
+        if tag != CONTROL:
+            self._tell(Written(epoch=epoch, delivery_id=tag))
 
-def describe_exit(code: int) -> str:
-    """An exit code, or the signal that ended a process, in words."""
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+    def _on_exit(self, epoch: int, code: int, noise: str) -> None:
+        with self._current:
+            if self.epoch != epoch:
+                return  # close ends the rest
+            end_leftovers(self._conversation)  # tools outlive a claude that was killed
+            self._is_unknown = "No conversation found" in noise
+        self._tell(Exited(epoch=epoch, code=code, noise=noise))
+
+    def _tell(self, news: FromDrive) -> None:
+        with self._current:
+            if self.epoch == news.epoch:
+                self._owner.tell(news)

@@ -4,12 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from actors.lib.errors import CoordinatorError
 from actors.lib.files import open_ours
-
-
-class SessionTakenError(CoordinatorError):
-    """Somebody else leads this conversation."""
+from actors.session.drive import SessionTakenError
 
 
 class SessionLock:

@@ -1,18 +1,32 @@
 """What Claude's output stream says, as far as the session actor needs it.
 
-One parse boundary: a line becomes a fact, or is skipped. Kinds that aren't known here are skipped, so that a
+One parse boundary: a line becomes facts, or is skipped. Kinds that aren't known here are skipped, so that a
 newer claude doesn't break anything.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from actors.lib.lenient_json import load_json
-from actors.protocol.base import Model
 from actors.protocol.deliveries import DeliveryState
+from actors.session.drive import (
+    Acted,
+    Answering,
+    ApiFailed,
+    Fact,
+    Limited,
+    MessageMoved,
+    Noise,
+    ReceiptState,
+    Retrying,
+    TurnBegan,
+    TurnOver,
+)
+from actors.session.drives.stream.activity import of_assistant, of_result, of_user
 
-LIFECYCLE = {
+LIFECYCLE: dict[str, ReceiptState] = {
     "queued": DeliveryState.ACCEPTED,
     "started": DeliveryState.STARTED,
     "completed": DeliveryState.COMPLETED,
@@ -23,106 +37,20 @@ LONGEST_DELAY = 86400.0
 """No retry of claude's own waits longer, in seconds, whatever it says."""
 
 
-class MessageMoved(Model):
-    """A message that was written into the session came further; ``receipt`` is Claude's own word for it."""
-
-    uuid: str
-    state: DeliveryState
-    receipt: str
-
-
-class TurnBegan(Model):
-    """The model was asked; ``tools_missing`` names MCP servers that didn't connect."""
-
-    tools_missing: tuple[str, ...] = ()
-
-
-class Answering(Model):
-    """The model speaks."""
-
-
-class Limited(Model):
-    """What claude knows of the account's usage limit.
-
-    Attributes:
-        until: When a limit that is reached ends, in seconds since the epoch; None: none is reached.
-    """
-
-    until: float | None
-
-
-class Retrying(Model):
-    """The API failed and claude tries again by itself.
-
-    Attributes:
-        status: The API's HTTP status, where there was an answer.
-        attempt: Which attempt comes next, counted from 1.
-        seconds: How long claude waits before it.
-        error: Claude's name for what went wrong.
-    """
-
-    status: int | None
-    attempt: int
-    seconds: float
-    error: str
-
-    @property
-    def words(self) -> str:
-        """What a person is told of it."""
-        answer = f"the API answered {self.status}" if self.status else "the API can't be reached"
-        return f"{answer} ({self.error}); attempt {self.attempt}"
-
-
-class ApiFailed(Model):
-    """The API has failed a turn for good; ``kind`` is claude's name for it. The turn's end follows."""
-
-    kind: str
-
-
-class TurnOver(Model):
-    """A turn has ended.
-
-    Attributes:
-        text: What Claude said last.
-        error: Why it failed, if it did.
-        by_api: It was the API that failed, after claude's own attempts.
-        status: The API's HTTP status, where there was an answer.
-        denied: The tools that were refused.
-    """
-
-    text: str = ""
-    error: str | None = None
-    by_api: bool = False
-    status: int | None = None
-    denied: tuple[str, ...] = ()
-    cost_usd: float | None = None
-
-    @property
-    def failure(self) -> str:
-        """What a person is told of a turn that the API has failed."""
-        return f"the API answered {self.status}: {self.error}" if self.status else str(self.error)
-
-
-class Noise(Model):
-    """A line that is no JSON: a warning, or the reason why claude gives up."""
-
-    text: str
-
-
-Fact = MessageMoved | TurnBegan | Answering | Limited | Retrying | ApiFailed | TurnOver | Noise
-
-
-def parse_line(line: bytes) -> Fact | None:
-    """The fact in a line of the stream, or None where there is none that matters."""
+def parse_line(line: bytes) -> tuple[Fact, ...]:
+    """The facts in a line of the stream, none where there is none that matters."""
     try:
         data = load_json(line)
     except orjson.JSONDecodeError:
         text = line.decode(errors="replace").strip()
-        return Noise(text=text[:1000]) if text else None
+        return (Noise(text=text[:1000]),) if text else ()
     if not isinstance(data, dict):
-        return None
-    parser = PARSERS.get(str(data.get("type")))
-    return parser(data) if parser else None
+        return ()
+    kind = str(data.get("type"))
+    parser, reader = PARSERS.get(kind), ACTIVITIES.get(kind)
+    fact = parser(data) if parser else None
+    acted = reader(data) if reader else ()
+    return (*((fact,) if fact else ()), *((Acted(activities=acted),) if acted else ()))
 
 
 def _lifecycle(data: dict[str, Any]) -> Fact | None:
@@ -189,7 +117,7 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-PARSERS = {
+PARSERS: dict[str, Callable[[dict[str, Any]], Fact | None]] = {
     "assistant": _assistant,
     "command_lifecycle": _lifecycle,
     "rate_limit_event": _limit,
@@ -197,9 +125,17 @@ PARSERS = {
     "system": _system,
     "user": _user,
 }
+ACTIVITIES = {"assistant": of_assistant, "result": of_result, "user": of_user}
+"""What the agent says and does, for the feed."""
 
 
 def user_message(uuid: str, text: str) -> bytes:
-    """The line that gives claude a message."""
+    """Make the line that gives claude a message."""
     message = {"type": "user", "uuid": uuid, "message": {"role": "user", "content": text}}
     return orjson.dumps(message) + b"\n"
+
+
+def interrupt_request(request_id: str) -> bytes:
+    """Make the line that asks claude to end the turn that runs."""
+    request = {"type": "control_request", "request_id": request_id, "request": {"subtype": "interrupt"}}
+    return orjson.dumps(request) + b"\n"

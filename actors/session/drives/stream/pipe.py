@@ -44,10 +44,6 @@ class InputPipe:
         """The child has the reading end now: from here on, its end is the pipe's end."""
         os.close(self.reader)
 
-    def write(self, tag: str, data: bytes) -> bool:
-        """Write a message; False if (part of) it has to wait, then ``on_written`` will tell."""
-        return bool(self.write_all([(tag, data)]))
-
     def write_all(self, messages: list[tuple[str, bytes]]) -> list[str]:
         """Write messages, each with its tag, in one go.
 
@@ -62,7 +58,7 @@ class InputPipe:
             rest = memoryview(b"".join(data for _, data in messages))
             if not self._backlog:
                 rest = self._write_some(rest)
-            waiting = _last(messages, len(rest))
+            waiting = left_over(messages, len(rest))
             if waiting:
                 failpoint("session.write.partly")
             self._backlog.extend(waiting)
@@ -127,8 +123,8 @@ class InputPipe:
         return written
 
 
-def _last(messages: list[tuple[str, bytes]], size: int) -> list[tuple[str, memoryview]]:
-    """The last ``size`` bytes of the messages, by message; of the first of them perhaps only the end."""
+def left_over(messages: list[tuple[str, bytes]], size: int) -> list[tuple[str, memoryview]]:
+    """Find the last ``size`` bytes of the messages, by message; of the first of them perhaps only the end."""
     found: list[tuple[str, memoryview]] = []
     for tag, data in reversed(messages):
         if size <= 0:

@@ -93,9 +93,10 @@ class ClaudeProcess:
         on_written: Called with the tag of a message that had to wait and is written now.
         on_exit: Called once, in the reading thread, with the exit code (negative: the signal) and the end of its
             standard error.
+        clock: Tells the seconds of a monotonic clock.
 
     Attributes:
-        heard_at: When it last said anything, on the monotonic clock.
+        heard_at: When it last said anything, on that clock.
 
     Raises:
         OSError: It can't be started, or can't be listened to; nothing of it is left then.
@@ -113,12 +114,14 @@ class ClaudeProcess:
         on_lines: Callable[[list[bytes]], None],
         on_written: Callable[[str], None],
         on_exit: Callable[[int, str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_lines = on_lines
         self._on_exit = on_exit
         self._errors = errors
         self._session_id = session_id
-        self.heard_at = time.monotonic()
+        self._clock = clock
+        self.heard_at = clock()
         with ExitStack() as undo:
             self._pipe = InputPipe(pipe, on_written)
             undo.callback(self._pipe.close)
@@ -153,10 +156,6 @@ class ClaudeProcess:
         """The process id."""
         return self._process.pid
 
-    def write(self, tag: str, data: bytes) -> bool:
-        """Give it a message; False if it has to wait for room, then ``on_written`` tells."""
-        return self._pipe.write(tag, data)
-
     def write_all(self, messages: list[tuple[str, bytes]]) -> list[str]:
         """Give it messages in one go; the tags of those that need not wait for room."""
         return self._pipe.write_all(messages)
@@ -187,7 +186,7 @@ class ClaudeProcess:
             bytearray()
         )  # a long line comes in small pieces: joining them anew each time would be quadratic
         for data in self._chunks():
-            self.heard_at = time.monotonic()
+            self.heard_at = self._clock()
             rest += data
             if b"\n" in data:
                 *lines, last = bytes(rest).split(b"\n")

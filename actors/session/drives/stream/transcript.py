@@ -7,28 +7,13 @@ together for the end of a turn one line is made: it has the uuid of the last, an
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from actors.lib.lenient_json import load_json
-
-
-@dataclass(slots=True)
-class Conversation:
-    """What a transcript says.
-
-    Attributes:
-        arrived: The uuids of the messages that are in the history.
-        is_answered: Nothing is left open: the last word is the model's.
-        last_text: What the model said last.
-    """
-
-    arrived: set[str] = field(default_factory=set)
-    is_answered: bool = True
-    last_text: str = ""
+from actors.session.drive import Past
 
 
 def find_transcript(environment: Mapping[str, str], session_id: str) -> Path | None:
@@ -36,20 +21,20 @@ def find_transcript(environment: Mapping[str, str], session_id: str) -> Path | N
 
     Args:
         environment: The one that claude runs in; it says where claude keeps its files.
-        session_id: The conversation.
+        session_id: The past.
     """
     home = Path(environment.get("HOME", "/"))
     directory = Path(environment.get("CLAUDE_CONFIG_DIR") or home / ".claude")
     return next(iter(directory.glob(f"projects/*/{session_id}.jsonl")), None)
 
 
-def read_transcript(path: Path | None) -> Conversation:
+def read_transcript(path: Path | None) -> Past:
     """Read a transcript; a torn last line and lines of unknown kinds are skipped."""
-    conversation = Conversation()
+    past = Past()
     if path is not None:
         for line in _lines(path):
-            _take(conversation, line)
-    return conversation
+            _take(past, line)
+    return past
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -66,18 +51,18 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         return
 
 
-def _take(conversation: Conversation, line: dict[str, Any]) -> None:
+def _take(past: Past, line: dict[str, Any]) -> None:
     match line.get("type"):
         case "user":
             merged = line.get("mergedSendUuids")
             others = merged if isinstance(merged, list) else []
-            conversation.arrived.update(str(each) for each in (*others, line.get("uuid")))
-            conversation.is_answered = False
+            past.arrived.update(str(each) for each in (*others, line.get("uuid")))
+            past.is_answered = False
         case "attachment":
             attachment = line.get("attachment")
             if isinstance(attachment, dict) and attachment.get("source_uuid"):
-                conversation.arrived.add(str(attachment["source_uuid"]))
-                conversation.is_answered = False
+                past.arrived.add(str(attachment["source_uuid"]))
+                past.is_answered = False
         case "assistant":
             message = line.get("message")
             content = message.get("content") if isinstance(message, dict) else None
@@ -85,6 +70,6 @@ def _take(conversation: Conversation, line: dict[str, Any]) -> None:
                 [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
             )
             failed = bool(line.get("isApiErrorMessage"))
-            conversation.is_answered = not failed and all(block.get("type") != "tool_use" for block in blocks)
+            past.is_answered = not failed and all(block.get("type") != "tool_use" for block in blocks)
             texts = [str(block.get("text")) for block in blocks if block.get("type") == "text"]
-            conversation.last_text = "\n".join(texts) or conversation.last_text
+            past.last_text = "\n".join(texts) or past.last_text

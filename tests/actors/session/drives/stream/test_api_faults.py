@@ -1,9 +1,8 @@
 """What is known of the API while it fails turns."""
 
-import random
-
 import pytest
 
+from actors.session.drive import ApiFailed, Limited, TurnOver
 from actors.session.drives.stream.api_faults import (
     LONGEST_LIMIT,
     PERMANENT,
@@ -11,14 +10,13 @@ from actors.session.drives.stream.api_faults import (
     TURN,
     ApiFaults,
 )
-from actors.session.drives.stream.parse import ApiFailed, Limited, TurnOver
 
 NOW = 1_800_000_000.0
 
 
-@pytest.fixture(autouse=True)
-def _longest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
+def faults() -> ApiFaults:
+    """Those of an API, with the longest waits."""
+    return ApiFaults(lambda _low, high: high)
 
 
 def failed(status: int | None) -> TurnOver:
@@ -26,7 +24,7 @@ def failed(status: int | None) -> TurnOver:
 
 
 def test_the_waits_grow_until_a_turn_goes_well() -> None:
-    api = ApiFaults()
+    api = faults()
     assert [api.failed(failed(500), NOW) for _ in range(3)] == [
         TURN.initial,
         2 * TURN.initial,
@@ -38,12 +36,12 @@ def test_the_waits_grow_until_a_turn_goes_well() -> None:
 
 @pytest.mark.parametrize("status", sorted(PERMANENT))
 def test_what_a_wait_will_not_mend(status: int) -> None:
-    assert ApiFaults().failed(failed(status), NOW) is None
+    assert faults().failed(failed(status), NOW) is None
 
 
 @pytest.mark.parametrize("kind", sorted(PERMANENT_KINDS))
 def test_claude_may_refuse_by_itself_and_that_holds_for_this_turn_only(kind: str) -> None:
-    api = ApiFaults()
+    api = faults()
     api.heard(ApiFailed(kind=kind))
     assert api.failed(failed(None), NOW) is None
     assert api.failed(failed(None), NOW) == TURN.initial
@@ -54,13 +52,13 @@ def test_claude_may_refuse_by_itself_and_that_holds_for_this_turn_only(kind: str
 
 @pytest.mark.parametrize("kind", ["rate_limit", "overloaded", "server_error", "unknown", "of the future"])
 def test_other_troubles_may_pass(kind: str) -> None:
-    api = ApiFaults()
+    api = faults()
     api.heard(ApiFailed(kind=kind))
     assert api.failed(failed(None), NOW) == TURN.initial
 
 
 def test_an_accounts_limit_is_waited_for_to_its_end() -> None:
-    api = ApiFaults()
+    api = faults()
     api.heard(Limited(until=NOW + 7200))
     assert api.failed(failed(429), NOW) == 7200 + TURN.initial
     assert api.failed(failed(500), NOW) == 2 * TURN.initial, "that is something else"
@@ -71,6 +69,6 @@ def test_an_accounts_limit_is_waited_for_to_its_end() -> None:
 
 @pytest.mark.parametrize("until", [1000 * NOW, NOW + LONGEST_LIMIT + 1, float("inf"), -1.0])
 def test_a_limit_that_makes_no_sense_is_none(until: float) -> None:
-    api = ApiFaults()
+    api = faults()
     api.heard(Limited(until=until))
     assert api.failed(failed(429), NOW) == TURN.initial

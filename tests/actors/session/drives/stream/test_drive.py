@@ -1,7 +1,6 @@
 """An agent's claude: one process in a conversation that nobody else leads, and what is known after its end."""
 
 import os
-import random
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +9,11 @@ from uuid import uuid4
 import pytest
 
 from actors.agents.prompt import AgentPrompt, PromptError
-from actors.session.drives.stream.command import SessionSettings
-from actors.session.drives.stream.drive import Claude, describe_exit
-from actors.session.drives.stream.lock import SessionLock, SessionTakenError
-from actors.session.drives.stream.parse import Answering, user_message
-from actors.session.news import Exited, FromProcess, StreamRead, Written
-from actors.session.policy import CRASHES
+from actors.session import SessionSettings
+from actors.session.clock import SystemClock
+from actors.session.drive import Answering, Exited, OfProcess, Past, SessionTakenError, StreamRead, Written
+from actors.session.drives.stream.drive import StreamDrive
+from actors.session.drives.stream.lock import SessionLock
 from supervisors import System
 from tests.actors.session.stage import NOWHERE
 from tests.actors.support import Record, recorder, running
@@ -33,11 +31,10 @@ while not os.path.exists("go"):
     time.sleep(0.01)
 sys.stdin.read()
 """
-FAILS = 'import sys; sys.exit("No conversation found with this id")'
-
-
-def _standing(claude: Claude) -> tuple[bool, int | None, float]:
-    return claude.is_running, claude.pid, claude.silent_since
+FAILS = """
+import os, sys
+sys.exit("something else" if os.path.exists("known") else "No conversation found with this id")
+"""
 
 
 @pytest.fixture
@@ -51,7 +48,17 @@ def system(record: Record) -> Iterator[System]:
         yield system
 
 
-Make = Callable[..., Claude]
+class Conducted(StreamDrive):
+    """A drive whose conversation is the same each time."""
+
+    conversation = ""
+
+    def begin(self) -> Past:
+        """Start it there."""
+        return self.start(self.conversation)
+
+
+Make = Callable[..., Conducted]
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def make(tmp_path: Path, system: System) -> Iterator[Make]:
     """Makes a claude of a small program; its conversation's id is the same each time."""
     session_id, made = str(uuid4()), []
 
-    def _make(program: str = SPEAKS, prompt: Callable[[str], AgentPrompt] | None = None) -> Claude:
+    def _make(program: str = SPEAKS, prompt: Callable[[str], AgentPrompt] | None = None) -> Conducted:
         settings = SessionSettings(
             command=(sys.executable, "-c", program),
             directory=tmp_path,
@@ -72,8 +79,8 @@ def make(tmp_path: Path, system: System) -> Iterator[Make]:
             gateway_url=NOWHERE,
             token=lambda agent: agent,
         )
-        claude = Claude("coder", settings, system.handle("owner"))
-        claude.session_id = session_id
+        claude = Conducted("coder", settings, system.handle("owner"), SystemClock())
+        claude.conversation = session_id
         made.append(claude)
         return claude
 
@@ -82,14 +89,14 @@ def make(tmp_path: Path, system: System) -> Iterator[Make]:
         claude.close()
 
 
-def transcript(directory: Path, claude: Claude) -> None:
+def transcript(directory: Path, claude: Conducted) -> None:
     """Let there be a conversation that was cut off."""
-    path = directory / ".claude" / "projects" / "work" / f"{claude.session_id}.jsonl"
+    path = directory / ".claude" / "projects" / "work" / f"{claude.conversation}.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text('{"type": "user", "uuid": "a"}\n')
 
 
-def end(claude: Claude, record: Record) -> Exited:
+def end(claude: Conducted, record: Record) -> Exited:
     """Kill it, and wait until that was told."""
     claude.kill()
     return record.wait_for(Exited, lambda exited: exited.epoch == claude.epoch)
@@ -97,21 +104,20 @@ def end(claude: Claude, record: Record) -> Exited:
 
 def test_what_it_says_and_its_end_are_told_under_its_number(make: Make, record: Record) -> None:
     claude = make()
-    assert _standing(claude) == (False, None, 0.0)
-    assert claude.start().is_answered
+    assert (claude.epoch, claude.pid, claude.heard_at) == (0, None, 0.0)
+    assert claude.begin().is_answered
     assert claude.pid is not None
-    assert claude.silent_since > 0
-    assert claude.write([("a", user_message("a", "hello"))]) == ["a"]
+    assert claude.heard_at > 0
+    assert claude.write([("a", "hello")]) == ["a"]
     assert record.wait_for(StreamRead) == StreamRead(epoch=claude.epoch, facts=(Answering(),))
     assert end(claude, record).code == -9
-    assert claude.is_running, "until its owner has taken note"
-    claude.ended(-9, "")
-    assert _standing(claude) == (False, None, 0.0)
+    claude.close()
+    assert [claude.epoch, claude.pid, claude.heard_at] == [0, None, 0.0]
 
 
 def test_what_means_nothing_to_anybody_is_not_told(make: Make, record: Record) -> None:
     claude = make("print('{}')")
-    claude.start()
+    claude.begin()
     record.wait_for(Exited)
     assert record.all(StreamRead) == []
 
@@ -119,28 +125,40 @@ def test_what_means_nothing_to_anybody_is_not_told(make: Make, record: Record) -
 def test_each_process_has_its_own_number(make: Make, record: Record) -> None:
     claude, epochs = make(), []
     for _ in range(2):
-        claude.start()
+        claude.begin()
         epochs.append(claude.epoch)
         end(claude, record)
-        claude.ended(-9, "")
     assert epochs[0] < epochs[1]
-    assert {each.epoch for each in record.all(FromProcess)} == set(epochs)
+    assert {each.epoch for each in record.all(OfProcess)} == set(epochs)
 
 
 def test_what_had_to_wait_for_room_is_told_when_it_is_written(
     make: Make, record: Record, tmp_path: Path
 ) -> None:
     claude = make(WAITS)
-    claude.start()
-    assert claude.write([("a", b"x" * 2**20)]) == []
+    claude.begin()
+    assert claude.write([("a", "x" * 2**20)]) == []
     assert record.all(Written) == []
     (tmp_path / "go").touch()
     assert record.wait_for(Written) == Written(epoch=claude.epoch, delivery_id="a")
 
 
+def test_of_an_interruption_that_waits_for_room_nobody_is_told(
+    make: Make, record: Record, tmp_path: Path
+) -> None:
+    claude = make(WAITS)
+    claude.begin()
+    claude.write([("a", "x" * 2**20)])
+    claude.interrupt()
+    claude.write([("b", "x")])
+    (tmp_path / "go").touch()
+    record.wait_for(Written, lambda written: written.delivery_id == "b")
+    assert [each.delivery_id for each in record.all(Written)] == ["a", "b"]
+
+
 def test_without_a_process_nothing_is_written(make: Make) -> None:
     claude = make()
-    assert claude.write([("a", b"x\n")]) == []
+    assert claude.write([("a", "x")]) == []
     claude.kill()
 
 
@@ -152,13 +170,13 @@ def test_a_conversation_that_is_there_is_gone_on_with_and_what_it_says_is_told_f
 ) -> None:
     claude = make()
     transcript(tmp_path, claude)
-    history = claude.start()
+    history = claude.begin()
     assert (history.arrived, history.is_answered) == ({"a"}, False)
     assert claude.is_resumed
-    assert claude.read_transcript() == history
-    claude.write([("b", b"\n")])
+    assert claude.read_history() == history
+    claude.write([("b", "")])
     record.wait_for(StreamRead)
-    assert f"'--resume', '{claude.session_id}'" in (tmp_path / "arguments").read_text()
+    assert f"'--resume', '{claude.conversation}'" in (tmp_path / "arguments").read_text()
 
 
 def test_one_that_claude_does_not_know_is_begun_anew_and_after_that_gone_on_with(
@@ -168,36 +186,38 @@ def test_one_that_claude_does_not_know_is_begun_anew_and_after_that_gone_on_with
     transcript(tmp_path, claude)
     resumed = []
     for _ in range(2):
-        claude.start()
+        claude.begin()
         resumed.append(claude.is_resumed)
-        exited = record.wait_for(Exited, lambda exited: exited.epoch == claude.epoch)
-        claude.ended(exited.code, exited.noise)
-    claude.ended(1, "something else")
-    claude.start()
-    assert [*resumed, claude.is_resumed] == [True, False, True]
+        record.wait_for(Exited, lambda exited: exited.epoch == claude.epoch)
+    # And: where it ends for another reason, it is the conversation that it had begun.
+    (tmp_path / "known").touch()
+    for _ in range(2):
+        claude.begin()
+        resumed.append(claude.is_resumed)
+        record.wait_for(Exited, lambda exited: exited.epoch == claude.epoch)
+    assert resumed == [True, False, False, True]
 
 
 def test_it_leads_the_conversation_from_its_first_start_to_its_close(make: Make, record: Record) -> None:
     # Given: one whose process has ended.
     first, second = make(), make()
-    first.start()
+    first.begin()
     end(first, record)
-    first.ended(-9, "")
     # Then: the conversation is still its own.
     with pytest.raises(SessionTakenError):
-        second.start()
-    assert not second.is_running
+        second.begin()
+    assert second.pid is None
     first.close()
-    second.start()
-    assert second.is_running
+    second.begin()
+    assert second.pid is not None
 
 
 def test_the_process_of_somebody_who_leads_it_is_left_alone(make: Make, record: Record) -> None:
     first = make()
-    first.start()
+    first.begin()
     with pytest.raises(SessionTakenError):
-        make().start()
-    first.write([("a", b"\n")])
+        make().begin()
+    first.write([("a", "")])
     record.wait_for(StreamRead)
 
 
@@ -211,43 +231,18 @@ def test_one_that_could_not_be_started_may_be_once_the_reason_is_gone(make: Make
 
     claude = make(prompt=prompt)
     with pytest.raises(PromptError):
-        claude.start()
-    assert not claude.is_running
+        claude.begin()
+    assert claude.pid is None
     prompts.append(AgentPrompt(text="You write code."))
-    claude.start()
-    assert claude.is_running
+    claude.begin()
+    assert claude.pid is not None
 
 
 def test_after_the_close_nothing_is_heard_and_somebody_else_may_lead(make: Make, tmp_path: Path) -> None:
     claude = make()
-    claude.start()
+    claude.begin()
     pid = claude.pid
     claude.close()
     assert claude.epoch == 0, "no news is its own"
     assert not Path(f"/proc/{pid}").exists()
-    SessionLock(tmp_path / f"{claude.session_id}.lock").release()
-
-
-# ---------------------------------------------------------------- crashes
-
-
-def test_a_crash_says_what_happened_and_how_long_to_wait(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
-    claude = make()
-    crash, other = claude.ended(1, "x" * 600), claude.ended(-9, "")
-    assert crash.detail == "claude ended by itself with exit code 1: " + "x" * 500
-    assert other.detail == "claude ended by itself with signal 9"
-    assert (crash.seconds, other.seconds) == (0.4, 0.8)
-
-
-def test_after_too_many_it_is_for_a_person_until_something_good_happens(make: Make) -> None:
-    claude = make()
-    crashes = [claude.ended(1, "") for _ in range(CRASHES + 1)]
-    assert [crash.seconds is None for crash in crashes] == [False] * CRASHES + [True]
-    assert crashes[-1].detail.endswith(f"exit code 1; it crashed {CRASHES + 1} times in a row")
-    claude.forget_crashes()
-    assert claude.ended(1, "").seconds is not None
-
-
-def test_an_end_in_words() -> None:
-    assert (describe_exit(3), describe_exit(-15)) == ("exit code 3", "signal 15")
+    SessionLock(tmp_path / f"{claude.conversation}.lock").release()

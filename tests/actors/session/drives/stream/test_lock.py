@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.session.drives.stream.lock import SessionLock, SessionTakenError
+from actors.session.drive import SessionTakenError
+from actors.session.drives.stream.lock import SessionLock
 
 HOLD = """
 import fcntl, sys
@@ -17,6 +18,13 @@ fcntl.flock(file, fcntl.LOCK_EX)
 print("held", flush=True)
 input()
 """
+
+
+def descriptor_of(path: Path) -> int:
+    """The descriptor by which this process has a file open."""
+    return next(
+        int(fd.name) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink() and fd.readlink() == path
+    )
 
 
 def test_a_second_one_is_refused_until_the_first_lets_go(tmp_path: Path) -> None:
@@ -46,14 +54,14 @@ def test_a_child_does_not_keep_it(tmp_path: Path) -> None:
     # Given: a child that has it open, as any child has between its fork and its exec.
     path = tmp_path / "s.lock"
     lock = SessionLock(path)
-    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, pass_fds=[lock._fd]):
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, pass_fds=[descriptor_of(path)]):
         lock.release()
         SessionLock(path).release()
 
 
 def test_a_child_does_not_inherit_it(tmp_path: Path) -> None:
     lock = SessionLock(tmp_path / "s.lock")
-    assert not os.get_inheritable(lock._fd)
+    assert not os.get_inheritable(descriptor_of(tmp_path / "s.lock"))
     lock.release()
 
 

@@ -9,18 +9,23 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.protocol.deliveries import DeliveryState
-from actors.session.drives.stream.parse import (
-    LONGEST_DELAY,
-    PARSERS,
+from actors.session.drive import (
+    Acted,
     Answering,
     ApiFailed,
     Fact,
     Limited,
     MessageMoved,
     Noise,
+    ReceiptState,
     Retrying,
     TurnBegan,
     TurnOver,
+)
+from actors.session.drives.stream.parse import (
+    LONGEST_DELAY,
+    PARSERS,
+    interrupt_request,
     parse_line,
     user_message,
 )
@@ -42,7 +47,14 @@ KNOWN = {
 
 
 def parse(**fields: Any) -> Fact | None:
-    return parse_line(json.dumps(fields).encode())
+    """The fact in a line, without what is for the feed only."""
+    return only(parse_line(json.dumps(fields).encode()))
+
+
+def only(facts: tuple[Fact, ...]) -> Fact | None:
+    found = [fact for fact in facts if not isinstance(fact, Acted)]
+    assert len(found) <= 1
+    return found[0] if found else None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +66,7 @@ def parse(**fields: Any) -> Fact | None:
         ("cancelled", DeliveryState.COMPLETED),
     ],
 )
-def test_the_life_cycle_of_a_message(state: str, moved: DeliveryState) -> None:
+def test_the_life_cycle_of_a_message(state: str, moved: ReceiptState) -> None:
     fact = parse(type="command_lifecycle", command_uuid="u", state=state)
     assert fact == MessageMoved(uuid="u", state=moved, receipt=f"lifecycle:{state}")
 
@@ -149,22 +161,22 @@ def test_a_turn_that_failed_says_why_and_what_it_said_is_no_text_of_claudes(
 
 
 def test_text_that_is_no_json_is_noise() -> None:
-    assert parse_line(b"\x1b[31mwarning: \xff\n") == Noise(text="\x1b[31mwarning: \ufffd")
-    assert parse_line(b'{"type":"assistant","message":{"content":[{"te') is not None
-    assert parse_line(b"x" * 5000) == Noise(text="x" * 1000)
+    assert parse_line(b"\x1b[31mwarning: \xff\n") == (Noise(text="\x1b[31mwarning: \ufffd"),)
+    assert parse_line(b'{"type":"assistant","message":{"content":[{"te') != ()
+    assert parse_line(b"x" * 5000) == (Noise(text="x" * 1000),)
 
 
 @pytest.mark.parametrize(
     "line", [b"", b"  ", b"\r", b"null", b"[]", b"5", b'"text"', b"{}", b'{"type":"news"}']
 )
 def test_what_says_nothing_is_skipped(line: bytes) -> None:
-    assert parse_line(line) is None
+    assert parse_line(line) == ()
 
 
 def test_half_a_surrogate_pair_in_a_text_hides_nothing_of_the_line() -> None:
     """Who cuts a text in JavaScript may cut an emoji in two, and JSON.stringify writes the half as an escape."""
-    fact = parse_line(rb'{"type":"result","is_error":false,"result":"cut \ud83d"}')
-    assert fact == TurnOver(text="cut \ufffd")
+    facts = parse_line(rb'{"type":"result","is_error":false,"result":"cut \ud83d"}')
+    assert facts == (TurnOver(text="cut \ufffd"),)
 
 
 @given(st.binary(max_size=200))
@@ -182,7 +194,8 @@ def test_no_bytes_make_it_raise(line: bytes) -> None:
 @example("result", {"permission_denials": 5, "total_cost_usd": "much"})
 @example("command_lifecycle", {"state": ["queued"], "command_uuid": None})
 def test_no_type_in_any_field_makes_it_raise(kind: str, fields: dict[str, Any]) -> None:
-    parse_line(json.dumps({"type": kind, **fields}).encode())
+    facts = parse_line(json.dumps({"type": kind, **fields}).encode())
+    assert len(facts) <= 2
 
 
 @given(st.text())
@@ -190,3 +203,10 @@ def test_a_message_is_one_line_and_holds_the_text_exactly(text: str) -> None:
     line = user_message("u", text)
     assert line.index(b"\n") == len(line) - 1
     assert orjson.loads(line) == {"type": "user", "uuid": "u", "message": {"role": "user", "content": text}}
+
+
+def test_an_interruption_is_one_line_with_an_id() -> None:
+    line = interrupt_request("r")
+    assert line.index(b"\n") == len(line) - 1
+    request = {"type": "control_request", "request_id": "r", "request": {"subtype": "interrupt"}}
+    assert orjson.loads(line) == request

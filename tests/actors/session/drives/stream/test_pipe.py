@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.session.drives.stream.pipe import InputPipe, _last
+from actors.session.drives.stream.pipe import InputPipe, left_over
+from tests.actors.session.drives.stream.test_lock import descriptor_of
 from tests.actors.support import DEADLINE
 
 MIB = 1024 * 1024
@@ -77,8 +78,8 @@ def test_it_is_a_named_pipe_of_ours_in_place_of_what_lay_there(tmp_path: Path) -
 def test_where_there_is_room_it_is_written_at_once(
     pipe: InputPipe, told: Told, read: Callable[[int], bytes]
 ) -> None:
-    assert pipe.write("a", b"one\n")
-    assert pipe.write("b", b"two\n")
+    assert pipe.write_all([("a", b"one\n")]) == ["a"]
+    assert pipe.write_all([("b", b"two\n")]) == ["b"]
     assert read(8) == b"one\ntwo\n"
     assert told.tags == [], "what didn't wait isn't told of"
 
@@ -88,14 +89,14 @@ def test_a_mib_goes_to_a_reader_that_takes_its_time(
 ) -> None:
     # Given: more than the pipe holds, and something behind it.
     big = os.urandom(MIB)
-    assert not pipe.write("big", big)
-    assert not pipe.write("small", b"behind\n"), "it must not overtake"
+    assert pipe.write_all([("big", big)]) == []
+    assert pipe.write_all([("small", b"behind\n")]) == [], "it must not overtake"
     # When: the reader begins, then all of it comes, in order, and is told of in order.
     assert read(MIB + 7) == big + b"behind\n"
     told.wait("big", "small")
     # And: from then on there is room again, and the next one that waits is not forgotten.
-    assert pipe.write("later", b"x")
-    assert not pipe.write("bigger", big)
+    assert pipe.write_all([("later", b"x")]) == ["later"]
+    assert pipe.write_all([("bigger", big)]) == []
     assert read(MIB + 1) == b"x" + big
     told.wait("big", "small", "bigger")
 
@@ -103,7 +104,7 @@ def test_a_mib_goes_to_a_reader_that_takes_its_time(
 def test_many_writers_each_message_whole(pipe: InputPipe, read: Callable[[int], bytes]) -> None:
     lines = [b"%d:" % number + b"x" * 50_000 + b"\n" for number in range(40)]
     writers = [
-        threading.Thread(target=lambda part=part: [pipe.write("", line) for line in part])
+        threading.Thread(target=lambda part=part: [pipe.write_all([("", line)]) for line in part])
         for part in (lines[:20], lines[20:])
     ]
     for writer in writers:
@@ -117,22 +118,21 @@ def test_many_writers_each_message_whole(pipe: InputPipe, read: Callable[[int], 
 
 def test_without_a_reader_what_is_written_is_dropped(pipe: InputPipe, told: Told) -> None:
     pipe.give_away_reader()
-    assert pipe.write("a", b"x")
+    assert pipe.write_all([("a", b"x")]) == ["a"]
     assert told.tags == []
 
 
 def test_a_reader_that_goes_away_leaves_nobody_waiting(pipe: InputPipe, told: Told) -> None:
-    assert not pipe.write("a", bytes(MIB))
-    assert not pipe.write("b", b"x")
+    assert pipe.write_all([("a", bytes(MIB))]) == []
+    assert pipe.write_all([("b", b"x")]) == []
     pipe.give_away_reader()
     told.wait("a", "b")
 
 
 def test_it_closes_while_a_message_waits(tmp_path: Path, told: Told) -> None:
     pipe = InputPipe(tmp_path / "agent.pipe", told)
-    pipe.write("a", bytes(MIB))
-    waiting = pipe._thread
-    assert waiting is not None
+    pipe.write_all([("a", bytes(MIB))])
+    (waiting,) = [each for each in threading.enumerate() if each.name == "session-pipe"]
     pipe.close()
     pipe.give_away_reader()
     assert not waiting.is_alive()
@@ -145,12 +145,12 @@ def test_once_it_is_closed_nothing_goes_to_whoever_has_its_descriptor_next(
     """The process ends in one thread, while another still has a message for it."""
     pipe = InputPipe(tmp_path / "agent.pipe", told)
     pipe.give_away_reader()
-    descriptor = pipe._writer
+    descriptor = descriptor_of(tmp_path / "agent.pipe")
     pipe.close()
     # Given: somebody else's file under the same number.
     somebody = os.open(tmp_path / "somebody", os.O_CREAT | os.O_RDWR)
     os.dup2(somebody, descriptor)
-    assert pipe.write("a", b"a context")
+    assert pipe.write_all([("a", b"a context")]) == ["a"]
     assert (tmp_path / "somebody").read_bytes() == b""
     os.close(descriptor)
     if somebody != descriptor:
@@ -161,7 +161,7 @@ def test_once_it_is_closed_nothing_goes_to_whoever_has_its_descriptor_next(
 def test_what_is_left_of_messages_is_the_end_of_them_whole(parts: list[bytes], size: int) -> None:
     messages = [(str(number), part) for number, part in enumerate(parts)]
     whole = b"".join(parts)
-    left = _last(messages, min(size, len(whole)))
+    left = left_over(messages, min(size, len(whole)))
     assert b"".join(bytes(rest) for _, rest in left) == whole[max(0, len(whole) - size) :]
     assert [tag for tag, _ in left] == [tag for tag, _ in messages][len(messages) - len(left) :]
     assert all(rest for _, rest in left)

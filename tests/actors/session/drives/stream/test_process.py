@@ -13,10 +13,10 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from actors.lib.process_marks import MARK, _lives
+from actors.lib.process_marks import MARK
 from actors.session.drives.stream import process as module
 from actors.session.drives.stream.process import ClaudeProcess
-from tests.actors.session.stage import wait_for
+from tests.actors.session.stage import lives, wait_for
 from tests.actors.support import DEADLINE
 
 MIB = 1024 * 1024
@@ -108,14 +108,14 @@ def test_it_holds_no_descriptor_of_ours(run: Run) -> None:
 
 def test_what_is_written_is_read(run: Run) -> None:
     running = run("import sys\nfor line in sys.stdin: print('got', line.strip(), flush=True)")
-    assert running.process.write("a", b"one\n")
+    assert running.process.write_all([("a", b"one\n")]) == ["a"]
     running.wait_line(b"got one")
 
 
 def test_a_line_of_a_mib_comes_whole_each_way(run: Run) -> None:
     running = run("import sys\nfor line in sys.stdin: print(line.strip(), flush=True)")
     line = os.urandom(MIB // 2).hex().encode()
-    running.process.write("big", line + b"\n")
+    running.process.write_all([("big", line + b"\n")])
     running.wait_line(line)
     assert running.written == ["big"], "it was more than the pipe holds, so its writing is told of"
 
@@ -177,9 +177,7 @@ def test_standard_error_that_is_no_text_is_told_as_far_as_it_is(run: Run) -> Non
     assert running.wait_end() == (1, "caf\ufffd!")
 
 
-def test_one_that_closes_its_terminal_and_lives_on_is_ended(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_closes_its_terminal_andlives_on_is_ended(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CLOSED_SECONDS", 0.05)
     running = run("import os, time\nos.close(1)\ntime.sleep(600)")
     assert running.wait_end()[0] == -signal.SIGKILL
@@ -212,7 +210,7 @@ def test_nor_does_a_child_that_goes_on_talking(run: Run, monkeypatch: pytest.Mon
 def test_a_message_for_one_that_has_ended_is_dropped(run: Run) -> None:
     running = run("raise SystemExit(0)")
     running.wait_end()
-    assert running.process.write("late", b"x" * MIB)
+    assert running.process.write_all([("late", b"x" * MIB)]) == ["late"]
     assert running.written == []
 
 
@@ -256,7 +254,7 @@ def test_its_children_end_with_it_though_they_lead_sessions_of_their_own(run: Ru
     (child,) = psutil.Process(running.process.pid).children()
     running.process.stop(DEADLINE)
     running.wait_end()
-    wait_for(lambda: not _lives(child), "the child's end")
+    wait_for(lambda: not lives(child), "the child's end")
 
 
 def test_stopping_one_that_has_ended_does_nothing(run: Run) -> None:

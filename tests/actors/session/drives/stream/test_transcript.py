@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.session.drives.stream.transcript import Conversation, find_transcript, read_transcript
+from actors.session.drive import Past
+from actors.session.drives.stream.transcript import find_transcript, read_transcript
 from tests.actors.session.drives.stream.test_parse import JSON
 
 USER = {"type": "user", "uuid": "u1", "message": {"role": "user", "content": "hi"}}
@@ -30,20 +31,20 @@ def text(words: str) -> dict[str, Any]:
 TOOL = {"type": "tool_use", "id": "t1", "name": "Bash", "input": {}}
 
 
-def read(path: Path, *lines: Any, rest: bytes = b"") -> Conversation:
+def read(path: Path, *lines: Any, rest: bytes = b"") -> Past:
     file = path / "transcript.jsonl"
     file.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines) + rest)
     return read_transcript(file)
 
 
 def test_without_a_transcript_nothing_has_arrived() -> None:
-    assert read_transcript(None) == Conversation(arrived=set(), is_answered=True, last_text="")
-    assert read_transcript(Path("/nonexistent/transcript.jsonl")) == Conversation()
+    assert read_transcript(None) == Past(arrived=set(), is_answered=True, last_text="")
+    assert read_transcript(Path("/nonexistent/transcript.jsonl")) == Past()
 
 
 def test_a_message_arrives_as_a_line_of_the_user_and_waits_for_its_answer(tmp_path: Path) -> None:
     found = read(tmp_path, {"type": "queue-operation", "operation": "enqueue", "content": "u9"}, USER)
-    assert found == Conversation(arrived={"u1"}, is_answered=False)
+    assert found == Past(arrived={"u1"}, is_answered=False)
 
 
 def test_a_message_that_joined_a_turn_arrives_as_an_attachment(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_a_message_that_joined_a_turn_arrives_as_an_attachment(tmp_path: Path) -
 
 def test_messages_that_waited_together_arrive_in_one_line(tmp_path: Path) -> None:
     merged = USER | {"mergedSendUuids": ["u2", "u3"]}
-    assert read(tmp_path, merged) == Conversation(arrived={"u1", "u2", "u3"}, is_answered=False)
+    assert read(tmp_path, merged) == Past(arrived={"u1", "u2", "u3"}, is_answered=False)
 
 
 @pytest.mark.parametrize("merged", [None, "u2", {"u2": 1}, 7])
@@ -66,7 +67,7 @@ def test_what_is_no_list_of_them_is_none(tmp_path: Path, merged: Any) -> None:
 @pytest.mark.parametrize("attachment", [None, "u2", {}, {"type": "file", "source_uuid": None}])
 def test_other_attachments_are_no_messages(tmp_path: Path, attachment: Any) -> None:
     found = read(tmp_path, USER, said(text("Done.")), {"type": "attachment", "attachment": attachment})
-    assert found == Conversation(arrived={"u1"}, is_answered=True, last_text="Done.")
+    assert found == Past(arrived={"u1"}, is_answered=True, last_text="Done.")
 
 
 def test_an_answer_is_the_last_word(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_an_error_of_the_api_is_no_answer(tmp_path: Path) -> None:
 
 def test_a_torn_last_line_and_lines_that_are_no_objects_are_skipped(tmp_path: Path) -> None:
     found = read(tmp_path, USER, 5, None, [], "x", rest=b'{"type":"user","uuid":"u3","mess')
-    assert found == Conversation(arrived={"u1"}, is_answered=False)
+    assert found == Past(arrived={"u1"}, is_answered=False)
 
 
 def test_half_a_surrogate_pair_hides_nothing_of_the_line(tmp_path: Path) -> None:

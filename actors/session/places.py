@@ -1,0 +1,62 @@
+"""The files that a delivery speaks of, where the agent lives: its whole context, and the report of its subtask.
+
+The router knows no paths: it leaves two tokens in the text, and the session fills them in. It does so in lines of the
+coordinator's own only: what others wrote is quoted, and stays as they wrote it.
+"""
+
+from pathlib import Path
+
+from actors.lib.failpoints import failpoint
+from actors.lib.files import write_atomically
+from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, Delivery
+
+QUOTE = "> "
+"""How lines begin that come from elsewhere."""
+
+
+class Places:
+    """Fills in the paths of a delivery, and writes the file that it refers to.
+
+    Args:
+        readable: The directory that the agent may read: whole contexts lie there, as ``<delivery id>.md``.
+        results: The result files, as a path with a ``*`` in place of a subtask's id.
+    """
+
+    def __init__(self, readable: Path, results: Path) -> None:
+        self._readable = readable
+        self._results = results
+
+    def settle(self, delivery: Delivery) -> Delivery:
+        """Write the whole context durably, if there is one, and fill in the paths: the same ones at each retry.
+
+        Returns:
+            The delivery with the text that Claude reads, and without the document.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        paths = {CONTEXT_FILE: str(self._readable / f"{delivery.id}.md")}
+        if delivery.subtask_id is not None:
+            name = self._results.name.replace("*", delivery.subtask_id)
+            paths[RESULT_FILE] = str(self._results.with_name(name))
+        if delivery.document:
+            failpoint("session.context.before")
+            write_atomically(
+                Path(paths[CONTEXT_FILE]), _filled(delivery.document, paths).encode(), durable=True
+            )
+            failpoint("session.context.after")
+        changed = {"text": _filled(delivery.text, paths), "document": ""}
+        return delivery.model_copy(update=changed)
+
+
+def _filled(text: str, paths: dict[str, str]) -> str:
+    """The text with these paths in place of their tokens, but for its quotations."""
+    if not any(token in text for token in paths):
+        return text
+    return "\n".join(line if line.startswith(QUOTE) else _line(line, paths) for line in text.split("\n"))
+
+
+def _line(line: str, paths: dict[str, str]) -> str:
+    for token, path in paths.items():
+        line = line.replace(token, path)
+    return line
