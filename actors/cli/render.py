@@ -13,7 +13,7 @@ from rich.padding import Padding
 
 from actors.cli.table import UNWRAPPED, Listing
 from actors.journal.reader import Row
-from actors.router.context import clean
+from actors.lib.text import clean
 
 _UUID = re.compile(r"\b([0-9a-f]{8})-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
 

@@ -30,8 +30,6 @@ Failpoint = Literal[
     "router.tell.after",
     "router.answer.before",  # each answer to a report
     "router.answer.after",
-    "router.context.before",  # the file of a context that is too long (router/context.py)
-    "router.context.after",
     "router.ack.before",  # the backend has a publication; the journal is to know (router/publisher.py)
     "router.ack.after",  # it is in the transaction
     "connection.event.before",  # an event of the backend's is handed to the router (connection/actor.py)

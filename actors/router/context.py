@@ -12,16 +12,11 @@ from datetime import UTC, datetime
 from typing import NamedTuple, assert_never
 
 from actors.graph.node import Node
+from actors.lib.text import clean
 from actors.protocol.base import AGENT_PATTERN
 from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, DeliveryKind
 
 QUOTE = "> "
-BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
-HIDDEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x9f"  # control characters, but for tab and newline
-    "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero-width, bidi, invisible
-    "\U000e0000-\U000e007f\ud800-\udfff]"  # tags, lone surrogates
-)
 LEAST_SHARE = 200
 """Bytes of a block that are worth showing; where there is less for each, the last ones stand in the file only."""
 CLOSING = (
@@ -57,13 +52,6 @@ def opening(kind: DeliveryKind) -> str:
             )
         case _:
             assert_never(kind)
-
-
-def clean(text: str) -> str:
-    """The text with line ends as newlines and without anything that a terminal or a reader might obey."""
-    if text.isascii() and text.isprintable():
-        return text
-    return HIDDEN.sub("", BREAKS.sub("\n", text))
 
 
 def quote(text: str) -> str:

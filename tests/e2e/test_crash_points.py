@@ -39,7 +39,7 @@ LONG = "A long story, told again.\n" * 3000
 VISITS = {
     "router.commit.before": ("1", "2:0.2", "20:0.5", "28:0.5"),
     "router.commit.after": ("1", "2", "5", "8:0.2"),
-    "router.context": ("1", "2:0.2"),
+    "session.context": ("1", "2:0.2"),
     "router.salvage": ("1",),
     "router.schema": ("1",),
     "session.write.partly": ("1", "1:0.2"),

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.graph.node import Node
+from actors.lib.text import clean
 from actors.protocol.deliveries import DeliveryKind
 from actors.router import context
-from actors.router.context import clean, header, quote
+from actors.router.context import header, quote
 from tests.actors.router.office import Office
 
 NASTY = [

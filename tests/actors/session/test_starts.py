@@ -96,7 +96,12 @@ def test_without_a_thread_to_listen_to_it_claude_is_not_left_alone(
 ) -> None:
     scripted.start()
     start = threading.Thread.start
-    only_readers = lambda thread: exhausted() if thread.name.startswith("session-") else start(thread)
+
+    def only_readers(thread: threading.Thread) -> None:
+        if thread.name.startswith("session-"):
+            exhausted()
+        start(thread)
+
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", only_readers)
         delivery = scripted.deliver(message(say("at last")))
