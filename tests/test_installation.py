@@ -15,7 +15,7 @@ from tests.claude import ROOT
 
 PACKAGES = ("actors", "backend", "supervisors")
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("installation")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("installation")]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def _checked(command: Sequence[str], directory: Path) -> str:
     home.mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": "200"}
     done = subprocess.run(
-        command, env=environment, cwd=directory, capture_output=True, text=True, timeout=150, check=False
+        command, env=environment, cwd=directory, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

