@@ -148,13 +148,13 @@ class Stage:
                     *rows("SELECT agent, state FROM agents WHERE state != 'ready'"),
                     *(set(self.subtasks) - {each for (each,) in rows("SELECT id FROM nodes")}),
                     *rows("SELECT number, kind FROM events")[len(self.history()) :],
-                    *rows(f"SELECT number, kind FROM events WHERE number > {self._fed()}"),
+                    *(event for event in rows("SELECT number, kind FROM events") if event[0] > self._fed()),
                 ]
         except (sqlite3.OperationalError, FileNotFoundError) as error:
             return [error]  # it isn't there yet
 
     def _fed(self) -> int:
-        """The last event that the feed has."""
+        """The number of the last event that the feed has."""
         with closing(sqlite3.connect(f"file:{self.work / 'feed.db'}?mode=ro", uri=True)) as database:
             return int(database.execute("SELECT max(number) FROM places WHERE name = 'events'").fetchone()[0])
 
