@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class FeedUnreadableError(CoordinatorError):
-    """The file of facts can't be read now; the next start of the coordinator sets a damaged one aside."""
+    """The file of facts can't be read now."""
 
 
 class FeedPart(NamedTuple):

@@ -22,6 +22,7 @@ from typing import Any, get_args
 
 import pytest
 
+from actors.feed import FeedReader
 from actors.journal.conditions import DELIVERY_OPEN
 from actors.lib import failpoints
 from actors.lib.errors import ConfigurationError
@@ -150,9 +151,15 @@ class Stage:
                     *rows("SELECT agent, state FROM agents WHERE state != 'ready'"),
                     *(set(self.subtasks) - {each for (each,) in rows("SELECT id FROM nodes")}),
                     *rows("SELECT number, kind FROM events")[len(self.history()) :],
+                    *(event for event in rows("SELECT number, kind FROM events") if event[0] > self._fed()),
                 ]
         except (sqlite3.OperationalError, FileNotFoundError) as error:
             return [error]  # it isn't there yet
+
+    def _fed(self) -> int:
+        """The number of the last event that the feed has."""
+        with closing(sqlite3.connect(f"file:{self.work / 'feed.db'}?mode=ro", uri=True)) as database:
+            return int(database.execute("SELECT max(number) FROM places WHERE name = 'events'").fetchone()[0])
 
     def history(self) -> list[tuple[int, str]]:
         """The events in the file for people: number and kind."""
@@ -228,6 +235,7 @@ def assert_files_agree(stage: Stage) -> None:
     assert {kind for _, kind in events[len(shown) :]} <= {
         "session.stopped"
     }  # of the last stop; shown at the next start
+    assert_fed_once(stage, events)
     for queue in stage.work.glob("*_queue.json"):
         assert json.loads(queue.read_text()) == []
     assert list(stage.work.glob("current_task_*.json")) == []
@@ -235,6 +243,22 @@ def assert_files_agree(stage: Stage) -> None:
         path = stage.work / "context" / f"{delivery_id}.md"
         assert str(path) in text
         assert path.read_text().count("> A long story, told again.") == LONG.count("\n")
+
+
+def assert_fed_once(stage: Stage, events: list[tuple[int, str]]) -> None:
+    """The feed has each event once and in order, but perhaps for the last ones."""
+    fed: list[tuple[int, str]] = []
+    with closing(FeedReader(stage.work / "feed.db")) as reader:
+        place, is_end = 0, False
+        while not is_end:
+            facts, place, is_end = reader.after(place, kinds=["event"])
+            documents = [json.loads(fact.document) for fact in facts]
+            fed += [(each["number"], each["event_type"]) for each in documents]
+    assert fed == events[: len(fed)]
+    assert {kind for _, kind in events[len(fed) :]} <= {
+        "session.stopped",
+        "backend.closed",
+    }  # of the last stop
 
 
 def assert_all_is_well(stage: Stage) -> None:

@@ -120,6 +120,7 @@ def test_after_a_crash_it_goes_on_from_what_is_written(path: Path, reader: FeedR
     beside = Beside()
     with _feed(path, beside) as system:
         tell(system, page(0, 1))
+        assert beside.asked(2) == (1, 0)
         crash(system, FEED, RuntimeError("drill"))
         assert beside.asked(3) == (1, 0)
         tell(system, page(1, 2))
