@@ -61,7 +61,7 @@ ADDITIONS = [
 """A file below ``actors/``, what stands there (an expression), what stands there afterwards."""
 
 EXPECTED = {
-    "an event": {"graph/graph.py", "router/backend.py", "connection/dialects/design.py"},
+    "an event": {"graph/graph.py", "router/backend.py", "connection/dialects/event_reader.py"},
     "a delivery kind": {"router/context.py"},
     "a report": {"router/reports.py", "router/handlers.py"},
     "a message to a session": {"session/actor.py"},
