@@ -22,6 +22,10 @@ thirtieth of one at most, and so writes some four thousand facts a second. In a 
 later: the journal has it all."""
 
 
+GATHER = 0.02
+"""Seconds in which facts gather before the next batch is written, so that a busy agent doesn't cost a commit a word."""
+
+
 class _AskDue(NamedTuple):
     """It has rested, and asks for more."""
 
@@ -82,9 +86,10 @@ class FeedActor(Actor):
 
     def on_batch(self) -> None:
         """Write what the batch brought, and only then ask for more."""
+        has_written = False
         if not self._is_held:
             try:
-                self._write()
+                has_written = self._write()
                 self._ask()
             except (sqlite3.Error, OSError) as error:
                 self._go_without(error)
@@ -92,18 +97,21 @@ class FeedActor(Actor):
             self._dropped[each.agent] += len(each.activities) + each.dropped
         self._pages.clear()
         self._active.clear()
+        if has_written:
+            self.wait_for_stop(GATHER)
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
         """Close the file."""
         self._close()
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Write what there is; false where there is nothing."""
         facts = self._open()
         began = time.thread_time()
         pages, place = self._next_pages()
         active = [*self._make_up(), *self._active]
         if not pages and not active:
-            return
+            return False
         try:
             facts.write(pages, active)
         except sqlite3.Error as error:
@@ -124,6 +132,7 @@ class FeedActor(Actor):
         self._gateway.tell(FeedGrew())
         if pages:
             self.tell_later((time.thread_time() - began) * REST, _AskDue())
+        return True
 
     def _ask(self) -> None:
         if self._is_owed:

@@ -49,7 +49,10 @@ _EVENTS = (
 )
 _MOVES = (
     "INSERT INTO facts (at, kind, agent, document)"
-    " SELECT coalesce(value ->> 'at', 0), 'delivery', value ->> 'agent', CAST(value AS BLOB) FROM json_each(?)"
+    " SELECT coalesce(value ->> 0, 0), 'delivery', value ->> 2, CAST(json_patch('{}', json_object("
+    "'at', value ->> 0, 'delivery_id', value ->> 1, 'agent', value ->> 2, 'kind', value ->> 3,"
+    " 'subtask_id', value ->> 4, 'state', value ->> 5, 'receipt', value ->> 6,"
+    " 'reason', value ->> 7, 'attempts', value ->> 8)) AS BLOB) FROM json_each(?)"  # the patch leaves nulls out
 )
 _ACTIVITIES = (
     "INSERT INTO facts (at, kind, agent, document)"

@@ -115,6 +115,8 @@ class Graph:
 
     def held(self, agent: str) -> list[Node]:
         """The agent's nodes that are blocked or unfinished, by id."""
+        if not self._held:
+            return []
         self._held = {
             each for each in self._held if each in self.open and self.open[each].hold in FOR_A_PERSON
         }

@@ -31,7 +31,7 @@ class DeliveryState(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self in (DeliveryState.COMPLETED, DeliveryState.WITHDRAWN, DeliveryState.DEAD)
+        return self in FINAL
 
 
 CONTEXT_FILE = "{context_file}"
@@ -39,6 +39,7 @@ RESULT_FILE = "{result_file}"
 """Where these stand in a text (never in a quotation), the session names the file with the whole context, and the one in
 which an agent without tools reports."""
 
+FINAL = frozenset({DeliveryState.COMPLETED, DeliveryState.WITHDRAWN, DeliveryState.DEAD})
 ORDER = {state: place for place, state in enumerate(DeliveryState)}
 """The place of each state on the way; a report of an earlier one is late and changes nothing."""
 

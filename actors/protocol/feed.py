@@ -61,9 +61,8 @@ class FeedPage(Model):
         events: Lines of the event history, each a JSON object, oldest first.
         last_event: The number of the last of them, or of the last event that there is.
         after_step: The number of the step that was asked for.
-        moves: Steps of deliveries, oldest first. Each is a JSON list of what one commit moved, of objects with ``at``,
-            ``delivery_id``, ``agent``, ``kind``, ``state`` and where known ``subtask_id``, ``receipt``, ``reason`` and
-            ``attempts``.
+        moves: Steps of deliveries, oldest first. Each is a JSON list of what one commit moved: of lists with when it
+            happened, the delivery's id, agent, kind and subtask, its state, receipt, reason, attempts (null: unknown).
         last_step: The number of the last of them, or of the last step that there is.
         queues: For each agent that changed, the deliveries that wait for it.
         current: For each agent that changed, the subtask in hand (None: nothing).

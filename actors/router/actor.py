@@ -7,14 +7,14 @@ the supervisor hands the same messages to the next incarnation.
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from actors.lib.backoff import Retries
 from actors.lib.errors import may_pass
 from actors.protocol.base import Model
-from actors.protocol.feed import FeedRequest, JournalRemoved, WritingPaused, WritingResumed
+from actors.protocol.feed import FeedPage, FeedRequest, JournalRemoved, WritingPaused, WritingResumed
 from actors.protocol.names import GATEWAY
 from actors.protocol.router import ToGateway, ToRouter
 from actors.router.parts import RouterParts, RouterSettings
@@ -90,10 +90,10 @@ class RouterActor(Actor):
         match message:
             case FeedDue():
                 self._feed_is_due = False
-                self._send_pages()
+                self._send(self.parts.feed.pages())
             case FeedRequest():
                 if self.parts.feed.ask(message):  # it is catching up: no need to gather changes
-                    self._send_pages()
+                    self._send(self.parts.feed.page_for(message.subscriber))
             case JournalRemoved():
                 self.parts.journal.touch()
             case _:
@@ -150,11 +150,11 @@ class RouterActor(Actor):
             return
         try:
             if reason is None:
-                self._send_pages(is_last=True)
+                self._send(self.parts.feed.pages(is_last=True))
                 self._parts.outgoing.flush(self._tell, self._host)
         finally:
             self._parts.journal.close(in_order=reason is None)
 
-    def _send_pages(self, *, is_last: bool = False) -> None:
-        for subscriber, page in self.parts.feed.pages(is_last=is_last):
+    def _send(self, pages: Iterable[tuple[str, FeedPage]]) -> None:
+        for subscriber, page in pages:
             self.parts.outgoing.tell(subscriber, page)

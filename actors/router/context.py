@@ -6,14 +6,13 @@ whatever it holds. Within a quotation our labels (``Summary:``) stand at its fir
 level deeper, so that no part can pose as another. Control bytes and invisible characters are taken out first.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, assert_never
 
 from actors.graph.node import Node
 from actors.lib.text import clean
-from actors.protocol.base import AGENT_PATTERN
+from actors.protocol.base import is_agent_name
 from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, DeliveryKind
 
 QUOTE = "> "
@@ -54,9 +53,13 @@ def opening(kind: DeliveryKind) -> str:
             assert_never(kind)
 
 
+OPENINGS = {kind: opening(kind) for kind in DeliveryKind}
+
+
 def quote(text: str) -> str:
     """The text as a quotation: each line begins with ``> ``."""
-    return "\n".join(QUOTE + line for line in clean(text).split("\n"))
+    cleaned = clean(text)
+    return QUOTE + (cleaned if "\n" not in cleaned else cleaned.replace("\n", "\n" + QUOTE))
 
 
 def header(delivery_id: str, kind: DeliveryKind, subtask_id: str | None) -> str:
@@ -114,7 +117,7 @@ class ContextBuilder:
 
     def message(self, delivery_id: str, subtask_id: str | None, sender: str | None, text: str) -> Composed:
         """Somebody's words."""
-        known = sender is not None and re.fullmatch(AGENT_PATTERN, sender)
+        known = sender is not None and is_agent_name(sender)
         block = f"From {sender if known else 'somebody'}:", text
         return self._compose(delivery_id, DeliveryKind.MESSAGE, subtask_id, [block])
 
@@ -130,7 +133,7 @@ class ContextBuilder:
         blocks: Sequence["Block"],
         closing: str = "",
     ) -> Composed:
-        head = f"{header(delivery_id, kind, subtask_id)}\n{opening(kind)}"
+        head = f"{header(delivery_id, kind, subtask_id)}\n{OPENINGS[kind]}"
         whole = _join(head, blocks, closing)
         if len(whole) * 4 <= self._limit or len(whole.encode()) <= self._limit:
             return Composed(whole)

@@ -84,6 +84,13 @@ class Feed:
         self._share_changes()
         return any(each.is_asking and self._has_news(each) for each in self._subscribers.values())
 
+    def page_for(self, name: str) -> Iterator[tuple[str, FeedPage]]:
+        """Make the page of one subscriber that has asked, if there is something for it; the others go on gathering."""
+        self._share_changes()
+        each = self._subscribers[name]
+        if each.is_asking and self._has_news(each):
+            yield name, self._next_page(each)
+
     def pages(self, *, is_last: bool = False) -> Iterator[tuple[str, FeedPage]]:
         """For each subscriber that has asked and for whom there is something: its name, and its page.
 

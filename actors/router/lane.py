@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from actors.protocol.deliveries import ORDER, Delivery, DeliveryState, DeliveryStep
+from actors.protocol.deliveries import FINAL, ORDER, Delivery, DeliveryState, DeliveryStep
 from actors.protocol.names import SessionAddress
 from actors.protocol.sessions import SessionState
 
@@ -72,6 +72,7 @@ class Lane:
         is_reminded: This router has reminded it of that; another can't know whether there was anybody to report to.
         reminders: How many reminders came to nothing.
         is_up: A session actor has said that it lives.
+        session: The address of its session.
     """
 
     agent: str
@@ -83,15 +84,19 @@ class Lane:
     is_reminded: bool = False
     reminders: int = 0
     is_up: bool = False
+    session: SessionAddress = field(init=False)
     outstanding: dict[str, Delivery] = field(default_factory=dict)
     reached: dict[str, tuple[DeliveryState, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.session = SessionAddress(self.agent)
 
     def advance(self, delivery: Delivery, step: DeliveryStep) -> bool:
         """Take note of a step of an outstanding delivery; False if that is no news."""
         state, attempts = self.reached.get(delivery.id, (delivery.state, delivery.attempts))
         if ORDER[step.state] <= ORDER[state]:
             return False
-        if step.state.is_final:
+        if step.state in FINAL:
             del self.outstanding[delivery.id]
             self.reached.pop(delivery.id, None)
         else:
@@ -112,11 +117,6 @@ class Lane:
             return delivery
         state, attempts = self.reached[delivery.id]
         return delivery.model_copy(update={"state": state, "attempts": attempts})
-
-    @property
-    def session(self) -> SessionAddress:
-        """The address of its session."""
-        return SessionAddress(self.agent)
 
     @property
     def is_usable(self) -> bool:

@@ -2,11 +2,11 @@
 
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from actors.graph.graph import Graph
 from actors.graph.node import Node
 from actors.journal.journal import Journal
+from actors.lib.ids import new_id
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.protocol.sessions import SessionState
 from actors.router.context import unwritten
@@ -46,7 +46,7 @@ class Lanes:
         """The agent's lane; a new agent gets one, with a conversation of its own."""
         lane = self.by_agent.get(agent)
         if lane is None:
-            lane = self._new_lane(agent, str(uuid4()))
+            lane = self._new_lane(agent, new_id())
             self._journal.agents.add(agent, lane.session_id, work.now)
         return lane
 
@@ -72,7 +72,7 @@ class Lanes:
         compose: Compose = unwritten,
     ) -> None:
         """Queue a delivery; an assignment has no text yet: it is written when it is handed over."""
-        delivery_id = str(uuid4())
+        delivery_id = new_id()
         context = compose(delivery_id)
         delivery = Delivery(
             id=delivery_id,

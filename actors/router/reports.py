@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection, Iterable
 from typing import assert_never
-from uuid import uuid4
 
 from actors.graph.graph import Graph
 from actors.graph.node import BY_GRAPH, FOR_A_PERSON, Hold, Node, Status
 from actors.journal.journal import Journal
+from actors.lib.ids import new_id
 from actors.protocol.backend import ConnectNow, InputRejected
 from actors.protocol.deliveries import Delivery, DeliveryKind
 from actors.protocol.events import NodeCompleted
@@ -121,7 +121,7 @@ class Reports:
         event = NodeCompleted(
             entity=node.entity,
             id=node.id,
-            key=str(uuid4()),
+            key=new_id(),
             summary=completion.summary,
             insights=completion.insights,
             files=completion.files,

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from actors.protocol.names import SESSIONS, SessionAddress
 from actors.protocol.router import ToSession
-from supervisors import AddressBook, ChildSpec, StartChild
+from supervisors import AddressBook, ChildSpec, Handle, StartChild
 
 
 class SessionHost(Protocol):
@@ -39,6 +39,7 @@ class LocalSessionHost:
     def __init__(self, system: AddressBook, spec: Callable[[SessionAddress], ChildSpec]) -> None:
         self._system = system
         self._spec = spec
+        self._handles: dict[SessionAddress, Handle] = {}
 
     def ensure(self, session: SessionAddress) -> None:
         """Start its actor, unless it runs."""
@@ -46,4 +47,7 @@ class LocalSessionHost:
 
     def tell(self, session: SessionAddress, message: ToSession) -> None:
         """Leave the message in its actor's mailbox."""
-        self._system.handle(session.name).tell(message)
+        handle = self._handles.get(session)
+        if handle is None:
+            handle = self._handles[session] = self._system.handle(session.name)
+        handle.tell(message)

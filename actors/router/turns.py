@@ -5,7 +5,7 @@ from collections.abc import Callable
 from actors.graph.graph import Graph
 from actors.graph.node import Hold, Node
 from actors.journal.journal import Journal
-from actors.protocol.deliveries import Delivery, DeliveryState
+from actors.protocol.deliveries import FINAL, Delivery, DeliveryState
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
 from actors.protocol.sessions import Progressed, SessionChanged, SessionState, TurnEnded
 from actors.router.alerts import log_blocked, log_dead
@@ -17,6 +17,7 @@ from actors.router.publisher import blocked_payload
 from actors.router.reports import Reports
 from actors.router.unit_of_work import UnitOfWork
 
+DEAD, STARTED = DeliveryState.DEAD, DeliveryState.STARTED  # looked up for each step: an enum's lookup is slow
 REMINDERS = 2
 """How often an agent is reminded of a subtask before a person has to look."""
 
@@ -69,11 +70,11 @@ class Turns:
             delivery = self._lanes.advance(lane, step, work)
             if delivery is None:
                 continue
-            if step.state.is_final:
+            if step.state in FINAL:
                 decisions.append(LanesChanged((lane.agent,)))
-            if step.state is DeliveryState.DEAD:
+            if step.state is DEAD:
                 decisions += self._died(lane, delivery, step.reason, work)
-            elif step.state is DeliveryState.STARTED and delivery.kind.assigns:
+            elif step.state is STARTED and delivery.kind.assigns:
                 self._started(lane, delivery, work)
         return decisions
 

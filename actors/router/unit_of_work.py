@@ -6,9 +6,9 @@ records go to the journal, messages and answers wait in ``Outgoing``.
 """
 
 from typing import Any
-from uuid import uuid4
 
 from actors.journal.history import EventHistory
+from actors.lib.ids import new_id
 from actors.protocol.backend import InputRejected
 from actors.protocol.events import Event
 from actors.protocol.names import SessionAddress, Source
@@ -64,7 +64,7 @@ class UnitOfWork:
 
     def publish(self, event_type: str, payload: dict[str, Any], key: str | None = None) -> None:
         """Put an event of ours into the outbox; a new key is made where none is given."""
-        self._publisher.add(key or str(uuid4()), event_type, payload)
+        self._publisher.add(key or new_id(), event_type, payload)
 
     # ------------------------------------------------------------ after the commit
 

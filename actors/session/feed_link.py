@@ -1,6 +1,6 @@
 """What a session tells the feed: what its agent says and does. It is for show, so it never holds anything up."""
 
-from actors.protocol.feed import Activity, AgentActive
+from actors.protocol.feed import Activity, AgentActive, Cost
 from actors.session.clock import Clock
 from supervisors import Handle
 
@@ -25,10 +25,16 @@ class FeedLink:
         self._clock = clock
         self._activities: list[Activity] = []
         self._dropped = 0
+        self._cost: Cost | None = None
 
     def add(self, activities: tuple[Activity, ...]) -> None:
         """Remember these until ``flush``."""
-        self._activities += activities
+        for each in activities:
+            if isinstance(each, Cost):
+                if each == self._cost:
+                    continue  # claude says it at each turn's end
+                self._cost = each
+            self._activities.append(each)
 
     def flush(self) -> None:
         """Tell what was added, or drop it and count it where the feed can't keep up."""

@@ -35,6 +35,8 @@ class Places:
         Raises:
             OSError: It can't be written.
         """
+        if not delivery.document and CONTEXT_FILE not in delivery.text and RESULT_FILE not in delivery.text:
+            return delivery
         paths = {CONTEXT_FILE: str(self._readable / f"{delivery.id}.md")}
         if delivery.subtask_id is not None:
             name = self._results.name.replace("*", delivery.subtask_id)

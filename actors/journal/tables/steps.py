@@ -1,11 +1,9 @@
 """The table of delivery steps, for whoever follows what happens."""
 
-from typing import Any
-
 import orjson
 
 from actors.journal.batching import Execute, Table, up_to
-from actors.protocol.deliveries import Delivery, DeliveryStep
+from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
 
 KEPT = 20_000
 """How many rows are kept; a subscriber that is further behind misses the steps before them."""
@@ -13,8 +11,12 @@ EVERY = 1_000
 """After so many rows the oldest are deleted."""
 
 
+FIELDS = ("at", "delivery_id", "agent", "kind", "subtask_id", "state", "receipt", "reason", "attempts")
+"""The values of a step, in their order; those that are unknown are null."""
+
+
 class Steps(Table):
-    """The steps of deliveries: one row for each commit that has any, as a JSON list, oldest first.
+    """The steps of deliveries: one row for each commit that has any, a JSON list of lists of ``FIELDS``, oldest first.
 
     A row for each step would cost a statement each on the router's busiest path. What a commit gathers is written by
     ``flush`` only, so that nobody sees a part of it.
@@ -26,41 +28,21 @@ class Steps(Table):
     def __init__(self, execute: Execute) -> None:
         super().__init__(execute)
         self.last = self._last_number("steps")
-        self._gathered: list[dict[str, Any]] = []
+        self._gathered: list[tuple[object, ...]] = []
 
     def add(self, delivery: Delivery, step: DeliveryStep, at: float) -> None:
         """Gather one step of this delivery."""
-        self._add(delivery, at, step.state, step.receipt, step.reason, step.attempts)
+        self._gathered.append((
+            at, delivery.id, delivery.agent, delivery.kind, delivery.subtask_id,
+            step.state, step.receipt, step.reason, step.attempts,
+        ))  # fmt: skip
 
     def add_queued(self, delivery: Delivery, at: float) -> None:
         """Gather the first step of this delivery: it was queued, for the first time or again."""
-        self._add(delivery, at, "queued", None, None, None)
-
-    def _add(
-        self,
-        delivery: Delivery,
-        at: float,
-        state: str,
-        receipt: str | None,
-        reason: str | None,
-        attempts: int | None,
-    ) -> None:
-        row: dict[str, Any] = {
-            "at": at,
-            "delivery_id": delivery.id,
-            "agent": delivery.agent,
-            "kind": delivery.kind,
-        }
-        if delivery.subtask_id is not None:
-            row["subtask_id"] = delivery.subtask_id
-        row["state"] = state
-        if receipt is not None:
-            row["receipt"] = receipt
-        if reason is not None:
-            row["reason"] = reason
-        if attempts is not None:
-            row["attempts"] = attempts
-        self._gathered.append(row)
+        self._gathered.append((
+            at, delivery.id, delivery.agent, delivery.kind, delivery.subtask_id,
+            DeliveryState.QUEUED, None, None, None,
+        ))  # fmt: skip
 
     def flush(self) -> None:
         """Write the row of this commit; once, before the commit."""

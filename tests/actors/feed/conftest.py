@@ -30,7 +30,7 @@ def line(number: int, agent: str | None = None, text: str = "") -> bytes:
     return json.dumps({"number": number, "at": 1000.0 + number, "agent": agent, "text": text}).encode()
 
 
-def page(after: int, *numbers: int, moves: tuple[list[dict[str, Any]], ...] = (), step: int = 0) -> FeedPage:
+def page(after: int, *numbers: int, moves: tuple[list[list[Any]], ...] = (), step: int = 0) -> FeedPage:
     """A page with these events; ``moves`` come behind the step ``step``."""
     return FeedPage(
         after_event=after,

@@ -18,12 +18,12 @@ from actors.protocol.feed import AgentActive, Cost, Said, ToolReturned, ToolUsed
 from tests.actors.feed.conftest import line, numbers, page
 
 LIMIT = 1_000_000
-MOVES: tuple[list[dict[str, Any]], ...] = (
-    [{"at": 7.0, "delivery_id": "d", "agent": "coder", "kind": "message", "state": "queued"}],
+MOVES: tuple[list[list[Any]], ...] = (
+    [[7.0, "d", "coder", "message", None, "queued", None, None, None]],
     [],
     [
-        {"at": 8.0, "delivery_id": "d", "agent": "coder", "kind": "message", "state": "written"},
-        {"at": 9.0, "delivery_id": "d", "agent": "coder", "kind": "message", "state": "accepted"},
+        [8.0, "d", "coder", "message", None, "written", None, None, 1],
+        [9.0, "d", "coder", "message", None, "accepted", "lifecycle:queued", None, None],
     ],
 )
 
@@ -55,6 +55,10 @@ def test_events_steps_and_activities_are_facts(path: Path, reader: FeedReader) -
     assert found.facts[0].document == line(1).replace(b": ", b":").replace(b", ", b",")
     documents = [json.loads(fact.document) for fact in found.facts]
     assert [each["state"] for each in documents[2:5]] == ["queued", "written", "accepted"]
+    assert documents[4] == {
+        "at": 9.0, "delivery_id": "d", "agent": "coder", "kind": "message", "state": "accepted",
+        "receipt": "lifecycle:queued",
+    }  # fmt: skip
     assert documents[5:] == [
         {"at": 5.0, "agent": "coder", "count": 3},
         {"at": 5.0, "agent": "coder", "text": 'ü "\u2028\n'},

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from actors.journal.journal import PAGE, Journal
-from actors.journal.tables.steps import EVERY, KEPT
+from actors.journal.tables.steps import EVERY, FIELDS, KEPT
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from tests.actors.journal.test_batching import stored
 from tests.actors.journal.test_journal import spoil
@@ -33,7 +33,15 @@ def written(journal: Journal, at: float) -> None:
 
 
 def read(journal: Journal, after: int = 0, limit: int = 10) -> list[tuple[int, list[dict[str, Any]]]]:
-    return [(number, orjson.loads(document)) for number, document in journal.steps.after(after, limit)]
+    return [
+        (number, [named(step) for step in orjson.loads(document)])
+        for number, document in journal.steps.after(after, limit)
+    ]
+
+
+def named(step: list[Any]) -> dict[str, Any]:
+    """A step's values by their names, but for those that are unknown."""
+    return {name: value for name, value in zip(FIELDS, step, strict=True) if value is not None}
 
 
 def test_the_steps_of_a_commit_are_one_row_in_their_order(journal: Journal) -> None:

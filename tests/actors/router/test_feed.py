@@ -1,6 +1,7 @@
 """The contract of the router's feed, for any subscriber: each fact once, in order, in pages that are bounded."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -93,12 +94,16 @@ class Stage:
         """The router handles so many requests."""
         for request in self.requests[:count]:
             if self.feed.ask(request):
-                self.send()
+                self.post(self.feed.page_for(request.subscriber))
         del self.requests[:count]
 
     def send(self) -> None:
         """The time for gathering is over."""
-        for name, page in self.feed.pages():
+        self.post(self.feed.pages())
+
+    def post(self, pages: Iterable[tuple[str, FeedPage]]) -> None:
+        """Put pages into their subscribers' mailboxes."""
+        for name, page in pages:
             next(each for each in self.subscribers if each.name == name).mailbox.append(page)
 
     def receive(self, subscriber: Subscriber) -> None:
