@@ -58,7 +58,7 @@ class CompleteSubtask(AgentTool):
 
     name = "complete_subtask"
     description = (
-        "AnyReport that the subtask you were assigned is done. Call it exactly once for each subtask, as the"
+        "Report that the subtask you were assigned is done. Call it exactly once for each subtask, as the"
         " last step: when the work is finished and checked, not before. Agents whose subtasks wait for"
         " yours are started at once, and what you write here is all that they get to know, so write it for"
         " a colleague who has not seen your conversation. If you can't finish, call report_blocked instead;"
@@ -106,7 +106,7 @@ class ReportBlock(AgentTool):
 
     name = "report_blocked"
     description = (
-        "AnyReport that you cannot go on with your subtask by yourself: a decision, an access, an input or"
+        "Report that you cannot go on with your subtask by yourself: a decision, an access, an input or"
         " another agent's work is missing and no sensible assumption helps. Try what you can first; a"
         " question that you can answer with a reasonable, stated assumption is no reason to block. After"
         " this call end your turn: you will be told when somebody has answered. Nobody reads your terminal,"
