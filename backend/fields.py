@@ -16,7 +16,7 @@ AGENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class Status(StrEnum):
-    """Where a task or subtask stands. Done is final; cancelled can be reopened."""
+    """The status of a task or subtask. Done is final; cancelled can be reopened."""
 
     TODO = "todo"
     IN_PROGRESS = "in_progress"
@@ -49,8 +49,8 @@ def _visible(value: str) -> str:
 
 ItemId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 AgentName = Annotated[str, BeforeValidator(_without_at), StringConstraints(pattern=AGENT_PATTERN)]
-# The bound comes first: counting characters, pydantic refuses half a surrogate pair too, which JSON can spell
-# but no database and no socket can carry.
+# The length limit comes first: when pydantic counts characters, it also refuses half a surrogate pair, which
+# JSON can express but no database or socket can carry.
 Title = Annotated[str, Field(max_length=1_000), AfterValidator(_visible)]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_visible)]
 Text = Annotated[str, Field(max_length=1_000_000)]
