@@ -63,7 +63,7 @@ class PressureRun:
         self._journal = directory / "work" / "journal.db"
         self._product = Part(
             "tools.pressure.product", url, str(directory), str(slow), *agents,
-            environment=arrivals.environment(self._arrivals, self._gate),
+            environment=arrivals.environment(self._arrivals, self._gate, once=True),
         )  # fmt: skip
         self._product.hear()
         self.memory = Memory(self._product.pid)
