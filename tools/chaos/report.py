@@ -1,4 +1,4 @@
-"""What is printed of a run."""
+"""The report of a run, as text, Markdown or JSON."""
 
 import json
 import sys
@@ -12,18 +12,18 @@ from tools.chaos.verdict import KINDS
 from tools.common import machine
 
 SHOWN = 40
-"""Findings that are printed; the directory holds the rest."""
+"""Number of findings that are printed; the directory holds the rest."""
 Line = tuple[str, str]
 
 
 def counts(outcome: Outcome) -> dict[str, int]:
-    """How many findings there are of each kind."""
+    """Count the findings of each kind."""
     found = Counter(finding.kind for finding in outcome.findings)
     return {kind: found[kind] for kind in KINDS}
 
 
 def figures(outcome: Outcome) -> Iterator[Line]:
-    """What happened, in numbers."""
+    """Yield the run's figures."""
     found, given = outcome.found, outcome.given
     deliveries = Counter(each["state"] for each in found.deliveries)
     yield "duration", f"{outcome.seconds:.0f} s, of it {outcome.settled_after:.1f} s until all was done"
@@ -51,7 +51,7 @@ def _pauses(outcome: Outcome) -> list[float]:
 
 
 def show(outcome: Outcome, seed: str) -> None:
-    """Print it for a person."""
+    """Print the report for people."""
     print(f"seed {seed}; {machine.describe()}")
     for name, value in figures(outcome):
         print(f"{name:<30}{value}")
@@ -71,7 +71,7 @@ def _times(each: Recovery) -> str:
 
 
 def show_markdown(outcome: Outcome, seed: str) -> None:
-    """Print it for docs/explanation/reliability.md."""
+    """Print the report for docs/explanation/reliability.md."""
     print(f"Seed {seed}; {machine.describe()}.\n\n| what | figure |\n|---|---|")
     for name, value in figures(outcome):
         print(f"| {name} | {value} |")
@@ -83,7 +83,7 @@ def show_markdown(outcome: Outcome, seed: str) -> None:
 
 
 def show_json(outcome: Outcome, seed: str) -> None:
-    """Print it for a program."""
+    """Print the report for programs."""
     print(
         json.dumps(
             {
@@ -112,5 +112,5 @@ SHOW = {"text": show, "markdown": show_markdown, "json": show_json}
 
 
 def is_clean(outcome: Outcome) -> bool:
-    """Whether nothing was lost, doubled, reordered or wrong, and nothing is left undone."""
+    """Tell whether nothing was lost, doubled, reordered or wrong, and all work was finished."""
     return not outcome.findings and not any(outcome.left.values())

@@ -1,4 +1,4 @@
-"""Compares what happened with what should have happened; each difference is a finding."""
+"""The verdict: a comparison of the evidence with the work given out. Each difference is a finding."""
 
 import json
 import re
@@ -17,14 +17,14 @@ ASSIGNING = ("task_ready", "dependency_completed")
 
 
 class Finding(NamedTuple):
-    """Something is not as it should be."""
+    """A difference between the expected and the actual result."""
 
     kind: Kind
     text: str
 
 
 def judge(given: Given, found: Evidence) -> list[Finding]:
-    """All differences."""
+    """Return all differences."""
     checks: list[Callable[[Given, Evidence], Iterator[Finding]]] = [
         _deliveries,
         _strangers,
@@ -42,7 +42,7 @@ def judge(given: Given, found: Evidence) -> list[Finding]:
 
 
 def judge_model(found: Evidence, texts: list[str]) -> list[Finding]:
-    """The model was told every finished delivery once; ``texts`` are all that it was told."""
+    """Check that the model got every finished delivery exactly once; ``texts`` are all user texts that it got."""
     told = Counter(TOLD.findall("\n".join(texts)))
     return [
         Finding(
@@ -55,7 +55,7 @@ def judge_model(found: Evidence, texts: list[str]) -> list[Finding]:
 
 
 def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every delivery that wasn't withdrawn was received exactly once, by its agent, as it was written."""
+    """Check that every delivery that wasn't withdrawn was received once, by its agent, unchanged."""
     received: dict[str, list[Received]] = defaultdict(list)
     for each in found.received:
         received[each.id].append(each)
@@ -92,7 +92,7 @@ def _strangers(_given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _order(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Each agent received in the order in which the router handed over."""
+    """Check that each agent received its deliveries in the order in which the router handed them over."""
     handed = {each["id"]: (each["handed_at"] or 0.0, each["number"]) for each in found.deliveries}
     last: dict[str, Received] = {}
     for each in found.received:
@@ -103,7 +103,7 @@ def _order(_given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _subtasks(given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every subtask is done, here and there, with the one result that it had to have, and told once."""
+    """Check that every subtask is done in both databases, with the expected result, completed only once."""
     here = Counter(each["subject"] for each in found.events if each["kind"] == "subtask.completed")
     there = _completed(found, "subtask")
     for step in given.steps.values():
@@ -122,7 +122,7 @@ def _subtasks(given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _endings(step: Step, found: Evidence) -> list[str]:
-    """What a subtask may end with: as planned; or with what the stand-in says that had to be reminded of it."""
+    """Return the possible results of a subtask: the planned one, or the stand-in's answer to a reminder."""
     reminded = any(each["kind"] == "reminder" and each["subtask_id"] == step.id for each in found.deliveries)
     return [step.summary, f"(simulated) Done: {step.id}"] if reminded else [step.summary]
 
@@ -141,7 +141,7 @@ def _completed(found: Evidence, entity: str) -> Counter[str]:
 
 
 def _contexts(given: Given, found: Evidence) -> Iterator[Finding]:
-    """Each assignment was given once to an agent, to the right one, with the results of all upstreams."""
+    """Check that each subtask was assigned once to each right agent, with the results of all upstreams."""
     assignments: dict[str, list[Row]] = defaultdict(list)
     for delivery in found.deliveries:
         if delivery["kind"] in ASSIGNING and delivery["state"] not in ("withdrawn", "dead"):
@@ -168,7 +168,7 @@ def _upstreams(step: Step, delivery: Row, found: Evidence) -> Iterator[Finding]:
 
 
 def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
-    """The last change of a subtask that was known before its end was told to whoever had it."""
+    """Check that a subtask's last change before its end was delivered to an agent."""
     latest: dict[str, str] = {}
     over: set[str] = set()
     for event in found.events:
@@ -189,13 +189,13 @@ def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _title(event: Row) -> str | None:
-    """The title that an event gives, if it is one of the people's changes."""
+    """Return the title in an event, if it is one of the people's changes."""
     title: str | None = json.loads(event["document"]).get("title")
     return title if title and ", change " in title else None
 
 
 def _incoming(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every event of the backend's came in."""
+    """Check that every event of the backend arrived."""
     known = {event["key"] for event in found.events}
     for event in found.told:
         if event["id"] not in known:
@@ -203,7 +203,7 @@ def _incoming(_given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _messages(given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every message became one delivery; one of which nothing was said when it was written, one at most."""
+    """Check that every acknowledged message became one delivery, and any other at most one."""
     contexts: dict[str, list[Row]] = defaultdict(list)
     for delivery in found.deliveries:
         if delivery["kind"] == "message":
@@ -220,7 +220,7 @@ def _messages(given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _publications(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Everything that was to be published is in the backend once, under its key."""
+    """Check that every publication is in the backend, under its key."""
     keys = Counter(event["id"] for event in found.told)
     for each in found.publications:
         what = f"publication {each['key']} ({each['event_type']})"
