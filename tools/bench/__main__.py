@@ -31,7 +31,7 @@ GAP = 0.01
 
 
 @dataclass(frozen=True)
-class Size:
+class BenchSize:
     """The size of a benchmark.
 
     Attributes:
@@ -47,8 +47,8 @@ class Size:
     flood: int
 
 
-WHOLE = Size(rounds=5, probes=200, floods=3, flood=20_000)
-QUICK = Size(rounds=3, probes=100, floods=2, flood=10_000)
+WHOLE = BenchSize(rounds=5, probes=200, floods=3, flood=20_000)
+QUICK = BenchSize(rounds=3, probes=100, floods=2, flood=10_000)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Figure:
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
 
-def measure(directory: Path, size: Size, parts: Sequence[str]) -> list[Figure]:
+def measure(directory: Path, size: BenchSize, parts: Sequence[str]) -> list[Figure]:
     """Run the measurements, with all their files in the directory."""
     figures: list[Figure] = []
     with running(directory) as run:
@@ -84,7 +84,7 @@ def measure(directory: Path, size: Size, parts: Sequence[str]) -> list[Figure]:
     return figures
 
 
-def latency(run: BenchRun, size: Size) -> list[Figure]:
+def latency(run: BenchRun, size: BenchSize) -> list[Figure]:
     """Measure the time from ``subtask.completed`` on the socket to the whole context in the dependent's agent."""
     run.add("bare", "bare")
     run.add("durable", "bare", "--durable")
@@ -120,7 +120,7 @@ def compare(rounds: Sequence[dict[str, list[float]]]) -> list[Figure]:
     return figures
 
 
-def throughput(run: BenchRun, size: Size) -> Figure:
+def throughput(run: BenchRun, size: BenchSize) -> Figure:
     """Measure journaled events per second, from sending the first to the arrival of the last."""
     rates = [one_flood(run, f"flood-{number}", size.flood) for number in range(size.floods)]
     return Figure(f"durable events into {AGENTS} agents", max(rates), "/s", bar=5000, at_least=True)

@@ -21,7 +21,7 @@ from tools.common.arrivals import stamp
 WELCOME = b'{"type":"welcome","server":"bench","instance":"bench","acks":true,"last_seq":0}'
 
 
-class Backend:
+class StampingBackend:
     """The clients' connections, on which it sends stamped events."""
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Backend:
 
 async def main() -> None:
     """Serve on loopback until standard input ends."""
-    backend = Backend()
+    backend = StampingBackend()
     async with serve(backend.converse, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         print(next(iter(server.sockets)).getsockname()[1], flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):

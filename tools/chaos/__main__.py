@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tools.chaos.killer import SCRIPTED_ODDS
 from tools.chaos.report import SHOW, is_clean
-from tools.chaos.run import Outcome, Scale, run
+from tools.chaos.run import ChaosResult, Scale, run
 from tools.chaos.testbed import real, scripted
 from tools.chaos.verdict import judge_model
 
@@ -27,8 +27,8 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/chaos",
         description="Run the coordinator, its agents and its backend under constant work, and kill them at random. Then"
-        " check that each agent received what it should. The exit code is 0 only if nothing was lost, doubled, reordered"
-        " or wrong; otherwise it is 1, and the directory is kept.",
+        " check that each agent received what it should. The exit code is 0 only if nothing was lost, doubled,"
+        " reordered or wrong; otherwise it is 1, and the directory is kept.",
     )
     parser.add_argument("--minutes", type=minutes, default=1.0, help="minutes of killing (default 1)")
     parser.add_argument(
@@ -98,7 +98,7 @@ def main() -> int:
     return 0 if clean else 1
 
 
-def run_scripted(directory: Path, given: argparse.Namespace) -> Outcome:
+def run_scripted(directory: Path, given: argparse.Namespace) -> ChaosResult:
     """Run with the scripted stand-in as claude."""
     seconds = 60 * given.minutes
     kills = given.kills or round(seconds / KILL_SECONDS)
@@ -106,7 +106,7 @@ def run_scripted(directory: Path, given: argparse.Namespace) -> Outcome:
     return run(directory, claude, SCRIPTED, seed=given.seed, seconds=seconds, kills=kills, odds=SCRIPTED_ODDS)
 
 
-def run_real(directory: Path, given: argparse.Namespace) -> Outcome:
+def run_real(directory: Path, given: argparse.Namespace) -> ChaosResult:
     """Run with the real claude; the model's input is checked too."""
     from tools.common.model_api import ModelApi  # noqa: PLC0415 - only needed here
 

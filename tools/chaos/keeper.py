@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tools.chaos.log import Restart, restart
+from tools.chaos.log import ActorRestart, restart
 
 STOP_SECONDS = 20.0
 PAUSE = 0.2
@@ -57,7 +57,7 @@ class Keeper:
         self._is_down = False
         self._killed = False
         self.started: list[float] = []
-        self.restarts: list[Restart] = []
+        self.restarts: list[ActorRestart] = []
         self.exits: Counter[int] = Counter()
         self._thread = threading.Thread(target=self._run, name=f"keeper-{log.stem}", daemon=True)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 
-class Restart(NamedTuple):
+class ActorRestart(NamedTuple):
     """The restart of an actor.
 
     Attributes:
@@ -21,12 +21,12 @@ def is_ready(line: bytes) -> bool:
     return _fields(line).get("event") == "coordinator_ready"
 
 
-def restart(line: bytes) -> Restart | None:
+def restart(line: bytes) -> ActorRestart | None:
     """Return the restart that a line reports; None for other lines."""
     fields = _fields(line)
     if fields.get("event") != "child_restarted":
         return None
-    return Restart(datetime.fromisoformat(fields["timestamp"]).timestamp(), fields["child"])
+    return ActorRestart(datetime.fromisoformat(fields["timestamp"]).timestamp(), fields["child"])
 
 
 def _fields(line: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tools.chaos.looking import look
-from tools.chaos.plans import Planner, Step, Workflow
+from tools.chaos.plans import PlannedWorkflow, Planner, Step
 
 TIMEOUT = 10.0
 PATIENCE = 60.0
@@ -34,7 +34,7 @@ class Given:
         perhaps: The messages without an answer, with their agents.
     """
 
-    workflows: list[Workflow] = field(default_factory=list)
+    workflows: list[PlannedWorkflow] = field(default_factory=list)
     certain: dict[str, str] = field(default_factory=dict)
     perhaps: dict[str, str] = field(default_factory=dict)
 
@@ -44,7 +44,7 @@ class Given:
         return {step.id: step for workflow in self.workflows for step in workflow.steps}
 
 
-class Door:
+class RestClient:
     """A client of a REST interface on loopback.
 
     Args:
@@ -92,8 +92,8 @@ class People:
         rng: random.Random,
         planner: Planner,
         *,
-        backend: Door,
-        gateway: Door,
+        backend: RestClient,
+        gateway: RestClient,
         journal: Path,
         busy: int,
         pause: float,
@@ -144,7 +144,7 @@ class People:
         rows = look(self._journal, "SELECT count(*) FROM nodes WHERE status IN ('unknown', 'open')")
         return int(rows[0][0]) if rows else self._busy
 
-    def _create(self, workflow: Workflow) -> None:
+    def _create(self, workflow: PlannedWorkflow) -> None:
         """Create a workflow, and retry until it exists. Its ids are chosen here, so it can't be created twice."""
         if self._insist("POST", "/api/tasks", workflow.request) not in (200, 201, TAKEN):
             raise RuntimeError(f"the backend refuses {workflow.id}")

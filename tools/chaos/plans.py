@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Workflow:
+class PlannedWorkflow:
     """A task with its subtasks."""
 
     id: str
@@ -74,7 +74,7 @@ class Planner:
     _made: int = 0
     _earlier: list[str] = field(default_factory=list)
 
-    def workflow(self) -> Workflow:
+    def workflow(self) -> PlannedWorkflow:
         """Return a new workflow."""
         self._made += 1
         shape = self.rng.choice(list(SIZES))
@@ -85,7 +85,7 @@ class Planner:
             for number, others in enumerate(self._edges(shape, size))
         )
         self._earlier = [*self._earlier[-50:], *(step.id for step in steps)]
-        return Workflow(task_id, steps)
+        return PlannedWorkflow(task_id, steps)
 
     def _edges(self, shape: str, size: int) -> Iterator[list[int]]:
         """Return for each step the positions of the steps that it waits for."""

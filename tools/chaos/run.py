@@ -12,7 +12,7 @@ from actors.gateway import Tokens, load_secret
 from tools.chaos.evidence import Evidence, gather
 from tools.chaos.keeper import DownError
 from tools.chaos.killer import Kill, Killer
-from tools.chaos.people import Door, Given, People
+from tools.chaos.people import Given, People, RestClient
 from tools.chaos.plans import Planner
 from tools.chaos.recovery import Recovery, recoveries
 from tools.chaos.settling import Left, Settling
@@ -43,7 +43,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ChaosResult:
     """The result of a run."""
 
     seconds: float
@@ -67,7 +67,7 @@ def run(
     kills: int,
     odds: Mapping[str, int],
     check: Callable[[Evidence], list[Finding]] = lambda _: [],
-) -> Outcome:
+) -> ChaosResult:
     """Run once.
 
     Args:
@@ -104,7 +104,7 @@ def run(
         settled_after = time.monotonic() - settling
     found = gather(testbed.journal, testbed.database, testbed.home)
     findings = judge(given, found) + check(found) + _ends(testbed)
-    return Outcome(
+    return ChaosResult(
         seconds=time.monotonic() - began,
         given=given,
         kills=killed,
@@ -122,8 +122,8 @@ def _people(testbed: Testbed, scale: Scale, names: list[str], seed: str, alarm: 
     return People(
         dice(seed, "people"),
         Planner(dice(seed, "plans"), names, scale.think),
-        backend=Door(testbed.backend_port, testbed.token),
-        gateway=Door(testbed.gateway_port, tokens.operator),
+        backend=RestClient(testbed.backend_port, testbed.token),
+        gateway=RestClient(testbed.gateway_port, tokens.operator),
         journal=testbed.journal,
         busy=scale.busy,
         pause=scale.pause,

@@ -55,7 +55,7 @@ class ModelApi:
         self._open.set()
         self._failures: list[_Failure] = []
         self._played: Counter[str] = Counter()
-        self._server = _Server(self, port)
+        self._server = _ApiServer(self, port)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="model-api")
 
@@ -188,7 +188,7 @@ class ModelApi:
         return step
 
 
-class _Server(ThreadingHTTPServer):
+class _ApiServer(ThreadingHTTPServer):
     """The double's HTTP server, which tracks its connections in order to close them."""
 
     daemon_threads = False
@@ -221,7 +221,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _ApiServer
     _ids = itertools.count(1)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  named and typed so by the base

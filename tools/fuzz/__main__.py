@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import structlog
 
-from tools.fuzz.run import GROWTH, STILL_HELD, Outcome, run
+from tools.fuzz.run import GROWTH, STILL_HELD, FuzzResult, run
 
 MEBI = 1024 * 1024
 
@@ -53,7 +53,7 @@ def options() -> argparse.Namespace:
     return given
 
 
-def show(outcome: Outcome) -> None:
+def show(outcome: FuzzResult) -> None:
     """Print the result for people."""
     print(f"{'input':<16}{'fed':>10}{'rejected':>10}")
     for name, count in outcome.counts.items():

@@ -60,7 +60,7 @@ class Round:
         self.rig = RouterRig(directory, source)
 
 
-class Door(ABC):
+class EntryPoint(ABC):
     """An entry point, that is, one kind of input.
 
     Attributes:
@@ -107,7 +107,7 @@ class Door(ABC):
 # ---------------------------------------------------------------- the socket
 
 
-class Socket(Door):
+class Socket(EntryPoint):
     """The backend's bytes: frames, messages and events, with their effects in the router."""
 
     name, weight = "frames", 42
@@ -233,7 +233,7 @@ def check_reason(reason: str) -> None:
 # ---------------------------------------------------------------- agents
 
 
-class Results(Door):
+class Results(EntryPoint):
     """The agents' result files."""
 
     name, weight = "result files", 12
@@ -266,7 +266,7 @@ def as_report(found: ResultFile | ResultProblem) -> ReportCompletion | ReportBlo
     return ReportCompletion(agent=None, way="file", completion=outcome, subtask_id=subtask)
 
 
-class Stream(Door):
+class Stream(EntryPoint):
     """Lines of claude's output stream."""
 
     name, weight = "stream lines", 16
@@ -299,7 +299,7 @@ class Stream(Door):
                 self.rig.tell(ended)
 
 
-class Transcripts(Door):
+class Transcripts(EntryPoint):
     """Transcripts of conversations."""
 
     name, weight = "transcripts", 10
@@ -319,7 +319,7 @@ class Transcripts(Door):
         return bool(conversation.arrived or conversation.last_text)
 
 
-class Calls(Door):
+class Calls(EntryPoint):
     """Calls of the agents' tools."""
 
     name, weight = "tool calls", 12

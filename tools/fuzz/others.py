@@ -13,7 +13,7 @@ from backend.plan import PlanError, read_plan
 from backend.requests import NewTask, Publication
 from backend.service import TaskService
 from backend.storage import open_database
-from tools.fuzz.doors import Door, Round
+from tools.fuzz.doors import EntryPoint, Round
 from tools.fuzz.rules import BrokenError
 from tools.fuzz.samples import PLAN, PROMPT, YAML_TOKENS
 
@@ -22,7 +22,7 @@ LONGEST = 1500
 """The longest YAML in bytes; its parser is a hundred times slower than the others."""
 
 
-class Yaml(Door):
+class Yaml(EntryPoint):
     """Input that people write as YAML."""
 
     sample: bytes
@@ -75,7 +75,7 @@ class Plans(Yaml):
         return True
 
 
-class Publications(Door):
+class Publications(EntryPoint):
     """Events that clients publish to the embedded backend."""
 
     name, weight = "publications", 6

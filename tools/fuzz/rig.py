@@ -23,7 +23,7 @@ from actors.protocol.sessions import (
     TurnEnded,
 )
 from actors.router.handlers import Work
-from tools.fuzz.router import Router
+from tools.fuzz.router import BareRouter
 from tools.fuzz.rules import BrokenError, check_delivery, check_text
 
 GROUP = 8
@@ -50,7 +50,7 @@ class RouterRig:
         self._start()
 
     def _start(self) -> None:
-        self._router = Router(self._path, self._clock)
+        self._router = BareRouter(self._path, self._clock)
         self.tell(BackendOpened(instance="one", acks=True))
 
     def close(self) -> None:

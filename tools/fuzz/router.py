@@ -14,7 +14,7 @@ LIMIT = 6000
 """The longest context in bytes; short, so that many go into a file."""
 
 
-class Router:
+class BareRouter:
     """The router's parts, driven by calls. It handles each message at once.
 
     Args:

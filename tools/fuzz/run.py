@@ -14,10 +14,19 @@ from unittest.mock import patch
 
 from tools.common import machine
 from tools.common.chance import dice
-from tools.fuzz.doors import Calls, Door, Results, Round, Socket, Stream, Transcripts
+from tools.fuzz.doors import Calls, EntryPoint, Results, Round, Socket, Stream, Transcripts
 from tools.fuzz.others import Plans, Prompts, Publications
 
-DOORS: tuple[type[Door], ...] = (Socket, Results, Stream, Transcripts, Calls, Prompts, Plans, Publications)
+DOORS: tuple[type[EntryPoint], ...] = (
+    Socket,
+    Results,
+    Stream,
+    Transcripts,
+    Calls,
+    Prompts,
+    Plans,
+    Publications,
+)
 SIZE = 5000
 """Inputs of a round. Then the journal is checked, and the next round starts with an empty one."""
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory with a name of its own is made in it
@@ -55,7 +64,7 @@ class Failure:
 
 
 @dataclass
-class Outcome:
+class FuzzResult:
     """The result of a run; sizes in bytes.
 
     Attributes:
@@ -93,7 +102,7 @@ class Outcome:
         return self.failure is None and self.grew <= GROWTH and self.held - self.memory[0] <= STILL_HELD
 
 
-def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> Outcome:
+def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> FuzzResult:
     """Feed ``count`` inputs, or as many as the time allows.
 
     Args:
@@ -102,7 +111,7 @@ def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> 
         seconds: The time limit.
         first: The first round. Each round has its own seed, so that one can be repeated alone.
     """
-    outcome = Outcome(seed)
+    outcome = FuzzResult(seed)
     begin = time.monotonic()
     for number in range(first, first + -(-count // SIZE)):
         size = min(SIZE, count - outcome.fed)
@@ -124,7 +133,7 @@ class _At:
     raw: bytes = b""
 
 
-def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Failure | None:
+def _round(outcome: FuzzResult, number: int, size: int, until: float | None) -> Failure | None:
     source = dice(outcome.seed, f"round {number}")
     at = _At()
     digest = blake2b(outcome.digest.encode(), digest_size=16)
@@ -166,7 +175,7 @@ def _describe(error: Exception) -> str:
 
 
 @contextmanager
-def _opened(source: random.Random) -> Iterator[tuple[Round, list[Door]]]:
+def _opened(source: random.Random) -> Iterator[tuple[Round, list[EntryPoint]]]:
     directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
     try:
         the_round = Round(directory, source)

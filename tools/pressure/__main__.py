@@ -19,7 +19,7 @@ ROOM = 10_000
 
 
 @dataclass(frozen=True)
-class Size:
+class TrialSize:
     """The size of a trial.
 
     Attributes:
@@ -33,9 +33,9 @@ class Size:
     growth: int
 
 
-DEAF, QUICK_DEAF = Size(10_000, 10_000, 450 * MEBI), Size(1500, 10_000, 250 * MEBI)
-BURST, QUICK_BURST = Size(50_000, 1000, 250 * MEBI), Size(6000, 10_000, 350 * MEBI)
-LARGE, QUICK_LARGE = Size(600, 1_000_000, 900 * MEBI), Size(150, 1_000_000, 280 * MEBI)
+DEAF, QUICK_DEAF = TrialSize(10_000, 10_000, 450 * MEBI), TrialSize(1500, 10_000, 250 * MEBI)
+BURST, QUICK_BURST = TrialSize(50_000, 1000, 250 * MEBI), TrialSize(6000, 10_000, 350 * MEBI)
+LARGE, QUICK_LARGE = TrialSize(600, 1_000_000, 900 * MEBI), TrialSize(150, 1_000_000, 280 * MEBI)
 UNDER_WAY = 20
 """Messages that may wait for the work directory. Each is answered before the next, except hints to check files."""
 SLOW = 0.0005
@@ -53,7 +53,7 @@ class Trial:
     """
 
     name: str
-    size: Size
+    size: TrialSize
     before: int = 0
     most: int = 0
     after: int = 0
@@ -67,7 +67,7 @@ class Trial:
             self.problems.append(f"not so: {what}")
 
 
-def deaf(directory: Path, size: Size) -> Trial:
+def deaf(directory: Path, size: TrialSize) -> Trial:
     """Test an agent that reads nothing while messages for it arrive, and then reads again."""
     trial, agents = Trial("an agent that does not read", size), ["deaf"]
     with serving() as (backend, url), running(directory, url, agents) as run:
@@ -91,12 +91,12 @@ def deaf(directory: Path, size: Size) -> Trial:
     return trial
 
 
-def burst(directory: Path, size: Size) -> Trial:
+def burst(directory: Path, size: TrialSize) -> Trial:
     """Test many events at once with a slow router."""
     return flood(Trial("a burst on the socket, a slow router", size), directory, SLOW)
 
 
-def large(directory: Path, size: Size) -> Trial:
+def large(directory: Path, size: TrialSize) -> Trial:
     """Test large events that arrive faster than the history file can be written."""
     return flood(Trial("large messages", size), directory, 0.0)
 
@@ -146,7 +146,7 @@ def finish(trial: Trial, run: PressureRun, agents: list[str]) -> None:
     trial.expect("it stopped in order", holds=said["abandoned"] == [])
 
 
-TRIALS: dict[str, tuple[Callable[[Path, Size], Trial], Size, Size]] = {
+TRIALS: dict[str, tuple[Callable[[Path, TrialSize], Trial], TrialSize, TrialSize]] = {
     "deaf": (deaf, DEAF, QUICK_DEAF),
     "burst": (burst, BURST, QUICK_BURST),
     "large": (large, LARGE, QUICK_LARGE),

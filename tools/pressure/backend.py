@@ -15,7 +15,7 @@ from tools.common.arrivals import stamp
 WELCOME = b'{"type":"welcome","server":"pressure","instance":"pressure","acks":true,"last_seq":0}'
 
 
-class Backend:
+class FloodingBackend:
     """Sends numbered messages to agents.
 
     Attributes:
@@ -67,9 +67,9 @@ def messages(numbers: range, agents: list[str], size: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[Backend, str]]:
+def serving() -> Iterator[tuple[FloodingBackend, str]]:
     """Serve a backend on loopback for the duration of the block; yield it with its URL."""
-    backend = Backend()
+    backend = FloodingBackend()
     with serve(backend.converse, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools.chaos.keeper import DownError, Keeper
-from tools.chaos.log import Restart, is_ready
+from tools.chaos.log import ActorRestart, is_ready
 
 DEADLINE = 30.0
 LIVES = "print('ready', flush=True); import signal; signal.pause()"
@@ -54,7 +54,7 @@ def test_what_it_logs_of_its_actors_is_noted(keep: Keep, tmp_path: Path) -> None
     keeper = keep(f"import sys; print(*{lines!r}, sep=chr(10), file=sys.stderr, flush=True); {LIVES}")
     keeper.wait_until_ready(DEADLINE)
     keeper.stop()  # its log is read to the end by then
-    assert keeper.restarts == [Restart(1767225600.5, "router")]
+    assert keeper.restarts == [ActorRestart(1767225600.5, "router")]
     assert (tmp_path / "log").read_text().splitlines() == lines
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from tools.chaos.evidence import Evidence, Received
 from tools.chaos.people import Given
-from tools.chaos.plans import Step, Workflow
+from tools.chaos.plans import PlannedWorkflow, Step
 from tools.chaos.verdict import judge, judge_model
 
 A, B = Step("a", ("one",), ()), Step("b", ("two",), ("a",))
-GIVEN = Given([Workflow("w", (A, B))], certain={"Note 1.": "two"}, perhaps={"Note 2.": "two"})
+GIVEN = Given([PlannedWorkflow("w", (A, B))], certain={"Note 1.": "two"}, perhaps={"Note 2.": "two"})
 
 
 def delivery(
