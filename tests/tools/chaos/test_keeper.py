@@ -1,4 +1,4 @@
-"""A program is kept running as systemd would keep it."""
+"""Tests of the keeper, which restarts a program as systemd would."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from tools.chaos.log import ActorRestart, is_ready
 DEADLINE = 30.0
 LIVES = "print('ready', flush=True); import signal; signal.pause()"
 ONCE = "import os, sys; os.path.exists('been') and sys.exit({code}); open('been', 'w'); " + LIVES
-"""The first time it runs until it is ended; the second time it ends at once."""
+"""A program that runs until it is ended the first time, and ends at once the second time."""
 AT_FIRST = "import os, sys; not os.path.exists('been') and (open('been', 'w'), sys.exit({code})); " + LIVES
-"""The other way round."""
+"""A program that ends at once the first time, and runs until it is ended the second time."""
 Keep = Callable[[str], Keeper]
 
 

@@ -1,4 +1,4 @@
-"""The comparison finds what is amiss: each kind of it, in what would else be a clean run."""
+"""Tests of the verdict, with each kind of fault in an otherwise clean run."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ def told(key: str, seq: int, kind: str, **payload: Any) -> dict[str, Any]:
 
 
 def clean() -> Evidence:
-    """What a run leaves behind in which all went well: a, then b, which was renamed meanwhile, and a message."""
+    """Return the evidence of a clean run: a, then b, which was renamed meanwhile, and a message."""
     result = f"Result of subtask a:\n> Title: Step a\n> Summary:\n> {A.summary}\n"
     deliveries = [
         delivery(1, "one", "task_ready", "a", "Title: Step a"),
