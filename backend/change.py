@@ -15,7 +15,7 @@ from backend.tables import Edge, EventRow, Item
 from backend.views import SubtaskState, TaskState, View
 
 CHUNK = 500
-"""How many values one query holds at most: databases bound them."""
+"""Most values in one query, which databases limit."""
 
 
 @dataclass(frozen=True, slots=True)

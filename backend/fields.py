@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 MAX_BODY = 16 * 1024 * 1024
-"""The largest request body and the largest WebSocket message that is read, in bytes."""
+"""The largest request body, and the largest WebSocket message, in bytes."""
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$"
 AGENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -26,7 +26,7 @@ class Status(StrEnum):
 
 
 OPEN = (Status.TODO, Status.IN_PROGRESS, Status.BLOCKED)
-"""The states in which there is still something to do."""
+"""The statuses of open items."""
 
 
 def _without_at(value: object) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from backend.change import StoredEvent
 
 BATCH = 64
-"""How many events are taken at once at most: between two batches the others get their turn."""
+"""Most events in a batch; between two batches, other subscribers get their turn."""
 
 
 class Subscription:

@@ -13,7 +13,7 @@ from backend.views import SubtaskPage, SubtaskView, TaskPage, TaskTree, TaskView
 
 PAGE_EVENTS = 500
 PAGE_SIZE = 4_000_000
-"""What a page of the history holds at most: events, characters (and always one event)."""
+"""Limits of a page of the history: events, and characters (but always at least one event)."""
 
 
 class Queries:

@@ -20,11 +20,11 @@ from backend.tables import Item
 from backend.views import AgentBlocked, AgentMessage, Completed, Deleted
 
 NAMED = 20
-"""How many ids a refusal names at most."""
+"""Most ids named in an error."""
 
 SUMMARY_LIMIT = 1_000_000
 LINES_LIMIT = 10_000
-"""What a task takes over from its subtasks at most: characters of summaries, insights, files."""
+"""Limits of the results that a task takes over from its subtasks: characters of summaries, insights, files."""
 
 
 def complete(change: Change, item: Item, completion: Completion, *, key: str | None = None) -> int:

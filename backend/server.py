@@ -23,7 +23,7 @@ BACKLOG = 2_048
 """Connections that may wait to be accepted."""
 
 PATIENCE = 60_000
-"""Milliseconds that what was sent may wait until the peer takes it."""
+"""Milliseconds that sent data may stay unacknowledged by the peer."""
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -22,15 +22,15 @@ log = structlog.get_logger(__name__)
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 QUEUE_LIMIT = 32_000_000
-"""How many characters of live events may wait for one subscriber."""
+"""Most characters of live events that may wait for one subscriber."""
 
 CLOSE_DEADLINE = 30.0
-"""Seconds for a subscriber that did not keep up to take the close frame."""
+"""Seconds that a slow subscriber has to receive the close frame."""
 
 FAULTS_OF_THE_EVENT = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, DataError, IntegrityError,
 )  # fmt: skip
-"""By these it would fail as often as it is tried; whatever else fails may succeed later."""
+"""Errors that a retry would repeat; after other errors, a retry may succeed."""
 
 Channel = Literal["tasks", "subtasks", "agents"]
 

@@ -16,7 +16,7 @@ URL_FILE = "backend.url"
 SIZE = 4_096
 """More bytes than any of its files has."""
 LOOKS, LOOK_SECONDS = 20, 0.01
-"""Whoever looks whether a backend runs holds the lock for a moment: so often, and so far apart, it is tried."""
+"""Number of attempts to lock, and seconds between them: a check for a running backend holds the lock for a moment."""
 
 
 class WorkDir:

@@ -115,7 +115,7 @@ class RestartIntensityExceeded(NamedError):
     Attributes:
         name: The supervisor's name.
         child: The child whose restart would have been one too many.
-        restarts: How many restarts are allowed within the period.
+        restarts: The most restarts within the period.
         period: The period in seconds.
     """
 

@@ -49,7 +49,7 @@ class Handle:
         """Send a message and wait for its answer.
 
         Args:
-            message: What to ask.
+            message: The message.
             timeout: Seconds to wait for the answer.
 
         Raises:

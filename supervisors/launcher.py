@@ -27,7 +27,7 @@ class Launcher:
     """Starts and stops a supervisor's children. It waits in the supervisor's thread and notices its signals.
 
     Args:
-        system: Where the children live.
+        system: The children's system.
         context: The supervisor's context.
     """
 

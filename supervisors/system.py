@@ -155,7 +155,7 @@ class System:
         """Begin a new incarnation.
 
         Args:
-            spec: What to start.
+            spec: The specification of the actor.
             parent: The incarnation of its supervisor.
             on_change: Called, by any thread, when it has started and when it has ended.
 

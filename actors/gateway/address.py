@@ -28,7 +28,7 @@ def bind(port: int) -> socket.socket:
         why = (
             "is in use by another program"
             if error.errno == errno.EADDRINUSE
-            else f"can't be had: {error.strerror}"
+            else f"can't be used: {error.strerror}"
         )
         raise ConfigurationError(f"GATEWAY_PORT: port {port} on {_HOST} {why}") from error
     return listener

@@ -30,7 +30,7 @@ def _at_most(limit: int) -> Callable[[str], str]:
     def check(value: str) -> str:
         size = len(value.encode())
         if size > limit:
-            raise ValueError(f"is {size} bytes long, at most {limit} are taken; shorten it")
+            raise ValueError(f"is {size} bytes long, but at most {limit} are accepted; shorten it")
         return value
 
     return check

@@ -79,6 +79,6 @@ async def _ask(router: Router, report: Callable[[Reply], AnyReport]) -> JSONResp
         answer = await router.ask(report)
     except RouterSilentError as error:
         raise HTTPException(
-            503, f"{error}; it isn't known whether this was recorded, look before you repeat it"
+            503, f"{error}; it isn't known whether this was recorded, so check before you repeat it"
         ) from error
     return JSONResponse({"ok": answer.ok, "text": answer.text}, 200 if answer.ok else 409)

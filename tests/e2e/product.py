@@ -19,7 +19,7 @@ class Product:
     Args:
         directory: For its work directory and the project.
         command: The claude that it runs.
-        environment: What that runs in.
+        environment: The environment of claude.
         options: More settings.
     """
 

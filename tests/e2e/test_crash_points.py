@@ -69,7 +69,7 @@ class Stage:
     """A backend that keeps running, and a coordinator that is killed.
 
     Args:
-        directory: For everything.
+        directory: The directory for all files.
         more: Settings of the coordinator.
     """
 

@@ -26,7 +26,7 @@ class SmallDisk:
     """A disk of 12 MB in its own mount namespace, in which programs can be run.
 
     Args:
-        path: Where the programs see it.
+        path: The path at which the programs see it.
         holder: A process in the namespace.
     """
 

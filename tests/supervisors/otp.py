@@ -65,13 +65,13 @@ class Otp:
     """A tree of the model.
 
     Args:
-        root: What it is made of.
-        clock: Tells the time.
+        root: The specification of the tree.
+        clock: Returns the time.
 
     Attributes:
-        log: Who began and who ended of what (by the name of its class), in order.
-        incarnations: How often each child was begun.
-        failing: How many of a child's next starts fail.
+        log: The starts and ends, with their reasons (by class name), in order.
+        incarnations: The number of starts of each child.
+        failing: The number of a child's next starts that fail.
     """
 
     def __init__(self, root: Plan, clock: Callable[[], float]) -> None:
