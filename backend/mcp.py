@@ -48,7 +48,7 @@ class Tools:
         depends_on: DependsOn = [],  # noqa: B006
         project: Name | None = None,
         branch: Name | None = None,
-        id: OwnId = None,  # noqa: A002 (the name that the other doors use)
+        id: OwnId = None,  # noqa: A002 (the name in the other interfaces)
         subtasks: Annotated[
             list[NewSubtask],
             Field(description="created with the task; they may depend on each other by their keys"),

@@ -2,7 +2,7 @@
 
 There is one test for each place. It kills the coordinator at each point of the place, at an early and at a later visit,
 with new work before each kill. At the later visits, the other threads continue for a moment, so that messages sent too
-early take effect. Then the coordinator runs undisturbed until all work is done. At the end, the agents' transcripts, the
+early take effect. Then the coordinator runs undisturbed until all work is done. At the end, agents' transcripts, the
 journal, the backend and the files for people are compared.
 """
 
