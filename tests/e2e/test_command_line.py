@@ -148,7 +148,7 @@ def test_a_second_interrupt_stops_at_once(environment: dict[str, str]) -> None:
         assert interrupt(process) == 130
         assert psutil.wait_procs(children, timeout=2)[1] == []
         assert process.stderr is not None
-        assert f"Ended at once; {len(children)} processes" in process.stderr.read()
+        assert f"Ended at once; {len(children)} child processes" in process.stderr.read()
 
 
 def test_a_second_coordinator_is_refused_with_the_pid_of_the_first(environment: dict[str, str]) -> None:
@@ -266,7 +266,7 @@ def test_the_demo_on_ones_own_claude(environment: dict[str, str], tmp_path: Path
         }
         done = main(environment | own, "demo", "--real")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "billed, on your account" in done.stdout
+    assert "billed to your account" in done.stdout
     assert "simulation" not in done.stdout
     assert sum("lifecycle:completed" in line for line in done.stdout.splitlines()) == 3
     for summary in ("Design schema", "Implement JWT"):

@@ -47,7 +47,7 @@ def judge_model(found: Evidence, texts: list[str]) -> list[Finding]:
     return [
         Finding(
             "doubled" if told[each["id"]] else "lost",
-            f"the model was told {each['id']} {told[each['id']]} times",
+            f"the model got {each['id']} {told[each['id']]} times",
         )
         for each in found.deliveries
         if each["state"] == "completed" and told[each["id"]] != 1
@@ -110,15 +110,17 @@ def _subtasks(given: Given, found: Evidence) -> Iterator[Finding]:
         node, item = found.nodes.get(step.id, {}), found.items.get(step.id, {})
         if node.get("status") != "completed":
             hold = f"; {node['hold']}: {node.get('reason')}" if node.get("hold") else ""
-            yield Finding("lost", f"subtask {step.id} is {node.get('status', 'not there')} here{hold}")
+            yield Finding(
+                "lost", f"subtask {step.id} is {node.get('status', 'missing')} in the journal{hold}"
+            )
         if item.get("status") != "done":
-            yield Finding("lost", f"subtask {step.id} is {item.get('status', 'not there')} in the backend")
-        for name, summary in (("here", node.get("summary")), ("there", item.get("completion_summary"))):
+            yield Finding("lost", f"subtask {step.id} is {item.get('status', 'missing')} in the backend")
+        for name, summary in (("journal", node.get("summary")), ("backend", item.get("completion_summary"))):
             if summary and summary not in _endings(step, found):
-                yield Finding("wrong", f"subtask {step.id} ended {name} with {summary[:200]!r}")
-        for name, times in (("here", here[step.id]), ("in the backend", there[step.id])):
+                yield Finding("wrong", f"subtask {step.id} has the result {summary[:200]!r} in the {name}")
+        for name, times in (("journal", here[step.id]), ("backend", there[step.id])):
             if times > 1:
-                yield Finding("doubled", f"subtask {step.id} was completed {times} times {name}")
+                yield Finding("doubled", f"subtask {step.id} was completed {times} times in the {name}")
 
 
 def _endings(step: Step, found: Evidence) -> list[str]:
@@ -149,12 +151,12 @@ def _contexts(given: Given, found: Evidence) -> Iterator[Finding]:
     for step in given.steps.values():
         times = Counter(each["agent"] for each in assignments[step.id])
         if not times:
-            yield Finding("lost", f"subtask {step.id} was never given to anybody")
+            yield Finding("lost", f"subtask {step.id} was never assigned")
         for agent, count in times.items():
             if count > 1:
-                yield Finding("doubled", f"subtask {step.id} was given to {agent} {count} times")
+                yield Finding("doubled", f"subtask {step.id} was assigned to {agent} {count} times")
             if agent not in step.agents:
-                yield Finding("wrong", f"subtask {step.id} was given to {agent}")
+                yield Finding("wrong", f"subtask {step.id} was assigned to {agent}")
         for delivery in assignments[step.id]:
             yield from _upstreams(step, delivery, found)
 
@@ -185,7 +187,7 @@ def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
         if subtask_id in given.steps and not any(
             f"Title: {title}\n" in text + "\n" for text in texts[subtask_id]
         ):
-            yield Finding("lost", f"nobody was told that {subtask_id} is called {title!r}")
+            yield Finding("lost", f"no agent got the new title {title!r} of {subtask_id}")
 
 
 def _title(event: Row) -> str | None:
@@ -199,7 +201,7 @@ def _incoming(_given: Given, found: Evidence) -> Iterator[Finding]:
     known = {event["key"] for event in found.events}
     for event in found.told:
         if event["id"] not in known:
-            yield Finding("lost", f"the backend's event {event['seq']} ({event['event_type']}) never came in")
+            yield Finding("lost", f"the backend's event {event['seq']} ({event['event_type']}) never arrived")
 
 
 def _messages(given: Given, found: Evidence) -> Iterator[Finding]:
@@ -216,7 +218,7 @@ def _messages(given: Given, found: Evidence) -> Iterator[Finding]:
         if len(copies) > 1:
             yield Finding("doubled", f"the message {text!r} for {agent} became {len(copies)} deliveries")
         if any(each["agent"] != agent for each in copies):
-            yield Finding("wrong", f"the message {text!r} for {agent} went to somebody else")
+            yield Finding("wrong", f"the message {text!r} for {agent} went to another agent")
 
 
 def _publications(_given: Given, found: Evidence) -> Iterator[Finding]:
@@ -227,7 +229,7 @@ def _publications(_given: Given, found: Evidence) -> Iterator[Finding]:
         if each["state"] != "published":
             yield Finding("lost", f"{what} is {each['state']}: {each['reason']}")
         elif not keys[each["key"]]:
-            yield Finding("lost", f"{what} counts as published, and the backend doesn't have it")
+            yield Finding("lost", f"{what} counts as published, but is missing in the backend")
 
 
 def _file(_given: Given, found: Evidence) -> Iterator[Finding]:

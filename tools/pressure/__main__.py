@@ -64,7 +64,7 @@ class Trial:
     def expect(self, what: str, *, holds: bool) -> None:
         """Record a problem, unless the expectation holds."""
         if not holds:
-            self.problems.append(f"not so: {what}")
+            self.problems.append(f"expectation failed: {what}")
 
 
 def deaf(directory: Path, size: TrialSize) -> Trial:
