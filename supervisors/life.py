@@ -33,6 +33,10 @@ log = structlog.stdlib.get_logger("supervisors.life")
 class Life:
     """One incarnation: its thread, its reader, its timers and its end.
 
+    It has exactly one exit report. Its own thread and, if it is abandoned, its supervisor's may both try to end it;
+    the first one decides how, under a lock. An abandoned thread may come back later. It then finds its reader fenced
+    and its end reported, so it changes nothing any more.
+
     Attributes:
         spec: The specification that it was started from.
         number: 1 for the first incarnation of the name.

@@ -38,9 +38,7 @@ def history(
         str | None,
         typer.Argument(help="Only events of this task or subtask (the start of its id is enough)."),
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
-    ] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of the latest to show.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one event a line.")] = False,
 ) -> None:
     """Show the latest events."""
@@ -58,9 +56,7 @@ def deliveries(
         DeliveryState | None,
         typer.Option(help="Only deliveries in this state."),
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
-    ] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of the latest to show.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one delivery a line.")] = False,
 ) -> None:
     """Show the latest deliveries to agents, with their states and receipts."""
@@ -98,9 +94,7 @@ def rejected(
     settings: Settings,
     number: Annotated[int | None, typer.Argument(help="Show the one with this number in full.")] = None,
     *,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
-    ] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of the latest to show.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one a line.")] = False,
 ) -> None:
     """Show rejected input, and messages that crashed an actor twice, each with its reason."""
