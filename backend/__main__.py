@@ -26,28 +26,35 @@ ALREADY_RUNNING = 3
 
 def main(
     host: Annotated[
-        str, typer.Option(help="The address to listen on; others than loopback are reachable.")
+        str,
+        typer.Option(help="Address to listen on. Anything but loopback is reachable from other machines."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any free one).")] = 8000,
     work_dir: Annotated[
-        Path, typer.Option(envvar="WORK_DIR", help="Holds the token and the database; ours alone (0700).")
+        Path,
+        typer.Option(
+            envvar="WORK_DIR", help="Directory of the token and the database, private to you (0700)."
+        ),
     ] = DEFAULT_WORK_DIR,
     database_url: Annotated[
         str | None,
-        typer.Option(envvar="DATABASE_URL", help="An SQLAlchemy URL; default WORK_DIR/backend.db."),
+        typer.Option(
+            envvar="DATABASE_URL", help="SQLAlchemy URL of the database. Default: WORK_DIR/backend.db."
+        ),
     ] = None,
     *,
     exit_with_stdin: Annotated[
         bool,
         typer.Option(
-            "--exit-with-stdin", help="Stop when standard input ends, as it does when a parent dies."
+            "--exit-with-stdin",
+            help="Stop when standard input ends, as it does when the parent process dies.",
         ),
     ] = False,
 ) -> None:
-    """Runs the task backend: REST under /api, events at /ws, tools at /mcp.
+    """Run the task backend: REST under /api, events at /ws, tools at /mcp.
 
-    Prints 'ready URL' when it accepts connections. Exit codes: 0 stopped; 2 the work directory, the database or
-    the address is refused; 3 the port or the work directory is in use.
+    Print 'ready URL' when it accepts connections. Exit codes: 0 stopped; 2 the work directory, the database or
+    the address can't be used; 3 the port or the work directory is in use.
     """
     configure_logging()
     try:
@@ -58,7 +65,7 @@ def main(
 
 
 def configure_logging() -> None:
-    """Sends all logs to standard error, those of the libraries from warnings on."""
+    """Send all logs to standard error; of the libraries' logs, only warnings and errors."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -66,7 +73,7 @@ def configure_logging() -> None:
     ]
     renderer = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(),
-        exception_formatter=structlog.dev.plain_traceback,  # rich's would show locals: the token among them
+        exception_formatter=structlog.dev.plain_traceback,  # rich's tracebacks would show locals, including the token
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -104,7 +111,7 @@ def _warn_if_reachable(address: str) -> None:
 
 
 def _stop_at_eof(server: Server) -> None:
-    with suppress(OSError):  # a standard input that is closed has ended, too
+    with suppress(OSError):  # a closed standard input counts as ended
         while os.read(0, 4_096):
             pass
     server.stop()
@@ -113,6 +120,6 @@ def _stop_at_eof(server: Server) -> None:
 if __name__ == "__main__":
     app = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False
-    )  # a pretty one shows locals: the token
+    )  # a pretty traceback would show locals, including the token
     app.command()(main)
     app()

@@ -1,4 +1,4 @@
-"""The application: the three doors over one runtime, behind the guards."""
+"""The application: the three interfaces over one runtime, behind the guards."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +12,12 @@ from backend.socket import QUEUE_LIMIT, Connection
 
 
 def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) -> FastAPI:
-    """Makes the ASGI application. It closes the runtime when it is shut down.
+    """Create the ASGI application. Its shutdown closes the runtime.
 
     Args:
         runtime: the backend, not started yet.
-        token: what clients have to show.
-        queue_limit: how many characters of live events may wait for one WebSocket client.
+        token: the token that clients must send.
+        queue_limit: the most characters of live events that may wait for one WebSocket client.
     """
     tools = mcp.create_server(runtime)
     tools_app = mcp.http_app(tools)
@@ -36,7 +36,7 @@ def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) 
     app.include_router(rest.router)
     app.router.routes.extend(tools_app.routes)
     rest.add_error_handlers(app)
-    # The last one added is the first one asked.
+    # The middleware added last runs first.
     app.add_middleware(BodyLimit)
     app.add_middleware(TokenGuard, token=token, public=frozenset({"/healthz"}))
 

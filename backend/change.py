@@ -1,4 +1,4 @@
-"""A change: one transaction, with the events that tell of it."""
+"""A change: one transaction, with its events."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from backend.tables import Edge, EventRow, Item
 from backend.views import SubtaskState, TaskState, View
 
 CHUNK = 500
-"""How many values one query holds at most: databases bound them."""
+"""Most values in one query, which databases limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it is stored and sent: `text` is the whole message, `channel` its audience."""
+    """An event as it is stored and sent: `text` is the whole message, `channel` the channel it goes to."""
 
     seq: int
     channel: str
@@ -28,10 +28,10 @@ class StoredEvent:
 
 
 class Change:
-    """What one transaction reads, writes and tells.
+    """One transaction on tasks and subtasks, and the events that it records.
 
     Attributes:
-        seq: the sequence number of the last event, those of this change included.
+        seq: the sequence number of the last event, including those of this change.
         events: the events of this change, in order.
     """
 
@@ -42,25 +42,25 @@ class Change:
         self.now = datetime.now(UTC).isoformat()
 
     def task(self, item_id: str) -> Item:
-        """The task of this id, or `UnknownTask`."""
+        """Return the task of this id, or raise `UnknownTaskError`."""
         item = self.item(item_id)
         if item is None or item.task_id is not None:
             raise UnknownTaskError(item_id)
         return item
 
     def subtask(self, item_id: str) -> Item:
-        """The subtask of this id, or `UnknownSubtask`."""
+        """Return the subtask of this id, or raise `UnknownSubtaskError`."""
         item = self.item(item_id)
         if item is None or item.task_id is None:
             raise UnknownSubtaskError(item_id)
         return item
 
     def item(self, item_id: str) -> Item | None:
-        """The task or subtask of this id."""
+        """Return the task or subtask of this id."""
         return self.session.scalar(select(Item).where(Item.id == item_id))
 
     def existing(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that tasks and subtasks have."""
+        """Return those of the ids that are in use."""
         return {
             found
             for chunk in _chunks(ids)
@@ -68,39 +68,39 @@ class Change:
         }
 
     def subtasks(self, task: Item) -> Sequence[Item]:
-        """A task's subtasks, in the order of their creation."""
+        """Return a task's subtasks, in the order of their creation."""
         return self.session.scalars(select(Item).where(Item.task_id == task.id).order_by(Item.number)).all()
 
     def open_subtasks(self, task_id: str, limit: int) -> Sequence[str]:
-        """The ids of some of the subtasks in which there is something to do; costs no more than the limit."""
+        """Return the ids of open subtasks, up to the limit; reads no more rows than that."""
         query = select(Item.id).where(Item.task_id == task_id, Item.status.in_(OPEN)).limit(limit)
         return self.session.scalars(query).all()
 
     def add(self, item: Item) -> None:
-        """Adds a new task or subtask, with the edges of its dependencies."""
+        """Add a new task or subtask, with its dependency edges."""
         item.created_at = self.now
         self.session.add(item)
         self._add_edges(item)
 
     def relink(self, item: Item, dependencies: list[str]) -> None:
-        """Gives a task or subtask other dependencies."""
+        """Replace the dependencies of a task or subtask."""
         self.session.execute(delete(Edge).where(Edge.item_id == item.id))
         item.dependencies = dependencies
         self._add_edges(item)
 
     def remove(self, item: Item) -> None:
-        """Removes a task or subtask, with the edges of its dependencies."""
+        """Remove a task or subtask, with its dependency edges."""
         self.session.execute(delete(Edge).where(Edge.item_id == item.id))
         self.session.delete(item)
 
     def waiting_for(self, item_id: str) -> Sequence[str]:
-        """Who waits for this one: its dependents, and the task that is done when it is."""
+        """Return the ids of those that wait for this item: its dependents, and its parent task."""
         dependents = select(Edge.item_id).where(Edge.depends_on == item_id)
         parent = select(Item.task_id).where(Item.id == item_id, Item.task_id.is_not(None))
         return self.session.scalars(union_all(parent, dependents)).all()
 
     def dependents(self, ids: Iterable[str]) -> set[str]:
-        """The ids of those that depend on any of these."""
+        """Return the ids of items that depend on any of these."""
         return {
             found
             for chunk in _chunks(list(ids))
@@ -108,24 +108,24 @@ class Change:
         }
 
     def seq_of(self, key: str) -> int | None:
-        """The sequence number of the event with this id, if there is one already."""
+        """Return the sequence number of the event with this id; None if there is none."""
         return self.session.scalar(select(EventRow.seq).where(EventRow.id == key))
 
     def record_state(self, item: Item, verb: str, *, key: str | None = None) -> int:
-        """Records that a task or subtask was created or updated, as it now is."""
+        """Record an event with the present state of a task or subtask that was created or updated."""
         view = SubtaskState if item.task_id else TaskState
         return self.record(f"{item.kind}.{verb}", view.model_validate(item), about=item, key=key)
 
     def record(
         self, event_type: str, payload: View, *, about: Item | None = None, key: str | None = None
     ) -> int:
-        """Records an event.
+        """Record an event.
 
         Args:
             event_type: such as `subtask.created`.
-            payload: what it tells.
-            about: the task or subtask whose record shows the event's time and sequence number.
-            key: the event's id, where the publisher chose one.
+            payload: its content.
+            about: the task or subtask that gets the event's time and sequence number.
+            key: the event's id, if the publisher chose one.
 
         Returns:
             Its sequence number.

@@ -1,4 +1,4 @@
-"""The rules of creating: every id new, every dependency known, nothing waiting for itself."""
+"""The rules of creation: ids are new, dependencies exist, and nothing waits for itself."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,12 +20,12 @@ from backend.tables import Item
 
 
 def create_task(change: Change, new: NewTask) -> Item:
-    """Creates a task and its subtasks.
+    """Create a task and its subtasks.
 
     Raises:
         InvalidError: two subtasks have one key.
-        IdTakenError: an id is in use, or given twice.
-        UnknownDependencyError: something depends on what does not exist.
+        IdTakenError: an id is in use, or appears twice in the request.
+        UnknownDependencyError: a dependency does not exist.
         DependencyCycleError: something would wait for itself.
     """
     task = _item(new, project=new.project, branch=new.branch)
@@ -36,7 +36,7 @@ def create_task(change: Change, new: NewTask) -> Item:
 
 
 def add_subtask(change: Change, task: Item, new: NewSubtask) -> Item:
-    """Creates a subtask of a task that is there.
+    """Create a subtask of an existing task.
 
     Raises:
         AlreadyDoneError, ItemCancelledError: the task is closed.
@@ -49,7 +49,7 @@ def add_subtask(change: Change, task: Item, new: NewSubtask) -> Item:
 
 
 def require_open(task: Item) -> None:
-    """Only an open task has open subtasks."""
+    """Refuse to put an open subtask into a task that is not open."""
     if task.status == Status.DONE:
         raise AlreadyDoneError(task.id)
     if task.status == Status.CANCELLED:
@@ -57,19 +57,19 @@ def require_open(task: Item) -> None:
 
 
 def check_dependencies(change: Change, items: Sequence[Item], names: Mapping[str, str] | None = None) -> None:
-    """Refuses what the items' dependencies must not be. Their edges have been added before.
+    """Check the items' dependencies, whose edges have been added already.
 
-    The walk goes from the items to those that wait for them, since a new one has few: a cycle that it closes
-    comes back to it that way, and a long history behind it is never read.
+    The walk goes from the items to those that wait for them, because few wait for a new item. It finds every
+    cycle that these edges close, and never reads the long history of what the items depend on.
 
     Args:
         change: the transaction.
-        items: those whose dependencies are new.
-        names: what the client calls an item, by id, where that is not its id.
+        items: the items whose dependencies are new.
+        names: by id, the names that the client uses for items instead of their ids.
 
     Raises:
-        UnknownDependencyError: naming all of them.
-        DependencyCycleError: naming the path, each waiting for the next.
+        UnknownDependencyError: names all unknown ones.
+        DependencyCycleError: names the path, in which each item waits for the next.
     """
     wanted = {dependency: None for item in items for dependency in item.dependencies}
     existing = change.existing(list(wanted))

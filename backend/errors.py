@@ -1,4 +1,4 @@
-"""What the backend refuses, and why: one root, each with a code for programs and a sentence for people."""
+"""The backend's errors, under one root. Each has a code for programs and a sentence for people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -8,9 +8,9 @@ class BackendError(Exception):
     """The root of everything that the backend raises on purpose.
 
     Attributes:
-        code: what a program decides on; the same over REST, the WebSocket and MCP.
+        code: identifies the error for programs; the same over REST, the WebSocket and MCP.
         status: the HTTP status that goes with it.
-        fields: what the refusal is about, by name (ids, the path of a cycle, input fields).
+        fields: the values concerned, by name (ids, the path of a cycle, input fields).
     """
 
     code: ClassVar[str] = "refused"
@@ -23,14 +23,14 @@ class BackendError(Exception):
 
 
 class InvalidError(BackendError):
-    """The input is not what it has to be; `fields` holds a sentence for each field."""
+    """The input is invalid; `fields` holds a sentence for each field."""
 
     code = "invalid"
     status = 422
 
     @classmethod
     def of(cls, problems: Sequence[Mapping[str, Any]]) -> "InvalidError":
-        """From pydantic's errors: a sentence for each field, as `subtasks.0.title`."""
+        """Convert pydantic's errors to a sentence for each field, with keys such as `subtasks.0.title`."""
         fields = {".".join(str(part) for part in each["loc"]) or "body": each["msg"] for each in problems}
         return cls("; ".join(f"{name}: {text}" for name, text in fields.items()), **fields)
 
@@ -56,7 +56,7 @@ class UnknownSubtaskError(BackendError):
 
 
 class UnknownDependencyError(BackendError):
-    """Something is to depend on what does not exist."""
+    """A dependency does not exist."""
 
     code = "unknown_dependency"
     status = 422
@@ -66,7 +66,7 @@ class UnknownDependencyError(BackendError):
 
 
 class DependencyCycleError(BackendError):
-    """What is asked for could never be finished: something would wait for itself."""
+    """The dependencies would form a cycle, so something would wait for itself."""
 
     code = "dependency_cycle"
     status = 422
@@ -76,7 +76,7 @@ class DependencyCycleError(BackendError):
 
 
 class IdTakenError(BackendError):
-    """The client chose ids that are in use."""
+    """Ids chosen by the client are in use."""
 
     code = "id_taken"
     status = 409
@@ -86,7 +86,7 @@ class IdTakenError(BackendError):
 
 
 class AlreadyDoneError(BackendError):
-    """A finished task or subtask is history: it can be deleted, but not changed."""
+    """A done task or subtask can be deleted, but not changed."""
 
     code = "already_done"
     status = 409
@@ -96,7 +96,7 @@ class AlreadyDoneError(BackendError):
 
 
 class ItemCancelledError(BackendError):
-    """A cancelled task or subtask has to be reopened before work on it counts."""
+    """A cancelled task or subtask must be reopened before it can be completed."""
 
     code = "cancelled"
     status = 409
@@ -106,7 +106,7 @@ class ItemCancelledError(BackendError):
 
 
 class OpenSubtasksError(BackendError):
-    """A task is done when its subtasks are, not before."""
+    """A task can't be completed while it has open subtasks."""
 
     code = "open_subtasks"
     status = 409
@@ -116,7 +116,7 @@ class OpenSubtasksError(BackendError):
 
 
 class HasDependentsError(BackendError):
-    """What others wait for is not deleted under them."""
+    """A task or subtask can't be deleted while others depend on it."""
 
     code = "has_dependents"
     status = 409
@@ -130,7 +130,7 @@ class HasDependentsError(BackendError):
 
 
 class WorkDirError(BackendError):
-    """The work directory, or a file in it, can't be trusted with a token."""
+    """The work directory, or a file in it, is not safe for a token."""
 
     code = "work_dir_refused"
 
@@ -148,6 +148,6 @@ class AlreadyRunningError(BackendError):
 
 
 class AddressError(BackendError):
-    """The address can't be listened on."""
+    """The server can't listen on the address."""
 
     code = "address_refused"

@@ -9,14 +9,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 MAX_BODY = 16 * 1024 * 1024
-"""The largest request body and the largest WebSocket message that is read, in bytes."""
+"""The largest request body, and the largest WebSocket message, in bytes."""
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$"
 AGENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class Status(StrEnum):
-    """Where a task or subtask stands. Done is final; cancelled can be reopened."""
+    """The status of a task or subtask. Done is final; cancelled can be reopened."""
 
     TODO = "todo"
     IN_PROGRESS = "in_progress"
@@ -26,7 +26,7 @@ class Status(StrEnum):
 
 
 OPEN = (Status.TODO, Status.IN_PROGRESS, Status.BLOCKED)
-"""The states in which there is still something to do."""
+"""The statuses of open items."""
 
 
 def _without_at(value: object) -> object:
@@ -49,8 +49,8 @@ def _visible(value: str) -> str:
 
 ItemId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 AgentName = Annotated[str, BeforeValidator(_without_at), StringConstraints(pattern=AGENT_PATTERN)]
-# The bound comes first: counting characters, pydantic refuses half a surrogate pair too, which JSON can spell
-# but no database and no socket can carry.
+# The length limit comes first: when pydantic counts characters, it also refuses half a surrogate pair, which
+# JSON can express but no database or socket can carry.
 Title = Annotated[str, Field(max_length=1_000), AfterValidator(_visible)]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_visible)]
 Text = Annotated[str, Field(max_length=1_000_000)]

@@ -1,19 +1,19 @@
-"""Finding a cycle."""
+"""Detection of cycles."""
 
 from collections.abc import Callable, Iterable, Iterator
 
 
 def find_cycle(starts: Iterable[str], following: Callable[[str], Iterable[str]]) -> list[str] | None:
-    """Finds a cycle that can be reached from the starts, by a depth-first walk.
+    """Find a cycle that can be reached from the starts, by a depth-first walk.
 
-    Each node is visited once, whatever the number of starts; nothing recurses, so depth costs no stack.
+    Each node is visited once, whatever the number of starts. There is no recursion, so depth is not limited.
 
     Args:
-        starts: where to begin.
-        following: the nodes that a node leads to.
+        starts: the nodes to start from.
+        following: returns a node's successors.
 
     Returns:
-        The path of the cycle, with its first node again at its end; None where there is none.
+        The path of the cycle, with its first node repeated at its end; None if there is no cycle.
     """
     finished: set[str] = set()
     for start in starts:

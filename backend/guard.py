@@ -1,4 +1,4 @@
-"""What stands before every door: the token, and the bound on request bodies. Plain ASGI middleware."""
+"""ASGI middleware before every interface: the token check, and the limit on request bodies."""
 
 import hmac
 from urllib.parse import parse_qs
@@ -11,14 +11,14 @@ from backend.fields import MAX_BODY
 
 
 class TokenGuard:
-    """Lets in only who shows the token: 401 for a request, 403 at a WebSocket's handshake.
+    """Refuses clients without the token: 401 for a request, 403 for a WebSocket's handshake.
 
-    A WebSocket may show it in its query string too, since browsers can't set its headers.
+    A WebSocket may also send the token in its query string, because browsers can't set its headers.
 
     Args:
-        app: what is guarded.
+        app: the guarded application.
         token: the secret; compared in constant time.
-        public: paths that are open to all.
+        public: paths that need no token.
     """
 
     def __init__(self, app: ASGIApp, token: str, public: frozenset[str] = frozenset()) -> None:
@@ -27,7 +27,7 @@ class TokenGuard:
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets a request through, or refuses it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] == "lifespan" or scope["path"] in self._public or self._is_authorized(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -46,11 +46,11 @@ class TokenGuard:
 
 
 class BodyLimit:
-    """Answers 413 to a request whose body is larger than the limit, without reading more of it than that.
+    """Answers 413 to a request whose body is larger than the limit, and reads no more than that.
 
     Args:
-        app: what is guarded.
-        limit: in bytes.
+        app: the guarded application.
+        limit: the limit in bytes.
     """
 
     def __init__(self, app: ASGIApp, limit: int = MAX_BODY) -> None:
@@ -58,7 +58,7 @@ class BodyLimit:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets a request through with its body read, or refuses it."""
+        """Read a request's body and pass it on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

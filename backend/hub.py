@@ -1,4 +1,4 @@
-"""The live side of the history: who is listening, and what waits for them. It belongs to the event loop."""
+"""The hub: distributes live events to bounded subscriptions. It belongs to the event loop."""
 
 import asyncio
 from collections import deque
@@ -7,16 +7,16 @@ from collections.abc import Callable, Collection, Sequence
 from backend.change import StoredEvent
 
 BATCH = 64
-"""How many events are taken at once at most: between two batches the others get their turn."""
+"""Most events in a batch; between two batches, other subscribers get their turn."""
 
 
 class Subscription:
-    """The events that wait for one subscriber, bounded: one that does not keep up is dropped, not waited for.
+    """A bounded queue of events for one subscriber. A slow subscriber is dropped, not waited for.
 
     Args:
-        channels: what it is to hear of.
-        limit: how many characters may wait. A single event is taken whatever its size.
-        on_overflow: is called once the limit is passed; the subscription takes nothing from then on.
+        channels: the channels to receive.
+        limit: the most characters that may wait. A single event is accepted whatever its size.
+        on_overflow: called once the limit is exceeded; the subscription accepts nothing from then on.
     """
 
     def __init__(self, channels: Collection[str], limit: int, on_overflow: Callable[[], None]) -> None:
@@ -29,7 +29,7 @@ class Subscription:
         self._arrived = asyncio.Event()
 
     def offer(self, event: StoredEvent) -> None:
-        """Puts an event behind those that wait, or notes that there is no room for it."""
+        """Queue an event, or report an overflow if there is no room for it."""
         if event.channel not in self.channels or self._overflowed:
             return
         if self._waiting and self._size + len(event.text) > self._limit:
@@ -41,7 +41,7 @@ class Subscription:
         self._arrived.set()
 
     async def take(self) -> list[str]:
-        """The next events, up to a batch; waits until there is one."""
+        """Wait for events, and return up to a batch of them."""
         await self._arrived.wait()
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         self._size -= sum(map(len, batch))
@@ -51,11 +51,11 @@ class Subscription:
 
 
 class Hub:
-    """Hands committed events to the subscribers.
+    """Distributes committed events to the subscribers.
 
     Attributes:
-        last_seq: the last event handed out. Who reads the history up to here and then joins, without awaiting
-            anything in between, misses nothing.
+        last_seq: the last event distributed. A reader that reads the history up to here and then joins, without
+            an `await` in between, misses no event and gets none twice.
     """
 
     def __init__(self, last_seq: int) -> None:
@@ -63,16 +63,16 @@ class Hub:
         self._subscriptions: set[Subscription] = set()
 
     def publish(self, events: Sequence[StoredEvent]) -> None:
-        """Hands out the events of one change; waits for nobody."""
+        """Queue the events of one change for the subscribers. Never waits."""
         for event in events:
             self.last_seq = event.seq
             for subscription in self._subscriptions:
                 subscription.offer(event)
 
     def join(self, subscription: Subscription) -> None:
-        """From here on the subscription hears everything."""
+        """Add a subscription; it receives every event from now on."""
         self._subscriptions.add(subscription)
 
     def leave(self, subscription: Subscription) -> None:
-        """Forgets a subscription; one that never joined is forgotten already."""
+        """Remove a subscription; do nothing if it never joined."""
         self._subscriptions.discard(subscription)

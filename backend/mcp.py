@@ -1,4 +1,4 @@
-"""The MCP door: the same service as tools for a model, over streamable HTTP, without sessions."""
+"""The MCP interface: the service as tools for a model, over streamable HTTP, without sessions."""
 
 from collections.abc import Awaitable
 from typing import Annotated, TypeVar
@@ -31,7 +31,7 @@ DependsOn = Annotated[Ids, Field(description="ids of tasks or subtasks that must
 
 
 class Tools:
-    """The tools. Their docstrings are what a model reads of them.
+    """The tools. A model reads their docstrings.
 
     Args:
         runtime: the backend.
@@ -48,7 +48,7 @@ class Tools:
         depends_on: DependsOn = [],  # noqa: B006
         project: Name | None = None,
         branch: Name | None = None,
-        id: OwnId = None,  # noqa: A002 (the name that the other doors use)
+        id: OwnId = None,  # noqa: A002 (the name in the other interfaces)
         subtasks: Annotated[
             list[NewSubtask],
             Field(description="created with the task; they may depend on each other by their keys"),
@@ -146,7 +146,7 @@ class Tools:
 
 
 def create_server(runtime: Runtime) -> MCPServer:
-    """The MCP server with its tools."""
+    """Create the MCP server with its tools."""
     server: MCPServer = MCPServer(PRODUCT, instructions=INSTRUCTIONS, subscriptions=False)
     tools = Tools(runtime)
     for tool in (
@@ -163,18 +163,18 @@ def create_server(runtime: Runtime) -> MCPServer:
 
 
 def http_app(server: MCPServer) -> Starlette:
-    """The server at `/mcp`. Each request stands for itself: nothing is left open when the backend stops."""
+    """Create the application at `/mcp`. It has no sessions, so nothing stays open when the backend stops."""
     return server.streamable_http_app(
         json_response=True,
         stateless_http=True,
         max_request_body_size=MAX_BODY,
-        # A page in a browser that was lured here has no token, whatever host it believes to talk to.
+        # DNS rebinding is no risk here: a browser's page has no token, whatever host it names.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
 
 
 async def _told(answer: Awaitable[T]) -> T:
-    """Turns a refusal into one that the model reads, with the code that the other doors give."""
+    """Turn a `BackendError` into an error that the model reads, with the code of the other interfaces."""
     try:
         return await answer
     except BackendError as error:

@@ -1,4 +1,4 @@
-"""Reading a plan: the steps of a workflow as YAML, every mistake named with its line."""
+"""The parser of plans: the steps of a workflow as YAML. Every mistake is reported with its line."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class PlanError(BackendError):
     """A plan with mistakes.
 
     Attributes:
-        problems: all of them, each as `line 7: …`, in the order of the lines.
+        problems: all mistakes, each as `line 7: …`, in the order of the lines.
     """
 
     code = "invalid_plan"
@@ -33,7 +33,7 @@ class PlanError(BackendError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step: what one agent does, after the steps that it depends on (their titles or keys)."""
+    """One agent's step of a workflow. `depends_on` holds titles or keys of other steps."""
 
     title: str
     agent: str
@@ -45,20 +45,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps of a workflow, with a title and details of its own where the plan gives them."""
+    """The steps of a workflow, and its title and details if the plan gives them."""
 
     steps: tuple[Step, ...]
     title: str | None = None
     details: str | None = None
 
     def waits_for(self) -> list[list[int]]:
-        """For each step the places (from 0) of those it depends on."""
+        """Return for each step the positions (from 0) of the steps that it depends on."""
         places = {name: place for place, step in enumerate(self.steps) for name in (step.title, step.key)}
         return [[places[name] for name in step.depends_on] for step in self.steps]
 
 
 def default_plan(description: str) -> Plan:
-    """The plan for a description alone: design, implement, test, each after the other."""
+    """Return the plan for a mere description: design, implement, test, one after the other."""
     subject = description.strip().splitlines()[0][:500]
     design, implement, test = (f"{verb}: {subject}" for verb in ("Design", "Implement", "Write tests"))
     return Plan(
@@ -73,10 +73,10 @@ def default_plan(description: str) -> Plan:
 
 
 def read_plan(text: str) -> Plan:
-    """Reads a plan: a list of steps, or a mapping with `title`, `details` and `subtasks`.
+    """Parse a plan: a list of steps, or a mapping with `title`, `details` and `subtasks`.
 
     Raises:
-        PlanError: with every mistake that was found.
+        PlanError: with all mistakes.
     """
     reader = _Reader()
     plan = reader.plan(_compose(text))
@@ -102,7 +102,7 @@ def _compose(text: str) -> Node | None:
 
 @dataclass
 class _Reader:
-    """Walks the nodes and collects what is wrong, with the line."""
+    """Walks the YAML nodes and collects mistakes, with their lines."""
 
     problems: list[tuple[int, str]] = field(default_factory=list)
 
@@ -119,7 +119,7 @@ class _Reader:
         return None
 
     def references(self, steps: Sequence[Step]) -> None:
-        """Checks what the steps say of each other."""
+        """Check the references between the steps: unique names, known dependencies, no cycle."""
         named: dict[str, Step] = {}
         for step in steps:
             for name in {step.title, step.key} - {None}:

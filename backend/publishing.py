@@ -1,4 +1,4 @@
-"""How a client's own events are applied: the same rules, with the publisher's key on what they become."""
+"""Clients' own events: applied by the same rules, and deduplicated by the publisher's key."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -14,13 +14,13 @@ R = TypeVar("R", bound=Request)
 
 
 def apply(change: Change, publication: Publication) -> int:
-    """Applies an event that a client publishes, once for each key.
+    """Apply an event that a client publishes. A repeated key is applied only once.
 
     Returns:
-        The sequence number of the event that it became, or that already tells the same.
+        The sequence number of the resulting event, or of the existing event with the same meaning.
 
     Raises:
-        InvalidError: its type can't be published, or its payload is not what the type asks for.
+        InvalidError: its type can't be published, or its payload does not fit the type.
     """
     handle = _PUBLISHABLE.get(publication.event_type)
     if handle is None:
@@ -31,7 +31,7 @@ def apply(change: Change, publication: Publication) -> int:
 
 
 def _read(model: type[R], payload: Mapping[str, Any]) -> R:
-    """The part of a payload that the model knows."""
+    """Validate the part of a payload that the model knows."""
     names = {field.alias or name for name, field in model.model_fields.items()}
     try:
         return model.model_validate({name: value for name, value in payload.items() if name in names})

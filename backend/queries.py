@@ -1,4 +1,4 @@
-"""Reading, beside the writer: SQLite's readers see the last committed state and wait for nobody."""
+"""Queries, which run beside the writer: SQLite's readers see the last committed state and never wait."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from backend.views import SubtaskPage, SubtaskView, TaskPage, TaskTree, TaskView
 
 PAGE_EVENTS = 500
 PAGE_SIZE = 4_000_000
-"""What a page of the history holds at most: events, characters (and always one event)."""
+"""Limits of a page of the history: events, and characters (but always at least one event)."""
 
 
 class Queries:
@@ -23,7 +23,7 @@ class Queries:
         self._engine = engine
 
     def task(self, task_id: str) -> TaskTree:
-        """A task with its subtasks, or `UnknownTask`."""
+        """Return a task with its subtasks, or raise `UnknownTaskError`."""
         with Session(self._engine) as session:
             task = session.scalar(select(Item).where(Item.id == task_id, Item.task_id.is_(None)))
             if task is None:
@@ -33,7 +33,7 @@ class Queries:
             return TaskTree(**TaskView.model_validate(task).model_dump(), subtasks=subtasks)
 
     def subtask(self, subtask_id: str) -> SubtaskView:
-        """A subtask, or `UnknownSubtask`."""
+        """Return a subtask, or raise `UnknownSubtaskError`."""
         with Session(self._engine) as session:
             item = session.scalar(select(Item).where(Item.id == subtask_id, Item.task_id.is_not(None)))
             if item is None:
@@ -43,7 +43,7 @@ class Queries:
     def tasks(
         self, *, status: Status | None, project: str | None, branch: str | None, limit: int, offset: int
     ) -> TaskPage:
-        """A page of the tasks that match all filters given, oldest first."""
+        """Return a page of the tasks that match all filters, oldest first."""
         query = select(Item).where(Item.task_id.is_(None))
         filters = {Item.status: status, Item.project: project, Item.branch: branch}
         for column, value in filters.items():
@@ -52,7 +52,7 @@ class Queries:
         return TaskPage(tasks=[TaskView.model_validate(row) for row in rows], next_offset=following)
 
     def subtasks(self, task_id: str, *, limit: int, offset: int) -> SubtaskPage:
-        """A page of a task's subtasks, oldest first, or `UnknownTask`."""
+        """Return a page of a task's subtasks, oldest first, or raise `UnknownTaskError`."""
         with Session(self._engine) as session:
             if session.scalar(select(Item.id).where(Item.id == task_id, Item.task_id.is_(None))) is None:
                 raise UnknownTaskError(task_id)
@@ -60,13 +60,13 @@ class Queries:
         return SubtaskPage(subtasks=[SubtaskView.model_validate(row) for row in rows], next_offset=following)
 
     def history(self, after: int, upto: int) -> list[StoredEvent]:
-        """The next page of the events with after < seq <= upto; empty where there are none."""
+        """Return the next page of the events with after < seq <= upto; empty if there are none."""
         query = select(EventRow.seq, EventRow.channel, EventRow.text)
         query = query.where(EventRow.seq > after, EventRow.seq <= upto).order_by(EventRow.seq)
         page: list[StoredEvent] = []
         size = 0
         with Session(self._engine) as session:
-            # Fetched row by row: a page of large events must not be in memory before it is bounded.
+            # Fetched row by row, so that a page of large events is limited before it is in memory.
             for row in session.execute(query.limit(PAGE_EVENTS).execution_options(yield_per=1)):
                 page.append(StoredEvent(*row))
                 size += len(row.text)

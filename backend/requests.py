@@ -1,6 +1,6 @@
-"""What clients ask for: the bodies of REST requests, the arguments of MCP tools, the heart of publications.
+"""Models of clients' requests: REST bodies, arguments of MCP tools, payloads of publications.
 
-An unknown field is refused: a misspelt `dependencies` must not become a task that starts at once.
+An unknown field is refused: a misspelt `dependencies` must not create a task that starts at once.
 """
 
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from backend.fields import AgentName, Agents, Ids, ItemId, Lines, Name, Status, 
 
 
 class Request(BaseModel):
-    """The base of what clients send: immutable, nothing unknown in it."""
+    """The base of all requests: immutable, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,7 +19,7 @@ class Request(BaseModel):
 class NewSubtask(Request):
     """A subtask to create.
 
-    `key` names it for its neighbours in the same request, so that they can depend on it before it has an id.
+    `key` names it within the same request, so that its siblings can depend on it before it has an id.
     """
 
     key: ItemId | None = Field(default=None, description="a name for depends_on within this request")
@@ -50,7 +50,7 @@ class NewTask(Request):
 
 
 class Patch(Request):
-    """What to change; a field that is missing or null stays as it is."""
+    """A change to a task or subtask. A field that is missing or null stays as it is."""
 
     title: Title | None = None
     details: Text | None = None
@@ -60,7 +60,7 @@ class Patch(Request):
 
 
 class Completion(Request):
-    """What a finished task or subtask leaves behind for those that wait for it."""
+    """The result of a task or subtask, for those that depend on it."""
 
     completion_summary: Text = ""
     insights_found: Lines = []
@@ -69,7 +69,7 @@ class Completion(Request):
 
 
 class NewMessage(Request):
-    """A message to an agent, from a person or another agent, perhaps about a subtask."""
+    """A message to an agent, from a person or another agent; optionally about a subtask."""
 
     message: Text
     sender: Name | None = Field(default=None, alias="from")
@@ -77,7 +77,7 @@ class NewMessage(Request):
 
 
 class Blocked(Request):
-    """An agent can't go on."""
+    """A report that an agent can't continue."""
 
     agent: AgentName
     reason: Text = ""
@@ -85,9 +85,9 @@ class Blocked(Request):
 
 
 class Publication(BaseModel):
-    """An event that a client publishes on the WebSocket; unknown keys are ignored, as everywhere at the wire.
+    """An event that a client publishes on the WebSocket. Unknown keys are ignored.
 
-    `id` is the publisher's own key: the same key is applied once, however often it comes.
+    `id` is the publisher's own key: however often it arrives, it is applied only once.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -98,12 +98,12 @@ class Publication(BaseModel):
 
 
 class Target(Request):
-    """The task or subtask that a publication is about."""
+    """The reference to the task or subtask that a publication is about."""
 
     id: ItemId
 
 
 class Addressee(Request):
-    """The agent that a message is for."""
+    """The reference to the agent that a message is for."""
 
     agent: AgentName

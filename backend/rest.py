@@ -1,4 +1,4 @@
-"""The REST door: each route is one call of the service or of the queries.
+"""The REST interface: each route is one call of the service or of the queries.
 
 Errors are `{"error": code, "message": …, "fields": {…}}`.
 """
@@ -32,7 +32,7 @@ Offset = Annotated[int, Query(ge=0, le=2**62)]
 
 @router.post("/tasks", status_code=HTTPStatus.CREATED)
 async def create_task(backend: Backend, new: NewTask) -> TaskTree:
-    """Creates a task with its subtasks, all in one transaction."""
+    """Create a task with its subtasks, all in one transaction."""
     return await backend.write(backend.service.create_task, new)
 
 
@@ -45,7 +45,7 @@ async def list_tasks(
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> TaskPage:
-    """Lists tasks, oldest first."""
+    """List tasks, oldest first."""
     return await backend.read(
         backend.queries.tasks, status=status, project=project, branch=branch, limit=limit, offset=offset
     )
@@ -53,19 +53,19 @@ async def list_tasks(
 
 @router.get("/tasks/{task_id}")
 async def get_task(backend: Backend, task_id: str) -> TaskTree:
-    """Shows a task with its subtasks."""
+    """Show a task with its subtasks."""
     return await backend.read(backend.queries.task, task_id)
 
 
 @router.patch("/tasks/{task_id}")
 async def update_task(backend: Backend, task_id: str, patch: Patch) -> TaskView:
-    """Changes a task."""
+    """Change a task."""
     return await backend.write(backend.service.update_task, task_id, patch)
 
 
 @router.delete("/tasks/{task_id}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_task(backend: Backend, task_id: str) -> None:
-    """Deletes a task with its subtasks."""
+    """Delete a task with its subtasks."""
     await backend.write(backend.service.delete_task, task_id)
 
 
@@ -73,13 +73,13 @@ async def delete_task(backend: Backend, task_id: str) -> None:
 async def complete_task(
     backend: Backend, task_id: str, completion: Annotated[Completion | None, Body()] = None
 ) -> TaskView:
-    """Completes a task."""
+    """Complete a task."""
     return await backend.write(backend.service.complete_task, task_id, completion or Completion())
 
 
 @router.post("/tasks/{task_id}/subtasks", status_code=HTTPStatus.CREATED)
 async def create_subtask(backend: Backend, task_id: str, new: NewSubtask) -> SubtaskView:
-    """Creates a subtask of a task."""
+    """Create a subtask of a task."""
     return await backend.write(backend.service.add_subtask, task_id, new)
 
 
@@ -87,25 +87,25 @@ async def create_subtask(backend: Backend, task_id: str, new: NewSubtask) -> Sub
 async def list_subtasks(
     backend: Backend, task_id: str, limit: Limit = 100, offset: Offset = 0
 ) -> SubtaskPage:
-    """Lists a task's subtasks, oldest first."""
+    """List a task's subtasks, oldest first."""
     return await backend.read(backend.queries.subtasks, task_id, limit=limit, offset=offset)
 
 
 @router.get("/subtasks/{subtask_id}")
 async def get_subtask(backend: Backend, subtask_id: str) -> SubtaskView:
-    """Shows a subtask."""
+    """Show a subtask."""
     return await backend.read(backend.queries.subtask, subtask_id)
 
 
 @router.patch("/subtasks/{subtask_id}")
 async def update_subtask(backend: Backend, subtask_id: str, patch: Patch) -> SubtaskView:
-    """Changes a subtask."""
+    """Change a subtask."""
     return await backend.write(backend.service.update_subtask, subtask_id, patch)
 
 
 @router.delete("/subtasks/{subtask_id}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_subtask(backend: Backend, subtask_id: str) -> None:
-    """Deletes a subtask."""
+    """Delete a subtask."""
     await backend.write(backend.service.delete_subtask, subtask_id)
 
 
@@ -113,18 +113,18 @@ async def delete_subtask(backend: Backend, subtask_id: str) -> None:
 async def complete_subtask(
     backend: Backend, subtask_id: str, completion: Annotated[Completion | None, Body()] = None
 ) -> SubtaskView:
-    """Completes a subtask, and its task where it was the last."""
+    """Complete a subtask, and its task if it was the last one."""
     return await backend.write(backend.service.complete_subtask, subtask_id, completion or Completion())
 
 
 @router.post("/agents/{agent}/messages", status_code=HTTPStatus.CREATED)
 async def send_message(backend: Backend, agent: Annotated[AgentName, Path()], new: NewMessage) -> Receipt:
-    """Sends a message to an agent."""
+    """Send a message to an agent."""
     return await backend.write(backend.service.send_message, agent, new)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Gives every error of the app the one shape."""
+    """Make the application answer every error in the same shape."""
     app.exception_handler(BackendError)(_on_backend_error)
     app.exception_handler(RequestValidationError)(_on_validation_error)
     app.exception_handler(HTTPException)(_on_http_error)
@@ -140,7 +140,7 @@ async def _on_backend_error(_: Request, error: BackendError) -> JSONResponse:
 
 
 async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-    # The first part of a location says whether it was the body, the path or the query.
+    # The first part of a location is `body`, `path` or `query`.
     problems = [{**each, "loc": each["loc"][1:]} for each in error.errors()]
     return await _on_backend_error(request, InvalidError.of(problems))
 
@@ -151,5 +151,5 @@ async def _on_http_error(_: Request, error: HTTPException) -> JSONResponse:
 
 
 async def _on_crash(_request: Request, _error: Exception) -> JSONResponse:
-    # The server logs the traceback; what failed inside is not the client's to know.
+    # The server logs the traceback; the client does not get internal details.
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the backend failed; its log says why")

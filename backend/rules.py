@@ -1,10 +1,12 @@
-"""The rules of changing: what may follow what, and what follows from it.
+"""The rules of change: the allowed transitions, and their consequences.
 
-- Done is final. What is done can be deleted, and completing it again changes nothing.
-- Cancelled can be reopened; work on it counts only then. A task's open subtasks are cancelled with it.
-- A task is done when its last open subtask is (or is taken away after others were done), and never before.
-- A completion is a fact, told by whoever did the work: it is taken whether or not the dependencies are done.
-- Nothing is deleted while something else depends on it.
+- Done is final. A done item can be deleted; completing it again changes nothing.
+- A cancelled item can be reopened, and must be before it can be completed. Cancelling a task cancels its open
+  subtasks.
+- A task becomes done when its last open subtask is completed (or is removed after others were completed), and
+  never before.
+- A completion is accepted whether or not the dependencies are done: it reports work that has happened.
+- An item can't be deleted while others depend on it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,22 +20,22 @@ from backend.tables import Item
 from backend.views import AgentBlocked, AgentMessage, Completed, Deleted
 
 NAMED = 20
-"""How many ids a refusal names at most."""
+"""Most ids named in an error."""
 
 SUMMARY_LIMIT = 1_000_000
 LINES_LIMIT = 10_000
-"""What a task takes over from its subtasks at most: characters of summaries, insights, files."""
+"""Limits of the results that a task takes over from its subtasks: characters of summaries, insights, files."""
 
 
 def complete(change: Change, item: Item, completion: Completion, *, key: str | None = None) -> int:
-    """Completes a task or subtask, and the task whose last open subtask it was.
+    """Complete a task or subtask, and a task whose last open subtask this was.
 
     Returns:
-        The sequence number of its completion; where it was done before, of that one.
+        The sequence number of its completion; if it was done before, of that earlier one.
 
     Raises:
-        ItemCancelledError: it has to be reopened first.
-        OpenSubtasksError: it is a task in which something is still to be done.
+        ItemCancelledError: it must be reopened first.
+        OpenSubtasksError: it is a task with open subtasks.
     """
     if item.status == Status.DONE:
         return item.seq
@@ -47,16 +49,16 @@ def complete(change: Change, item: Item, completion: Completion, *, key: str | N
 
 
 def update(change: Change, item: Item, patch: Patch, *, key: str | None = None) -> int:
-    """Changes a task or subtask; a patch that changes nothing is no event.
+    """Change a task or subtask. A patch that changes nothing records no event.
 
     Returns:
-        The sequence number of the update or completion; where nothing changed, of the last event about it.
+        The sequence number of the update or completion; if nothing changed, of the last event about it.
 
     Raises:
-        AlreadyDoneError: it is finished.
-        ItemCancelledError: it is to be reopened under a task that is cancelled.
-        UnknownDependencyError, DependencyCycleError: as in creation.
-        OpenSubtasksError, ItemCancelledError: as in completing, where the new status is done.
+        AlreadyDoneError: it is done.
+        ItemCancelledError: the patch would reopen it in a cancelled task.
+        UnknownDependencyError, DependencyCycleError: as at creation.
+        OpenSubtasksError, ItemCancelledError: as for `complete`, if the new status is done.
     """
     wanted = patch.model_dump(exclude_none=True)
     wanted = {name: value for name, value in wanted.items() if getattr(item, name) != value}
@@ -70,10 +72,10 @@ def update(change: Change, item: Item, patch: Patch, *, key: str | None = None) 
 
 
 def block(change: Change, blocked: Blocked, *, key: str | None = None) -> int:
-    """Records that an agent is blocked, and the subtask with it where it is open.
+    """Record that an agent is blocked, and its subtask too if that is open.
 
     Raises:
-        UnknownSubtaskError: it names one that does not exist.
+        UnknownSubtaskError: it names a subtask that does not exist.
     """
     if blocked.subtask_id is not None:
         subtask = change.subtask(blocked.subtask_id)
@@ -83,10 +85,10 @@ def block(change: Change, blocked: Blocked, *, key: str | None = None) -> int:
 
 
 def message(change: Change, agent: str, new: NewMessage, *, key: str | None = None) -> int:
-    """Records a message to an agent: an event, and nothing else.
+    """Record a message to an agent. Only an event is stored.
 
     Raises:
-        UnknownSubtaskError: it is about one that does not exist.
+        UnknownSubtaskError: it is about a subtask that does not exist.
     """
     if new.subtask_id is not None:
         change.subtask(new.subtask_id)
@@ -95,10 +97,10 @@ def message(change: Change, agent: str, new: NewMessage, *, key: str | None = No
 
 
 def delete(change: Change, item: Item) -> None:
-    """Deletes a task with its subtasks, or a subtask.
+    """Delete a task with its subtasks, or a subtask.
 
     Raises:
-        HasDependentsError: something that would stay depends on it.
+        HasDependentsError: something that would remain depends on it.
     """
     items = [*change.subtasks(item), item]
     ids = {each.id for each in items}
@@ -140,7 +142,7 @@ def _set_status(change: Change, item: Item, status: str) -> None:
 
 
 def _settle_parent(change: Change, item: Item) -> None:
-    """A task is done when nothing in it is open any more and something in it was done."""
+    """Complete the parent task if it has no open subtask left and at least one done."""
     if item.task_id is None or change.open_subtasks(item.task_id, 1):
         return
     task = change.task(item.task_id)

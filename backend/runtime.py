@@ -1,4 +1,4 @@
-"""What the doors share: the service in its one writer thread, the queries in reader threads, the hub."""
+"""The runtime that the interfaces share: one writer thread, several reader threads, and the hub."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -21,10 +21,10 @@ READERS = 4
 
 
 class Runtime:
-    """The backend behind its doors. Use and `close` it in the event loop that has called `start`.
+    """The backend behind its interfaces. Use and `close` it in the event loop that has called `start`.
 
-    Changes run one after the other in a single thread, which makes their order the order of the events; each
-    is handed to the hub before its caller goes on. A caller that goes away does not undo its change.
+    Changes run one after the other in a single thread, so their order is the order of the events. Each is
+    published to the hub before its caller continues. A caller that is cancelled does not undo its change.
 
     Args:
         database_url: an SQLAlchemy URL.
@@ -40,19 +40,19 @@ class Runtime:
         self._readers = ThreadPoolExecutor(READERS, "backend-reader")
 
     def start(self) -> None:
-        """Takes the running event loop for its own."""
+        """Attach to the running event loop."""
         self._loop = asyncio.get_running_loop()
 
     async def write(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a method of the service."""
+        """Run a method of the service."""
         return await self._loop.run_in_executor(self._writer, partial(operation, *args, **kwargs))
 
     async def read(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a method of the queries."""
+        """Run a method of the queries."""
         return await self._loop.run_in_executor(self._readers, partial(operation, *args, **kwargs))
 
     def close(self) -> None:
-        """Lets the running operations end, then closes the database."""
+        """Let the running operations end, then closes the database."""
         self._readers.shutdown(cancel_futures=True)
         self._writer.shutdown(cancel_futures=True)
         self._engine.dispose()

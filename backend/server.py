@@ -1,4 +1,4 @@
-"""The server process: the port, the ready line, and a stop that waits for nobody."""
+"""The server process: the port, the ready line, and a stop that waits for no client."""
 
 import asyncio
 import errno
@@ -23,30 +23,30 @@ BACKLOG = 2_048
 """Connections that may wait to be accepted."""
 
 PATIENCE = 60_000
-"""Milliseconds that what was sent may wait until the peer takes it."""
+"""Milliseconds that sent data may stay unacknowledged by the peer."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Takes the port, before anything else of the backend exists.
+    """Bind the port, before anything else of the backend is created.
 
     Args:
-        host: a name or an address.
-        port: 0 for a free one.
+        host: a host name or an address.
+        port: the port; 0 for any free one.
 
     Raises:
         AlreadyRunningError: the port is in use.
-        AddressError: the address can't be had at all.
+        AddressError: the server can't listen on the address.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # The protocol is named since asyncio turns Nagle's algorithm off only where it is: 40 ms a request.
+        # asyncio turns Nagle's algorithm off only if the protocol is named; with it, a request takes 40 ms longer.
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise AddressError(f"can't listen on {host}: {error.strerror or error}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Its connections inherit it. A close waits for what is still to be sent: for a peer that is out of reach
-        # for a quarter of an hour, and for one that is stopped for ever.
+        # Inherited by its connections. Without it, closing one waits until its data is sent: a quarter of an hour
+        # for an unreachable peer, and for ever for a stopped one.
         if sys.platform == "linux":
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, PATIENCE)
         listener.bind(address)
@@ -62,13 +62,13 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The base URL of a listening socket, with its real port."""
+    """Return the base URL of a listening socket, with its real port."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server on a socket of ours. It prints one line when it accepts connections: `ready <url>`.
+    """A uvicorn server on an open socket. It prints one line when it accepts connections: `ready <url>`.
 
     Args:
         app: the application.
@@ -78,13 +78,13 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         config = uvicorn.Config(
             app,
-            # The other implementation is deprecated by the library that it uses.
+            # The library of the other implementation has deprecated it.
             ws="websockets-sansio",
             ws_max_size=MAX_BODY,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=GRACE,
             lifespan="on",
-            # The access log would hold the query strings, and with them tokens.
+            # The access log would contain query strings, and tokens in them.
             log_config=None,
             access_log=False,
         )
@@ -92,23 +92,23 @@ class Server(uvicorn.Server):
         self._listener = listener
 
     def run_until_stopped(self) -> None:
-        """Serves until `stop`, SIGTERM or SIGINT."""
+        """Serve until `stop` is called, or SIGTERM or SIGINT arrives."""
         self.run(sockets=[self._listener])
 
     def stop(self) -> None:
-        """Asks the server to stop; may be called from any thread."""
+        """Tell the server to stop. May be called from any thread."""
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to serve, and says so."""
+        """Start to serve, and print the ready line."""
         await super().startup(sockets)
         print(f"ready {url_of(self._listener)}", flush=True)  # noqa: T201 (the one line that parents wait for)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ends with exit code 0, where uvicorn would raise the signal once more after its clean stop."""
+        """Handle signals so that a clean stop ends with exit code 0; uvicorn would raise the signal again."""
         if threading.current_thread() is not threading.main_thread():
-            yield  # signals are the main thread's business
+            yield  # only the main thread may handle signals
             return
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

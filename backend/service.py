@@ -1,4 +1,4 @@
-"""The task service: each change is one transaction, told to one listener once it is committed."""
+"""The task service: each change is one transaction, passed to one listener after its commit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ Listener = Callable[[Sequence[StoredEvent]], None]
 class TaskService:
     """Creates, changes, completes and deletes tasks and subtasks.
 
-    Every method is one transaction. When it is committed the listener gets its events, in order, in the
-    thread that made the change; when it is refused (`BackendError`) nothing has happened at all. Changes come
-    from one thread at a time: the sequence of events has one writer.
+    Every method is one transaction. After its commit, the listener gets its events in order, in the thread that
+    made the change. A refused change (`BackendError`) has no effect. Call the methods from one thread at a time,
+    because the sequence of events has one writer.
 
     Args:
         engine: the database.
-        listener: gets the events of each change.
+        listener: called with the events of each change.
     """
 
     def __init__(self, engine: Engine, listener: Listener) -> None:
@@ -35,72 +35,72 @@ class TaskService:
 
     @property
     def last_seq(self) -> int:
-        """The sequence number of the last event that is committed."""
+        """The sequence number of the last committed event."""
         return self._seq
 
     def create_task(self, new: NewTask) -> TaskTree:
-        """Creates a task with its subtasks."""
+        """Create a task with its subtasks."""
         with self._change() as change:
             task = creation.create_task(change, new)
             return _tree(change, task)
 
     def add_subtask(self, task_id: str, new: NewSubtask) -> SubtaskView:
-        """Creates a subtask of a task."""
+        """Create a subtask of a task."""
         with self._change() as change:
             subtask = creation.add_subtask(change, change.task(task_id), new)
             return SubtaskView.model_validate(subtask)
 
     def update_task(self, task_id: str, patch: Patch) -> TaskView:
-        """Changes a task."""
+        """Change a task."""
         with self._change() as change:
             task = change.task(task_id)
             rules.update(change, task, patch)
             return TaskView.model_validate(task)
 
     def update_subtask(self, subtask_id: str, patch: Patch) -> SubtaskView:
-        """Changes a subtask."""
+        """Change a subtask."""
         with self._change() as change:
             subtask = change.subtask(subtask_id)
             rules.update(change, subtask, patch)
             return SubtaskView.model_validate(subtask)
 
     def complete_task(self, task_id: str, completion: Completion) -> TaskView:
-        """Completes a task that has no open subtasks; completing it again changes nothing."""
+        """Complete a task that has no open subtasks; completing it again changes nothing."""
         with self._change() as change:
             task = change.task(task_id)
             rules.complete(change, task, completion)
             return TaskView.model_validate(task)
 
     def complete_subtask(self, subtask_id: str, completion: Completion) -> SubtaskView:
-        """Completes a subtask; completing it again changes nothing."""
+        """Complete a subtask; completing it again changes nothing."""
         with self._change() as change:
             subtask = change.subtask(subtask_id)
             rules.complete(change, subtask, completion)
             return SubtaskView.model_validate(subtask)
 
     def delete_task(self, task_id: str) -> None:
-        """Deletes a task with its subtasks, where nothing else depends on them."""
+        """Delete a task with its subtasks, unless something else depends on them."""
         with self._change() as change:
             rules.delete(change, change.task(task_id))
 
     def delete_subtask(self, subtask_id: str) -> None:
-        """Deletes a subtask, where nothing depends on it."""
+        """Delete a subtask, unless something depends on it."""
         with self._change() as change:
             rules.delete(change, change.subtask(subtask_id))
 
     def send_message(self, agent: str, new: NewMessage) -> Receipt:
-        """Sends a message to an agent: an event, and nothing else."""
+        """Send a message to an agent. Only an event is stored."""
         with self._change() as change:
             return Receipt(seq=rules.message(change, agent, new))
 
     def publish(self, publication: Publication) -> int:
-        """Applies a client's event, once for each key.
+        """Apply a client's event. A repeated key is applied only once.
 
         Returns:
-            The sequence number of the event that it became, or that already tells the same.
+            The sequence number of the resulting event, or of the existing event with the same meaning.
 
         Raises:
-            InvalidError: its type can't be published, or its payload is not what the type asks for.
+            InvalidError: its type can't be published, or its payload does not fit the type.
         """
         with self._change() as change:
             return publishing.apply(change, publication)

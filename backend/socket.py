@@ -1,4 +1,4 @@
-"""The WebSocket door: the history from any point on, then what happens; and events that clients publish."""
+"""The WebSocket interface: replays the history from any point, then sends live events, and accepts publications."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -22,21 +22,21 @@ log = structlog.get_logger(__name__)
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 QUEUE_LIMIT = 32_000_000
-"""How many characters of live events may wait for one subscriber."""
+"""Most characters of live events that may wait for one subscriber."""
 
 CLOSE_DEADLINE = 30.0
-"""Seconds for a subscriber that did not keep up to take the close frame."""
+"""Seconds that a slow subscriber has to receive the close frame."""
 
 FAULTS_OF_THE_EVENT = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, DataError, IntegrityError,
 )  # fmt: skip
-"""By these it would fail as often as it is tried; whatever else fails may succeed later."""
+"""Errors that a retry would repeat; after other errors, a retry may succeed."""
 
 Channel = Literal["tasks", "subtasks", "agents"]
 
 
 class Subscribe(BaseModel):
-    """A client's wish to hear events: those after `since` first, or where it is missing only live ones."""
+    """A client's subscription: the events after `since` first; without `since`, only live events."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -47,13 +47,13 @@ class Subscribe(BaseModel):
 class Connection:
     """One client's connection.
 
-    Two tasks: the reader answers what the client says, the pump sends it events. A client that subscribes
-    again is served from the point that it then names.
+    It has two tasks: the reader answers the client's messages, the pump sends events. A client that subscribes
+    again is served from its new `since`.
 
     Args:
         websocket: the accepted connection.
         runtime: the backend.
-        queue_limit: how many characters of live events may wait.
+        queue_limit: the most characters of live events that may wait.
     """
 
     def __init__(self, websocket: WebSocket, runtime: Runtime, *, queue_limit: int = QUEUE_LIMIT) -> None:
@@ -65,7 +65,7 @@ class Connection:
         self._pump: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
-        """Serves the client until it goes, or no longer keeps up (it is told 1013, and may come back)."""
+        """Serve the client until it leaves. A slow client is closed with 1013 and can reconnect with `since`."""
         reader = asyncio.create_task(self._watch(self._read))
         try:
             code = await self._over
@@ -76,13 +76,13 @@ class Connection:
             await self._close(code)
 
     async def _watch(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Whatever ends one of the two tasks ends the connection."""
+        """End the connection when either of its two tasks ends."""
         try:
             await work()
         except WebSocketDisconnect:
             self._end(None)
         except Exception:
-            if not self._over.done():  # once it is over, nothing can be sent any more
+            if not self._over.done():  # the connection is over, nothing can be sent
                 log.exception("backend.socket.failed")
             self._end(INTERNAL_ERROR)
         else:
@@ -93,8 +93,8 @@ class Connection:
             self._over.set_result(code)
 
     async def _close(self, code: int) -> None:
-        # It has to take what was sent before it sees the close frame; one that never reads is left to the
-        # server's pings.
+        # The client sees the close frame only after it has read the data before it. One that never reads is
+        # dropped by the server's pings.
         with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
             async with asyncio.timeout(CLOSE_DEADLINE):
                 await self._websocket.close(code)
@@ -137,7 +137,7 @@ class Connection:
         await _stop(self._pump)
         last_seq = self._hub.last_seq
         since = last_seq if wish.since is None else wish.since
-        # Not live yet: what was missed comes first, then the word that all of it was said.
+        # Not live yet: missed events come first, then the message that the replay is complete.
         await self._tell(
             type="subscribed", channels=wish.channels, since=since, last_seq=last_seq, live=False
         )
@@ -157,9 +157,10 @@ class Connection:
             self._hub.leave(subscription)
 
     async def _replay(self, subscription: Subscription, since: int) -> int:
-        """Sends what is stored until there is nothing published that was not sent; the last number of that.
+        """Send stored events until none is left, and return the last sequence number sent.
 
-        It awaits nothing after it has found that, so nothing can come between it and joining.
+        There is no `await` between the check that none is left and the return, so no event can be published
+        between the replay and joining the hub.
         """
         while since < (upto := self._hub.last_seq):
             page = await self._runtime.read(self._runtime.queries.history, since, upto)

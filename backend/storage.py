@@ -1,4 +1,4 @@
-"""Opening the database."""
+"""Functions that open and check the database."""
 
 import os
 from uuid import uuid4
@@ -16,16 +16,17 @@ SCHEMA = "1"
 
 
 def open_database(url: str) -> Engine:
-    """Opens the database and creates its tables where it is new.
+    """Open the database, and create its tables if it is new.
 
-    SQLite runs with a write-ahead log, so that readers never wait for the writer, and with synchronous=FULL:
-    what was acknowledged survives a power cut. Its file is readable by its owner only.
+    SQLite runs with a write-ahead log, so that readers never wait for the writer, and with synchronous=FULL, so
+    that acknowledged changes survive a power cut. Only its owner can read the file.
 
     Args:
-        url: an SQLAlchemy URL; for SQLite it has to name a file.
+        url: an SQLAlchemy URL; for SQLite it must name a file.
 
     Raises:
-        DatabaseError: there is no such database, or it isn't ours; the message says why, without a password.
+        DatabaseError: the database can't be opened, or belongs to another program; the message has the reason,
+            without a password.
     """
     try:
         address = make_url(url)
@@ -40,12 +41,12 @@ def open_database(url: str) -> Engine:
 
 
 def _shown(address: URL) -> str:
-    """Without what may be secret: the password, and the query, which may hold one too."""
+    """Return the URL without possible secrets: the password, and the query, which may hold one too."""
     return address.set(query={}).render_as_string(hide_password=True)
 
 
 def _reason(error: Exception) -> str:
-    """The driver's own words, without the statement and the advice that SQLAlchemy adds."""
+    """Return the driver's own message, without the statement and the advice that SQLAlchemy adds."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
@@ -66,13 +67,13 @@ def _open(address: URL) -> Engine:
 
 
 def instance_of(engine: Engine) -> str:
-    """The id that this database got when it was created: sequence numbers mean nothing in another."""
+    """Return the id that this database got at its creation. Sequence numbers are valid only within it."""
     with Session(engine) as session:
         return session.get_one(Meta, "instance").value
 
 
 def _make_private(address: URL) -> None:
-    """Make the file ours alone; SQLite gives the log files beside it the same mode."""
+    """Make the file private to its owner; SQLite gives the log files beside it the same mode."""
     name = address.database or ":memory:"
     if name == ":memory:" or name.startswith("file:"):
         raise DatabaseError(f"the database {_shown(address)} can't be used: it has to be the path of a file")

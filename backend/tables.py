@@ -1,4 +1,4 @@
-"""The tables. Tasks and subtasks are one table, since either may depend on either: a subtask has a parent."""
+"""The tables. Tasks and subtasks share one, because either may depend on either; a subtask has a parent."""
 
 from sqlalchemy import JSON, Index
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -7,13 +7,13 @@ from backend.fields import OPEN, Status
 
 
 class Base(DeclarativeBase):
-    """The declarative base: lists of strings are kept as JSON."""
+    """The declarative base; lists of strings are stored as JSON."""
 
     type_annotation_map = {list[str]: JSON}  # noqa: RUF012 (SQLAlchemy reads it from the class)
 
 
 class Item(Base):
-    """A task, or with `task_id` a subtask. Rows are numbered in the order of their creation."""
+    """A task, or a subtask if `task_id` is set. Rows are numbered in the order of their creation."""
 
     __tablename__ = "items"
     __table_args__ = (
@@ -41,17 +41,17 @@ class Item(Base):
 
     @property
     def kind(self) -> str:
-        """The word that its events begin with."""
+        """The prefix of its events' types: `task` or `subtask`."""
         return "subtask" if self.task_id else "task"
 
     @property
     def is_open(self) -> bool:
-        """Whether there is still something to do."""
+        """True unless it is done or cancelled."""
         return self.status in OPEN
 
 
 class Edge(Base):
-    """`item_id` waits for `depends_on`: the dependencies again, to be asked from the other end."""
+    """One dependency: `item_id` waits for `depends_on`. Repeats `Item.depends_on` for lookups in both directions."""
 
     __tablename__ = "edges"
 
@@ -60,7 +60,7 @@ class Edge(Base):
 
 
 class EventRow(Base):
-    """An event as it went out: `text` is the whole message, so a replay only reads and sends."""
+    """An event as it was sent. `text` is the whole message, so a replay only reads and sends it."""
 
     __tablename__ = "events"
 
@@ -71,7 +71,7 @@ class EventRow(Base):
 
 
 class Meta(Base):
-    """What the database says of itself: its schema and its instance id."""
+    """The database's metadata: its schema version and its instance id."""
 
     __tablename__ = "meta"
 

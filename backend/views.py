@@ -1,4 +1,4 @@
-"""What clients are shown: the records that REST and MCP answer with, and the payloads of events."""
+"""Models of answers: the records that REST and MCP return, and the payloads of events."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,13 +6,13 @@ from backend.fields import Status
 
 
 class View(BaseModel):
-    """The base of what is shown: immutable, read from the table's rows."""
+    """The base of all views: immutable, read from table rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
 
 class TaskState(View):
-    """A task as `task.created` and `task.updated` tell it: always the whole of it."""
+    """The payload of `task.created` and `task.updated`: always the complete task."""
 
     id: str
     title: str
@@ -25,15 +25,15 @@ class TaskState(View):
 
 
 class SubtaskState(TaskState):
-    """A subtask as `subtask.created` and `subtask.updated` tell it."""
+    """The payload of `subtask.created` and `subtask.updated`: always the complete subtask."""
 
     task_id: str
 
 
 class Record(View):
-    """What a record holds beyond its state.
+    """The fields of a record beyond its state.
 
-    `seq` is that of the last event about it; the times are ISO 8601 in UTC.
+    `seq` is the number of the last event about it. Times are ISO 8601 in UTC.
     """
 
     completion_summary: str
@@ -112,6 +112,6 @@ class AgentBlocked(View):
 
 
 class Receipt(View):
-    """The event that something became: its place in the history."""
+    """The sequence number of the event that a request has caused."""
 
     seq: int

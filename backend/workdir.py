@@ -1,4 +1,4 @@
-"""The work directory: ours alone, one backend in it at a time, with the token that clients show."""
+"""The work directory: private to its owner, used by one backend at a time, with the token for clients."""
 
 import fcntl
 import os
@@ -16,20 +16,20 @@ URL_FILE = "backend.url"
 SIZE = 4_096
 """More bytes than any of its files has."""
 LOOKS, LOOK_SECONDS = 20, 0.01
-"""Whoever looks whether a backend runs holds the lock for a moment: so often, and so far apart, it is tried."""
+"""Number of attempts to lock, and seconds between them: a check for a running backend holds the lock for a moment."""
 
 
 class WorkDir:
-    """A directory that only we can read, held until `close`.
+    """A directory that only its owner can read, locked until `close`.
 
-    The default one has a predictable path where everybody may write, so one that somebody else made first, or
-    that others can look into, is refused.
+    The default path is predictable, in a directory where everybody may write. So a directory that another user
+    created first, or that others can read, is refused.
 
     Args:
-        path: is created with mode 0700 where it is missing.
+        path: the directory; created with mode 0700 if it is missing.
 
     Raises:
-        WorkDirError: it can't be trusted; the message says why.
+        WorkDirError: the directory is not safe; the message has the reason.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,11 +43,11 @@ class WorkDir:
             raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
 
     def hold(self) -> str:
-        """Takes the directory for this process and returns its token, which is made at the first start.
+        """Lock the directory for this process and return its token, which is created at the first start.
 
         Raises:
-            AlreadyRunningError: another backend holds it.
-            WorkDirError: the token's file can't be trusted, or holds no token.
+            AlreadyRunningError: another backend has locked it.
+            WorkDirError: the token's file is not safe, or holds no token.
         """
         path = self.path / TOKEN_FILE
         try:
@@ -73,13 +73,13 @@ class WorkDir:
             raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
 
     def publish(self, url: str) -> None:
-        """Leaves the backend's address for clients on this machine; the directory must be held."""
+        """Write the backend's address for clients on this machine; the directory must be locked."""
         file = os.open(self.path / URL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(file, "w") as stream:
             stream.write(f"{url}\n")
 
     def close(self) -> None:
-        """Lets go of the directory."""
+        """Unlock the directory."""
         if self._token_fd is not None:
             (self.path / URL_FILE).unlink(missing_ok=True)
             os.close(self._token_fd)
@@ -87,10 +87,10 @@ class WorkDir:
 
 
 def read_token(work_dir: Path) -> str:
-    """Reads the token of a backend that runs, or has run, in a work directory.
+    """Return the token of a backend that runs, or has run, in a work directory.
 
     Raises:
-        WorkDirError: there is none, or its file is not ours alone.
+        WorkDirError: there is no token, or its file is not private.
     """
     path = work_dir / TOKEN_FILE
     try:
@@ -101,12 +101,13 @@ def read_token(work_dir: Path) -> str:
 
 
 def read_url(work_dir: Path) -> str | None:
-    """Reads the address of the backend that runs in a work directory; None where none does.
+    """Return the address of the backend that runs in a work directory; None if none runs.
 
-    One that was killed leaves its address behind, and its port may be anybody's by now.
+    A killed backend leaves its address behind, and another program may have its port by now. So an address
+    counts only while the directory is locked.
 
     Raises:
-        WorkDirError: its files are not ours alone.
+        WorkDirError: its files are not private.
     """
     try:
         return (_read_private(work_dir / URL_FILE) or None) if _is_held(work_dir / TOKEN_FILE) else None
@@ -128,12 +129,12 @@ def _open_token(path: Path) -> int:
 
 
 def _open_existing(path: str | Path, flags: int) -> int:
-    # Neither a link to elsewhere nor a pipe that blocks: what it is gets checked once it is open.
+    # Follow no link, and don't block on a pipe: the kind of file is checked once it is open.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _take(fd: int) -> bool:
-    """Locks it, unless somebody holds it for longer than a look takes."""
+    """Lock the file; give up if another process holds it for longer than a check takes."""
     for _ in range(LOOKS):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -145,7 +146,7 @@ def _take(fd: int) -> bool:
 
 
 def _is_held(path: Path) -> bool:
-    """Whether a backend holds the directory of this token now."""
+    """Tell whether a backend holds the lock on the directory of this token."""
     fd = _open_existing(path, os.O_RDONLY)
     try:
         _require_private(path, os.fstat(fd), stat.S_ISREG, "a file")
@@ -158,7 +159,7 @@ def _is_held(path: Path) -> bool:
 
 
 def _read_token(path: Path, fd: int) -> str:
-    """Reads the token; an empty file is new, or was left by a process that died before it wrote."""
+    """Read the token, or create it in an empty file: a new one, or one left by a process that died early."""
     text = os.pread(fd, SIZE, 0).decode("ascii", errors="replace").strip()
     if not text:
         text = secrets.token_urlsafe(32)

@@ -27,15 +27,15 @@ FAILED = 1
 INVALID = 2
 DEFAULT_URL = "http://127.0.0.1:8000"
 PROGRAM = os.environ.get("COORDINATOR_PROGRAM", "agent-coordinator")
-"""What a person types to run the coordinator; the checkout's scripts set it to their own name."""
+"""The command that runs the coordinator; the scripts of a checkout set it to their own name."""
 UNWRAPPED = 10_000
-"""The width in columns where no terminal has one."""
+"""The width in columns without a terminal."""
 TIMEOUT = 30.0
-"""Seconds that the backend has to answer."""
+"""Seconds to wait for the backend's answer."""
 
 
 class Nearby(BaseSettings):
-    """What the coordinator goes by as well: the environment, and ``.env`` in the folder that it is started in."""
+    """The coordinator's own sources of settings: the environment, and ``.env`` in the current folder."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -43,7 +43,7 @@ class Nearby(BaseSettings):
 
 
 class Refusal(BaseModel):
-    """What the backend says when it refuses."""
+    """The backend's answer to a refused request."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -52,7 +52,7 @@ class Refusal(BaseModel):
 
 
 class BackendUnavailableError(BackendError):
-    """No backend answered, or not as one does."""
+    """No backend answered, or the answer is no backend's."""
 
 
 def main(
@@ -60,36 +60,36 @@ def main(
     branch: Annotated[str, typer.Argument(metavar="BRANCH", help="The branch that the agents work on.")],
     description: Annotated[
         str,
-        typer.Argument(metavar="DESCRIPTION", help="What is to be done; its first line becomes the title."),
+        typer.Argument(metavar="DESCRIPTION", help="The work to do. Its first line becomes the title."),
     ],
     *,
     plan: Annotated[
-        Path | None, typer.Option(help="The steps, as YAML; else design, implement, test.")
+        Path | None, typer.Option(help="YAML file with the steps. Default: design, implement, test.")
     ] = None,
     url: Annotated[
         str | None,
         typer.Option(
             envvar="BACKEND_URL",
-            help=f"Where the backend is; else the one in --work-dir; else, with BACKEND_TOKEN, {DEFAULT_URL}.",
+            help=f"URL of the backend. Default: the one in --work-dir, or with BACKEND_TOKEN {DEFAULT_URL}.",
         ),
     ] = None,
     work_dir: Annotated[
         Path | None,
         typer.Option(
-            help="The coordinator's: the backend there left its address and its token in it. Else WORK_DIR in the"
-            f" environment or in .env, else {DEFAULT_WORK_DIR}."
-            " A token of another backend: BACKEND_TOKEN in the environment.",
+            help="The coordinator's work directory, where the embedded backend keeps its address and token."
+            f" Default: WORK_DIR in the environment or in .env, or {DEFAULT_WORK_DIR}."
+            " For another backend, set its token as BACKEND_TOKEN in the environment.",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the steps and create nothing.")] = False,
 ) -> None:
-    """Creates a workflow: a task, and a subtask for each step, with who does it and what it waits for.
+    """Create a workflow: a task, with a subtask for each step, its agent and its dependencies.
 
     For example: shop feature/auth "Build Auth System" --plan plan.yaml --dry-run
 
     A plan is a list of steps, such as: - {title: Implement it, agent: coding-agent, depends_on: [Design it]}
 
-    Exit codes: 0 created; 1 the backend is not there or refuses; 2 the plan has mistakes, named with their
+    Exit codes: 0 created; 1 the backend doesn't answer or refuses; 2 the plan has mistakes, listed with their
     lines.
     """
     try:
@@ -126,7 +126,7 @@ def _plan(path: Path | None, description: str) -> Plan:
 
 
 def _request(project: str, branch: str, description: str, plan: Plan) -> NewTask:
-    """The one request that creates it all, checked as the backend will check it."""
+    """Return the single request that creates everything, validated as the backend will validate it."""
     steps = [
         {
             "key": f"step-{place}",
@@ -146,7 +146,7 @@ def _request(project: str, branch: str, description: str, plan: Plan) -> NewTask
 
 
 def _nearby() -> Path:
-    """The work directory that the coordinator here would have."""
+    """Return the work directory that a coordinator started here would use."""
     try:
         return Nearby().work_dir
     except (OSError, ValueError) as error:
@@ -158,7 +158,7 @@ def _token(work_dir: Path) -> str:
 
 
 def _default_url(work_dir: Path) -> str:
-    """Where backends are by default; not for the token of a work directory, whose own backend may not run."""
+    """Return the default URL, or refuse it without BACKEND_TOKEN: a work directory's token is for its own backend."""
     if "BACKEND_TOKEN" in os.environ:
         return DEFAULT_URL
     raise BackendUnavailableError(f"no backend runs in {work_dir}; start one with {PROGRAM}, or give --url")
@@ -180,7 +180,7 @@ def _create(url: str, token: str, new: NewTask) -> TaskTree:
 
 
 def _post(url: str, token: str, body: str) -> tuple[int, bytes]:
-    """Posts it to this address and to no other: no proxy and no redirect gets to see the token."""
+    """Post to exactly this address, so that no proxy and no redirect gets the token."""
     address = urlsplit(url)
     if address.scheme not in {"http", "https"} or not address.hostname:
         raise InvalidError(f"{url!r} is no URL of a backend, such as http://127.0.0.1:8000")
@@ -201,12 +201,12 @@ def _show(title: str, plan: Plan, ids: Sequence[str] = ()) -> None:
         table.add_row(*map(_plain, cells + list(ids[place : place + 1])))
     console = Console()
     if not console.is_terminal and not os.environ.get("COLUMNS"):
-        console.width = UNWRAPPED  # whoever reads it needs the ids whole
+        console.width = UNWRAPPED  # the reader needs complete ids
     console.print(table)
 
 
 def _plain(text: str) -> Text:
-    """As it is, but without what a terminal would obey."""
+    """Return the text without control characters, which a terminal would obey."""
     return Text("".join(each if each.isprintable() else "�" for each in text))
 
 
@@ -219,6 +219,6 @@ def _fail(*lines: str, code: int) -> NoReturn:
 if __name__ == "__main__":
     app = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False
-    )  # a pretty one shows locals: the token
+    )  # a pretty traceback would show locals, including the token
     app.command(no_args_is_help=True)(main)
     app(prog_name="start_autonomous_workflow.sh")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Creates a workflow in a running task backend:
 #   scripts/start_autonomous_workflow.sh PROJECT BRANCH "DESCRIPTION" [--plan FILE] [--dry-run] [--url URL]
-# The backend is the one of --url, or of BACKEND_URL, or the one that runs in WORK_DIR. More: --help
+# The backend is given by --url or BACKEND_URL; by default it is the one that runs in WORK_DIR. See --help.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 python=$root/.venv/bin/python

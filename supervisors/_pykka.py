@@ -1,8 +1,8 @@
-"""Every place where this package leans on pykka's inside, and nothing else.
+"""The only module that depends on pykka's internals.
 
 Pykka 4.5 is pinned for these names; `tests/supervisors/test_pykka_seams.py` holds each of them.
-Pykka's own loop is not used: it stops the whole world on a `BaseException`, lets waiting messages
-vanish, and reports no exit. Its registry, refs, proxies and futures are.
+Pykka's own loop is not used: it stops every actor on a `BaseException`, drops waiting messages,
+and reports no exit. Its registry, refs, proxies and futures are used.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 Asked = Envelope[Any]
-"""A message together with whom to answer. Messages that are only told go without."""
+"""A message with the place for its answer. A message that is only told goes without an envelope."""
 
 _PYKKA_MESSAGES = (_ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr)
 
 
 def answer(asked: Asked, value: object) -> None:
-    """Answer an ask; nothing if it was answered before."""
+    """Answer an ask; do nothing if it was answered before."""
     if asked.reply_to is not None:
         try:
             asked.reply_to.set(value)
@@ -47,7 +47,7 @@ def answer(asked: Asked, value: object) -> None:
 
 
 def fail(asked: Asked, error: BaseException) -> None:
-    """Answer an ask with an error; nothing if it was answered before."""
+    """Answer an ask with an error; do nothing if it was answered before."""
     if asked.reply_to is not None:
         try:
             asked.reply_to.set_exception((type(error), error, error.__traceback__))
@@ -56,7 +56,7 @@ def fail(asked: Asked, error: BaseException) -> None:
 
 
 def refuse(asked: Asked, error: Exception) -> None:
-    """Answer an ask that was not handled with an error; it is not handled any more."""
+    """Answer an unhandled ask with an error, and withdraw it so that nobody handles it later."""
     reply: Any = asked.reply_to
     if reply is not None:
         reply.withdrawn = True
@@ -64,7 +64,7 @@ def refuse(asked: Asked, error: Exception) -> None:
 
 
 def is_withdrawn(asked: Asked) -> bool:
-    """Whether the asker waits no more, so that the message need not be handled."""
+    """Tell whether the asker has stopped waiting, so that the message need not be handled."""
     reply: Any = asked.reply_to
     return getattr(reply, "withdrawn", False)
 
@@ -75,7 +75,7 @@ def envelope(message: object) -> Asked:
 
 
 def ask_envelope(message: object, reply_to: PendingAnswer) -> Asked:
-    """Put a message together with where its answer goes."""
+    """Combine a message with the place for its answer."""
     reply: Any = reply_to  # pykka types it as its own future, of which only the two setters are used
     return Envelope(message, reply)
 
@@ -105,7 +105,7 @@ class PykkaActor(pykka.ThreadingActor):
         raise TypeError(f"{type(self).__name__} is run by its supervisor")
 
     def _stop(self) -> None:
-        """What pykka does when its stop message is handled: here, stop in an orderly way."""
+        """Stop in an orderly way; pykka calls this when it handles its stop message."""
         self.stop()
 
     def _enter(self) -> None:
@@ -116,11 +116,11 @@ class PykkaActor(pykka.ThreadingActor):
         pykka.ActorRegistry.unregister(self.actor_ref)
 
     def on_ask(self, message: Any) -> Any:  # noqa: ANN401  # messages are the actor's own
-        """Handle a message whose sender waits for the answer; by default the same as a told one."""
+        """Handle a message whose sender waits for the answer; by default like a told message."""
         return self.on_receive(message)
 
     def _on_envelope(self, asked: Asked) -> Any:  # noqa: ANN401  # answers are the actor's own
-        """Handle what came in an envelope: an ask, or something from pykka's refs and proxies."""
+        """Handle the content of an envelope: an ask, or a call through pykka's refs and proxies."""
         if isinstance(asked.message, _PYKKA_MESSAGES):
             return self._handle_receive(asked.message)
         return self.on_receive(asked.message) if asked.reply_to is None else self.on_ask(asked.message)

@@ -22,13 +22,28 @@ class Actor(PykkaActor):
 
     All its code runs in one thread: `__init__` (fail fast there), `on_start`, the handlers and
     `on_exit`. An exception anywhere ends this incarnation; only an `Exception` in the handler of an
-    *ask* goes to the asker instead, and the actor lives on.
+    *ask* goes to the asker instead, and the actor continues.
 
     Attributes:
-        batch_size: Up to so many messages make one batch, which `on_batch` closes.
-        supervises: Whether it is a supervisor.
-        drains: Whether its supervisor's stop comes after what waits for it by then, not before.
-        context: Who it is and where it lives.
+        batch_size: The most messages in one batch, which `on_batch` closes.
+        supervises: True for a supervisor.
+        drains: True if it handles the messages already waiting before it obeys its supervisor's stop.
+        context: Its name, its address and its system.
+
+    Example:
+        A counter that commits once a batch::
+
+            class Counter(Actor):
+                batch_size = 50
+
+                def on_start(self) -> None:
+                    self.total = 0
+
+                def on_receive(self, message: int) -> None:
+                    self.total += message
+
+                def on_batch(self) -> None:
+                    save(self.total)
     """
 
     batch_size: ClassVar[int] = 1
@@ -53,48 +68,48 @@ class Actor(PykkaActor):
 
     @property
     def handle(self) -> Handle:
-        """Its own address."""
+        """The actor's own address."""
         return self.context.handle
 
     def on_start(self) -> None:
-        """Get ready. The start is over when this returns; until then, the supervisor waits."""
+        """Prepare to receive messages. The supervisor waits until this returns."""
 
     def on_receive(self, message: Any) -> Any:  # noqa: ANN401  # messages are the actor's own
-        """Handle one message; what it returns is the answer, if there was an ask."""
+        """Handle one message. If it was an ask, the return value is the answer."""
         return super().on_receive(message)
 
     def on_batch(self) -> None:
-        """Make what was handled last: called after `batch_size` messages, or when none is waiting.
+        """Commit the batch. Called after `batch_size` messages, or when no more are waiting.
 
-        Only when this has returned do the messages of the batch count as handled, and are the asks
-        among them answered. If the actor dies before that, all of them are handed over again.
+        The messages of the batch count as handled, and the asks among them are answered, only after this
+        has returned. If the actor dies earlier, all of them are redelivered to the next incarnation.
         """
 
     def on_exit(self, reason: BaseException | None) -> None:
         """Close what the actor owns. Called exactly once, however the incarnation ends.
 
         Args:
-            reason: None after an orderly stop, else what it dies of; `Abandoned` if others have
-                given it up meanwhile, so that a successor may already be running.
+            reason: None after an orderly stop, else the exception that ends it; `Abandoned` if its
+                supervisor has given it up, so that a successor may already be running.
         """
 
     def stop(self, reason: BaseException | None = None) -> None:
-        """End this incarnation after the present message: in an orderly way, or of `reason`."""
+        """End this incarnation after the current message: in an orderly way, or with `reason`."""
         self.context.life.reader.send(Stop(reason=reason))
 
     def tell_later(self, seconds: float, message: object) -> Timer:
-        """Tell itself something, `seconds` from now; cancelled if the incarnation ends before."""
+        """Send a message to itself in `seconds`; cancelled if the incarnation ends before."""
         handle = self.context.handle
         return self.context.life.after(seconds, lambda: handle.tell(message))
 
     def wait_for_stop(self, seconds: float) -> bool:
-        """Wait in a handler without being deaf: whether it is to end, now or within so many seconds."""
+        """Wait in a handler for `seconds`, but return True at once when the actor is told to end."""
         reader = self.context.life.reader
         until = time.monotonic() + seconds
         return reader.wait_until(lambda: reader.signal is not None, lambda: until)
 
     def _work(self, reader: Reader) -> None:
-        """Handle messages until a stop is asked for."""
+        """Handle messages until the actor is told to stop."""
         size = max(1, self.batch_size)
         # Most actors do nothing at the end of a batch, and then it needs no call.
         commits = type(self).on_batch is not Actor.on_batch
@@ -106,7 +121,7 @@ class Actor(PykkaActor):
                 self._commit(reader)
 
     def _handle(self, reader: Reader) -> None:
-        """Handle the messages of the batch that are not handled yet, until there is a signal."""
+        """Handle the rest of the batch, until there is a signal."""
         batch = reader.batch
         for position in range(reader.handled, len(batch)):
             if reader.signal is not None:
@@ -131,11 +146,11 @@ class Actor(PykkaActor):
             return
         try:
             reader.answer_later(asked, self._on_envelope(asked), None)
-        except Exception as error:  # noqa: BLE001  # the asker gets it, whatever it is
+        except Exception as error:  # noqa: BLE001  # the asker gets every error
             reader.answer_later(asked, None, error)
 
     def _handle_last(self, last: Last) -> None:
-        if last.incarnation == self.context.incarnation:  # or it outlived the one that was to stop
+        if last.incarnation == self.context.incarnation:  # one for an earlier incarnation is obsolete
             self.context.life.reader.send(last.stop)
 
     def _commit(self, reader: Reader) -> None:

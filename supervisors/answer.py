@@ -1,4 +1,4 @@
-"""Where the answer to one ask arrives."""
+"""The place where the answer to one ask arrives."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["PendingAnswer"]
 
 
 class PendingAnswer:
-    """The answer to one ask: the first one counts, later ones are dropped.
+    """The answer to one ask. The first answer counts; later ones are dropped.
 
     It has the two setters of pykka's future, at a fraction of the cost.
 
     Attributes:
-        withdrawn: Whether the asker has given up; the message is then not handled any more.
+        withdrawn: True once the asker has given up; the message is then never handled.
     """
 
     __slots__ = ("_arrived", "withdrawn")
@@ -35,19 +35,19 @@ class PendingAnswer:
     def set_exception(
         self, exc_info: tuple[type[BaseException], BaseException, TracebackType | None]
     ) -> None:
-        """Answer with an error, which the asker then raises."""
+        """Answer with an error, which is raised where the asker waits."""
         self._arrived.put((None, exc_info[1]))
 
     def get(self, name: str, timeout: float) -> Any:  # noqa: ANN401  # answers are the actor's own
         """Wait for the answer.
 
         Args:
-            name: Who was asked, for the error.
+            name: The name of the actor that was asked, for the error.
             timeout: Seconds to wait.
 
         Raises:
             AskTimeout: No answer came; the message is withdrawn.
-            Exception: Whatever the answer is an error of.
+            Exception: The error that was given as the answer.
         """
         try:
             value, error = self._arrived.get(timeout=max(0.0, timeout))

@@ -1,4 +1,4 @@
-"""The asker's side of an ask, and the check that nobody waits for itself."""
+"""The asker's side of an ask, and the check that no actor waits for itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def enter(lineage: tuple[Mailbox, ...]) -> None:
 
 
 def lineage() -> tuple[Mailbox, ...]:
-    """Return the mailboxes that `enter` was called with in this thread; none in a thread that is no actor's."""
+    """Return the mailboxes that `enter` set for this thread; empty outside an actor's thread."""
     return _here.lineage
 
 

@@ -18,19 +18,19 @@ __all__ = ["Child", "ChildExited", "RestartDue"]
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """What a supervisor knows of one child.
+    """A supervisor's record of one child.
 
     Attributes:
-        spec: How it is started.
+        spec: Its specification.
         life: Its living incarnation, if there is one.
-        pending: Whether it is to be started again, by its own restart or by a sibling's.
-        retired: Whether it was stopped on purpose, so that no sibling's restart brings it back.
+        pending: True while a restart is due, its own or a sibling's.
+        retired: True after it was stopped on purpose, so that a sibling's restart leaves it stopped.
         attempts: Restarts in a row, for the backoff.
-        restarts: Restarts altogether.
+        restarts: All restarts.
         ticket: Number of the restart that is due, so that an outdated one is recognized.
-        timer: When that is.
-        last_reason: What it last died of, in one line.
-        is_supervisor: Whether its last incarnation was a supervisor.
+        timer: The timer of that restart.
+        last_reason: The reason of its last abnormal end, in one line.
+        is_supervisor: True if its last incarnation was a supervisor.
     """
 
     spec: ChildSpec
@@ -50,7 +50,7 @@ class Child:
         return self.spec.name
 
     def cancel_restart(self) -> None:
-        """Forget a restart that is due."""
+        """Cancel a restart that is due."""
         self.pending = False
         self.ticket += 1
         if self.timer is not None:
@@ -58,7 +58,7 @@ class Child:
             self.timer = None
 
     def info(self, system: System) -> ChildInfo:
-        """Tell what is known of it."""
+        """Return its present state as a `ChildInfo`."""
         mailbox = system.mailbox(self.name)
         return ChildInfo(
             name=self.name,

@@ -1,4 +1,4 @@
-"""What a supervisor can be told and asked."""
+"""The commands and queries that a supervisor understands."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["CountChildren", "DeleteChild", "RestartChild", "StartChild", "StopCh
 class StartChild:
     """Start one more child.
 
-    Told: a name that runs or is about to be restarted is left alone. Asked: that raises
-    `NameTaken`, a failed start raises `StartFailed`. A start that fails is not tried again.
+    When told, a child that runs or is about to be restarted is left alone. When asked, such a child
+    raises `NameTaken`, and a failed start raises `StartFailed`. A failed start is not retried.
     """
 
     spec: ChildSpec
@@ -31,14 +31,14 @@ class StopChild:
 
 @dataclass(frozen=True, slots=True)
 class RestartChild:
-    """Stop a child if it runs, and start it again at once; counts towards no intensity."""
+    """Stop a child if it runs, and start it again at once; does not count towards the intensity."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteChild:
-    """Stop a child for good, and forget its spec."""
+    """Stop a child for good and delete its spec."""
 
     name: str
 

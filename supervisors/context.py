@@ -1,4 +1,4 @@
-"""What an actor is told about itself when it is made."""
+"""The information that an actor gets about itself when it is created."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["ActorContext"]
 
 @dataclass(frozen=True, slots=True)
 class ActorContext:
-    """Who an actor is, and where it lives.
+    """An actor's identity, and its access to the system.
 
     Attributes:
         name: Its name.
         incarnation: 1 for the first, 2 after the first restart, and so on.
-        system: The system that it lives in: `system.handle(name)` is how it reaches others.
+        system: The system that it lives in; `system.handle(name)` returns the address of another actor.
         handle: Its own address.
         life: Its incarnation, for the base classes only.
     """

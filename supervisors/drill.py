@@ -1,4 +1,4 @@
-"""A fault drill: makes a chosen actor fail, to see that supervision mends it. Not part of the package's API."""
+"""Fault injection: makes a chosen actor fail, to test its supervision. Not part of the package's API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["crash"]
 
 
 def crash(system: System, name: str, exception: BaseException) -> None:
-    """Have an actor raise `exception` in its own thread at its next turn.
+    """Make an actor raise `exception` in its own thread, before its next message.
 
     Raises:
         NotRunning: No such actor lives.

@@ -1,4 +1,4 @@
-"""Everything that supervision raises, under one root."""
+"""All errors of this package, under one root."""
 # ruff: noqa: N818  # the names are the field's words for what happened (a timeout, an abandoned child)
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class NamedError(SupervisionError):
 
 
 class TimedError(NamedError):
-    """A limit of time was passed.
+    """A time limit was exceeded.
 
     Attributes:
         name: The actor's name.
@@ -56,13 +56,13 @@ class TimedError(NamedError):
 
 
 class AskTimeout(TimedError, TimeoutError):
-    """No answer came in time. If the message was still waiting, it will not be handled any more."""
+    """No answer came in time. If the message was still waiting, it is withdrawn."""
 
     text = "{name} gave no answer within {seconds} s"
 
 
 class NotRunning(NamedError, ActorDeadError):
-    """The actor is stopped for good (as far as anyone knows now), so nobody will answer."""
+    """The actor is stopped, and no restart is due, so nobody will answer."""
 
     text = "{name} is not running"
 
@@ -92,7 +92,7 @@ class WouldDeadlock(NamedError):
 
 
 class StartFailed(NamedError):
-    """The actor could not be started; the cause says why."""
+    """The actor could not be started; `__cause__` has the reason."""
 
     text = "{name} could not be started"
 
@@ -104,18 +104,18 @@ class StartTimeout(TimedError):
 
 
 class Abandoned(NamedError):
-    """The actor did not end in its time, and is left behind: it reads no message any more."""
+    """The actor did not end in time. Its thread is left behind and reads no more messages."""
 
     text = "{name} did not end in its time and was abandoned"
 
 
 class RestartIntensityExceeded(NamedError):
-    """More restarts were needed than the supervisor is allowed.
+    """A child needed more restarts than its supervisor allows.
 
     Attributes:
         name: The supervisor's name.
         child: The child whose restart would have been one too many.
-        restarts: How many restarts are allowed within the period.
+        restarts: The most restarts within the period.
         period: The period in seconds.
     """
 

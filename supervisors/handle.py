@@ -1,4 +1,4 @@
-"""How everybody addresses an actor: by name, before it exists and across its incarnations."""
+"""An actor's address: its name, valid before the actor exists and across its incarnations."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class Handle:
 
     @property
     def name(self) -> str:
-        """Whom it addresses."""
+        """The name that it addresses."""
         return self._mailbox.name
 
     @property
     def alive(self) -> bool:
-        """Whether an incarnation has started and not ended. True now may be false a moment later."""
+        """True while an incarnation runs. The value may be outdated a moment later."""
         return self._mailbox.alive
 
     @property
     def waiting(self) -> int:
-        """How many messages wait, without those that are being handled."""
+        """The number of waiting messages, without those that are being handled."""
         return len(self._mailbox.items)
 
     def tell(self, message: object) -> None:
-        """Send a message. Never blocks, never raises; if nobody lives, it waits for the next one."""
+        """Send a message. Never blocks, never raises; without a living actor, it waits for the next one."""
         self._append(message)
         if self._mailbox.idle:
             self._mailbox.ring()
@@ -49,11 +49,11 @@ class Handle:
         """Send a message and wait for its answer.
 
         Args:
-            message: What to ask.
+            message: The message.
             timeout: Seconds to wait for the answer.
 
         Raises:
-            AskTimeout: No answer in time. If the message was still waiting, it is never handled.
+            AskTimeout: No answer in time. If the message was still waiting, it is withdrawn.
             NotRunning: The actor is stopped for good.
             ActorDied: The actor died while it handled the message, of something harsher than an
                 `Exception`.
@@ -64,14 +64,14 @@ class Handle:
         return asking.ask(self._mailbox, message, timeout)
 
     def wait_for_room(self, limit: int, timeout: float) -> bool:
-        """Block until fewer than `limit` messages wait: so a reader thread keeps pace with an actor.
+        """Block until fewer than `limit` messages wait. Lets a thread that reads input keep pace with an actor.
 
         Args:
             limit: 1 or more.
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether there is room.
+            True if there is room, False if the timeout passed.
 
         Raises:
             ValueError: The limit is below 1, so there would never be room.

@@ -1,4 +1,4 @@
-"""Starting and stopping children, each within its limit of time."""
+"""Starting and stopping children, each within its time limit."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["Launcher"]
 
 
 class Launcher:
-    """The hands of a supervisor. It waits in the supervisor's thread, and hears of its signals.
+    """Starts and stops a supervisor's children. It waits in the supervisor's thread and notices its signals.
 
     Args:
-        system: Where the children live.
-        context: The supervisor's.
+        system: The children's system.
+        context: The supervisor's context.
     """
 
     def __init__(self, system: System, context: ActorContext) -> None:
@@ -38,14 +38,14 @@ class Launcher:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the supervisor itself is to end."""
+        """True once the supervisor itself has been told to end."""
         return self._reader.signal is not None
 
     def launch(self, child: Child) -> BaseException | None:
-        """Start a child, and wait until its start is over or the supervisor itself is to end.
+        """Start a child, and wait until its start is over or the supervisor itself has to end.
 
         Returns:
-            Why it could not be started; None if it was (or if that was interrupted).
+            The error if the start failed; None if it succeeded or was interrupted.
         """
         child.cancel_restart()
         child.retired = False
@@ -69,11 +69,11 @@ class Launcher:
         return None
 
     def halt(self, child: Child, allowance: float | None = None) -> None:
-        """Stop a child, and forget a restart that is due.
+        """Stop a child, and cancel a restart that is due.
 
         Args:
             child: May be stopped already.
-            allowance: Seconds that it gets; None for what its spec says.
+            allowance: Seconds to stop in; None for the `shutdown` of its spec.
         """
         self._see_off(child, self._send_stop(child, allowance))
 
@@ -100,7 +100,7 @@ class Launcher:
             self._system.retire(child.name)
 
     def _send_stop(self, child: Child, allowance: float | None) -> float | None:
-        """Tell a child to stop; by when, on the monotonic clock."""
+        """Tell a child to stop, and return its deadline on the monotonic clock."""
         child.cancel_restart()
         seconds = child.spec.shutdown if allowance is None else allowance
         deadline = None if seconds is None else time.monotonic() + seconds
@@ -109,7 +109,7 @@ class Launcher:
         return deadline
 
     def _see_off(self, child: Child, deadline: float | None) -> None:
-        """Wait until a child that was told to stop has ended, or give it up."""
+        """Wait until a child that was told to stop has ended, or abandon it."""
         life, child.life = child.life, None
         if life is None:
             return
@@ -124,14 +124,14 @@ class Launcher:
         self._reader.ring()
 
     def _own_deadline(self) -> float | None:
-        """By when all children are to be stopped, if the supervisor was told to hurry."""
+        """Return the time by which all children must have stopped; None without a deadline."""
         signal = self._reader.signal
         if not isinstance(signal, Stop) or signal.deadline is None:
             return None
         return signal.deadline - restarts.OWN_SHARE * max(0.0, signal.deadline - time.monotonic())
 
     def _sooner(self, deadline: float | None) -> float | None:
-        """The child's deadline, or the supervisor's own if that has come to be sooner."""
+        """Return the child's deadline, or the supervisor's own if that is sooner by now."""
         own = self._own_deadline()
         sooner = min(math.inf if deadline is None else deadline, math.inf if own is None else own)
         return None if sooner == math.inf else sooner

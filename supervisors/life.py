@@ -33,19 +33,23 @@ log = structlog.stdlib.get_logger("supervisors.life")
 class Life:
     """One incarnation: its thread, its reader, its timers and its end.
 
+    It has exactly one exit report. Its own thread and, if it is abandoned, its supervisor's may both try to end it;
+    the first one decides how, under a lock. An abandoned thread may come back later. It then finds its reader fenced
+    and its end reported, so it changes nothing any more.
+
     Attributes:
-        spec: What it was started from.
+        spec: The specification that it was started from.
         number: 1 for the first incarnation of the name.
         parent: The incarnation of the supervisor that started it; None for the root.
         lineage: Its mailbox, then those of the supervisors above it, the nearest first.
-        reader: How it takes messages.
+        reader: Takes its messages out of the mailbox.
         timers: Its pending timers.
-        actor: The actor, once it is made and until it ended.
-        is_supervisor: Whether the actor is a supervisor, once it is made.
-        started: Whether `on_start` has returned.
-        ending: Whether its end is being reported, or has been.
-        report: How it ended; None as long as it has not.
-        thread: Where it runs.
+        actor: The actor, from its creation to its end.
+        is_supervisor: True if the actor, once created, is a supervisor.
+        started: True once `on_start` has returned.
+        ending: True once its end is being reported, or has been.
+        report: Its exit report; None while it lives.
+        thread: The thread that it runs in.
     """
 
     def __init__(
@@ -86,30 +90,30 @@ class Life:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, or was given up."""
+        """True once it has ended or was abandoned."""
         return self.report is not None
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Call something later, unless this incarnation ends before; see `Timers.after`."""
+        """Call `call` in `seconds`, unless this incarnation ends before; see `Timers.after`."""
         timer = self._system.timers.after(seconds, call, self.timers)
-        if self.ending:  # abandoned; looked at last, as its timers may just have been cancelled
+        if self.ending:  # abandoned; checked last, because its timers may just have been cancelled
             timer.cancel()
         return timer
 
     def join(self, deadline: float | None) -> None:
-        """Wait until the thread is gone too, a moment after the end; never for an abandoned one."""
+        """Wait until the thread has finished too, a moment after the end. An abandoned one is not waited for."""
         if self.thread.ident is not None and self.report is not None and not self.report.abandoned:
             self.thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def begin(self) -> None:
-        """Start the thread; if there can be none, the incarnation has ended."""
+        """Start the thread. If that fails, the incarnation ends with the error."""
         try:
             self.thread.start()
         except RuntimeError as error:  # the operating system gives no more threads
             self._end(error)
 
     def stop(self, deadline: float | None) -> None:
-        """Ask for an orderly end, by `deadline` on the monotonic clock."""
+        """Request an orderly end, by `deadline` on the monotonic clock."""
         stop = Stop(deadline)
         if self.started and self._drains:
             self._mailbox.put(envelope(Last(self.number, stop)))
@@ -117,7 +121,7 @@ class Life:
             self.reader.send(stop)
 
     def abandon(self, reason: BaseException) -> None:
-        """Give it up: it counts as ended now, and its thread, when it comes back, finds itself fenced."""
+        """Count the incarnation as ended although its thread still runs; its reader is fenced, so it reads no more."""
         self.reader.send(Stop(time.monotonic()))
         self._release(self.reader.fence(), reason)
         self._finish(reason, abandoned=True)
@@ -127,7 +131,7 @@ class Life:
         asking.enter(self.lineage)
         try:
             self._live()
-        except BaseException as error:  # noqa: BLE001  # the boundary: whatever an actor dies of is reported
+        except BaseException as error:  # noqa: BLE001  # the boundary: every reason is reported
             self._end(error)
         else:
             self._end(None)
@@ -149,7 +153,7 @@ class Life:
         actor._work(self.reader)  # noqa: SLF001  # the base class's part
 
     def _check(self) -> None:
-        """Go no further if others have given this incarnation up meanwhile."""
+        """Stop here if this incarnation was abandoned meanwhile."""
         if self.ending:
             raise Abandoned(self.name)
 
@@ -172,7 +176,7 @@ class Life:
         return reason
 
     def _release(self, leftovers: Leftovers, reason: BaseException | None) -> None:
-        """Answer the asks that this incarnation died of, and send its dead letters."""
+        """Answer the asks that killed this incarnation, and report its dead letters."""
         if reason is None:
             return
         for asked in leftovers.asks:
@@ -190,7 +194,7 @@ class Life:
         return died
 
     def _finish(self, reason: BaseException | None, *, abandoned: bool) -> None:
-        """End it once and for all; the first one to come here decides how."""
+        """End the incarnation exactly once; the first call decides how."""
         with self._ending:
             if self.ending:
                 return
@@ -203,6 +207,6 @@ class Life:
         if actor is not None:
             actor._leave()  # noqa: SLF001  # the seam to pykka
         self._system.ended(report)
-        self.report = report  # last of all: from now on the name may be taken again
+        self.report = report  # last of all: from now on the name is free again
         self._finished.set()
         self._on_change(self)

@@ -1,9 +1,9 @@
-"""The messages that wait for a name: they outlive the actors that read them.
+"""Mailboxes, which belong to names and outlive the actors that read them.
 
 Any thread may add messages, without a lock: a deque's `append` is one atomic step under the
 interpreter's lock. Only one `Reader` at a time takes them. A reader that finds nothing sets `idle`
-and then looks once more; a writer appends and then looks at `idle`; so one of the two always sees
-the other, and no message is overslept.
+and then checks once more; a writer appends and then checks `idle`. So one of the two always sees
+the other, and the reader never sleeps while a message waits.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["Mailbox", "Suspect"]
 
 
 class Suspect(NamedTuple):
-    """A message that was taken before, by a reader that died.
+    """A message that a reader took before it died.
 
     Attributes:
         item: The message, or its envelope.
-        killed: The incarnations that died while they handled it; empty if it was only near.
+        killed: The incarnations that died while they handled it; empty if it was only in the same batch.
     """
 
     item: Any
@@ -43,14 +43,14 @@ class Mailbox:
     """A queue that belongs to a name.
 
     Attributes:
-        name: Whose it is.
-        items: What waits, the oldest first: plain messages, `Asked` envelopes, and, only at the
+        name: The name that it belongs to.
+        items: The waiting entries, oldest first: plain messages, `Asked` envelopes, and, only at the
             front, `Suspect`s.
-        turn: Held by whoever takes from the front or puts back there.
-        idle: Whether the reader waits to be woken.
-        bell: Rings in the thread of whoever reads at present; None if nobody does.
-        alive: Whether the present incarnation has started and not ended.
-        incarnations: How many there have been.
+        turn: The lock for taking from the front and putting back there.
+        idle: True while the reader waits to be woken.
+        bell: Wakes the present reader; None if there is none.
+        alive: True while the present incarnation runs.
+        incarnations: The number of incarnations so far.
     """
 
     __slots__ = ("_closed", "_waiters", "alive", "bell", "idle", "incarnations", "items", "name", "turn")
@@ -73,7 +73,7 @@ class Mailbox:
             self.ring()
 
     def get(self) -> NoReturn:
-        """Refuse, for only a `Reader` reads; pykka's inbox has this method.
+        """Refuse, because only a `Reader` reads; pykka's inbox has this method.
 
         Raises:
             TypeError: Always.
@@ -81,7 +81,7 @@ class Mailbox:
         raise TypeError("a mailbox is read through its reader")
 
     def empty(self) -> bool:
-        """Whether nothing waits."""
+        """Tell whether the mailbox is empty."""
         return not self.items
 
     def ring(self) -> None:
@@ -92,13 +92,13 @@ class Mailbox:
             bell.put(None)
 
     def put_ask(self, asked: Asked) -> None:
-        """Add an ask; it is answered at once with `NotRunning` if nobody is expected to read it."""
+        """Add an ask; if no reader is expected, it is answered at once with `NotRunning`."""
         self.put(asked)
-        if self._closed:  # looked at after the put: either we or `close` sees the other
+        if self._closed:  # checked after the put: either this or `close` sees the other
             refuse(asked, NotRunning(self.name))
 
     def close(self) -> None:
-        """Nobody will read for now: answer all asks with `NotRunning`. What was told goes on waiting."""
+        """Answer all asks with `NotRunning`, because no reader is expected. Told messages go on waiting."""
         self._closed = True
         for item in list(self.items):  # a copy in one atomic step
             asked = item.item if type(item) is Suspect else item
@@ -106,18 +106,18 @@ class Mailbox:
                 refuse(asked, NotRunning(self.name))
 
     def open(self) -> None:
-        """Somebody will read (again)."""
+        """Accept asks (again), because a reader is expected."""
         self._closed = False
 
     def wait_for_room(self, limit: int, timeout: float) -> bool:
-        """Block until fewer than `limit` messages wait; False if that took over `timeout` seconds."""
+        """Block until fewer than `limit` messages wait; return False after `timeout` seconds."""
         if len(self.items) < limit:
             return True
         deadline = time.monotonic() + timeout
         waiter = _Waiter(limit, threading.Event())
         self._waiters.append(waiter)
         try:
-            while len(self.items) >= limit:  # looked at after the append, like `idle`
+            while len(self.items) >= limit:  # checked after the append, like `idle`
                 if not waiter.room.wait(max(0.0, deadline - time.monotonic())):
                     return False
                 waiter.room.clear()
@@ -126,7 +126,7 @@ class Mailbox:
         return True
 
     def taken(self) -> None:
-        """Tell those who wait for room that messages were taken."""
+        """Wake the threads in `wait_for_room` whose limit is met, after messages were taken."""
         if self._waiters:
             waiting = len(self.items)
             for waiter in tuple(self._waiters):

@@ -1,4 +1,4 @@
-"""Restart policy as data, checked where it is written."""
+"""The restart policy as data, validated when it is created."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ __all__ = ["AutoShutdown", "Backoff", "Intensity", "Restart", "Strategy", "is_se
 
 
 class Restart(Enum):
-    """When a child that ended is started again."""
+    """The condition for restarting a child that ended."""
 
     PERMANENT = "permanent"
     """Always."""
     TRANSIENT = "transient"
     """Only after an abnormal end."""
     TEMPORARY = "temporary"
-    """Never; and its spec is forgotten."""
+    """Never; its spec is deleted."""
 
 
 class Strategy(Enum):
-    """Who is restarted together with a child that died."""
+    """The siblings that are restarted together with a child that died."""
 
     ONE_FOR_ONE = "one_for_one"
-    """Nobody else."""
+    """None."""
     ONE_FOR_ALL = "one_for_all"
     """All other children."""
     REST_FOR_ONE = "rest_for_one"
     """The children that were started after it."""
     SIMPLE_ONE_FOR_ONE = "simple_one_for_one"
-    """Nobody else; and the children, which are all started on demand, know no order: they are stopped all at once."""
+    """None. All children are started on demand and have no order, so they are stopped all at once."""
 
 
 class AutoShutdown(Enum):
-    """When the end of significant children ends their supervisor too."""
+    """The condition under which significant children's ends stop their supervisor."""
 
     NEVER = "never"
     ANY_SIGNIFICANT = "any_significant"
@@ -52,16 +52,16 @@ def require(*, holds: bool, name: str, must: str) -> None:
 
 
 def is_seconds(value: object) -> bool:
-    """Whether a value is a finite number of seconds, 0 or more."""
+    """Tell whether a value is a finite number of seconds, 0 or more."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """How many restarts are too many.
+    """A limit on the number of restarts within a period.
 
     Attributes:
-        restarts: So many are allowed within the period; one more, and the supervisor gives up.
+        restarts: The most restarts within the period; after one more, the supervisor gives up.
         period: The length of the window in seconds.
 
     Raises:
@@ -79,7 +79,7 @@ class Intensity:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential backoff: how long to wait before the next attempt, at random under a growing limit.
+    """Exponential backoff: a random delay before the next attempt, under a growing limit.
 
     `Backoff(initial=1, maximum=30)` draws from 0 to 1, 0 to 2, 0 to 4 seconds, and so on up to 0 to 30; with
     `floor=0.5` from 0.5 to 1, 1 to 2, 2 to 4.
@@ -87,9 +87,9 @@ class Backoff:
     Attributes:
         initial: The first limit in seconds.
         maximum: The limit grows no further than this, in seconds.
-        factor: What the limit is multiplied with at each attempt.
-        floor: The part of the limit that is waited in any case: 0 is "full jitter" (many that failed together
-            come back spread out), 0.5 "equal jitter" (whoever failed is also left alone for a while).
+        factor: The limit is multiplied by this at each attempt.
+        floor: The least delay as a part of the limit: 0 is "full jitter" (callers that failed together retry
+            spread out), 0.5 is "equal jitter" (each also waits at least half the limit).
 
     Raises:
         ValueError: With the field's name.
@@ -124,7 +124,7 @@ class Backoff:
 
         Args:
             attempt: 0 for the first in a row.
-            jitter: Where between the bounds: from 0 for the least to 1 for the most; usually random.
+            jitter: The position between the bounds, from 0 for the least to 1 for the most; usually random.
         """
         least, most = self.bounds(attempt)
         return least + jitter * (most - least)

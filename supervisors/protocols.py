@@ -1,7 +1,7 @@
-"""Interfaces of the classes that stand above those that use them.
+"""Interfaces that lower classes use in place of the classes above them.
 
-A `System` makes a `Life`, which makes an `ActorContext`, which gives both of them to the actor. If the lower ones
-named the classes of the upper ones, the modules would import each other in a circle; so they name what they use.
+A `System` creates a `Life`, which creates an `ActorContext`, which gives both of them to the actor. If the lower
+classes named the upper ones, the modules would import each other in a circle. So they name these protocols.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ __all__ = ["AddressBook", "Host", "Incarnation"]
 
 
 class AddressBook(Protocol):
-    """A system as its actors see it: names, and how to reach them."""
+    """A system as its actors see it: it finds the address of a name."""
 
     def handle(self, name: str) -> Handle:
         """Return the address of a name; the actor need not exist yet."""
 
 
 class Host(AddressBook, Protocol):
-    """A system as the lives in it see it.
+    """A system as its `Life`s see it.
 
     Attributes:
         timers: The timers of all actors.
-        clock: Tells the seconds by which lifetimes are measured.
+        clock: Returns the seconds by which lifetimes are measured.
     """
 
     timers: Timers
     clock: Callable[[], float]
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        """Take note of a message that is not handed out any more."""
+        """Record a message that is not redelivered any more."""
 
     def ended(self, report: ExitReport) -> None:
-        """Take note of the end of an incarnation."""
+        """Record the end of an incarnation."""
 
 
 class Incarnation(Protocol):
     """A `Life` as its own actor and its children see it.
 
     Attributes:
-        reader: How it takes messages.
+        reader: Takes its messages out of the mailbox.
         lineage: Its mailbox, then those of the supervisors above it, the nearest first.
     """
 
@@ -57,4 +57,4 @@ class Incarnation(Protocol):
     lineage: tuple[Mailbox, ...]
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Call something later, unless the incarnation ends before; see `Timers.after`."""
+        """Call `call` in `seconds`, unless the incarnation ends before; see `Timers.after`."""

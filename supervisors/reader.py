@@ -1,4 +1,16 @@
-"""How one incarnation takes messages out of its name's mailbox, and how they go back when it dies."""
+"""The reader: takes messages out of a mailbox for one incarnation, and puts them back when it dies.
+
+What must hold, and why:
+
+- A message leaves the mailbox for good only when its batch is settled, after `on_batch` has committed it. A
+  reader that dies earlier puts the batch back at the front, in its order, so nothing is lost.
+- An ask is answered only after its batch is settled. An earlier answer could claim something that is then undone.
+- A fenced reader takes, settles and answers nothing. An abandoned thread may come back at any time, while its
+  successor already handles the same messages; the fence is set and checked under the mailbox's lock.
+- A message that was in the batch of a dead reader is handled alone the next time, as a `Suspect`. So a message
+  that kills its reader is found, and becomes a dead letter after `MAX_KILLS` deaths instead of killing for ever.
+- A death without a culprit (a commit of several messages, an injected fault) is blamed on no message.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["Dead", "InjectedFault", "Last", "Leftovers", "Reader", "Stop"]
 
 MAX_KILLS = 2
-"""A message that has killed so many readers is not handed out any more."""
+"""A message that has killed this many readers becomes a dead letter."""
 
 
 class Stop(NamedTuple):
-    """End after the present message, and commit what was handled.
+    """A signal to end after the current message, and to commit what was handled.
 
     Attributes:
-        deadline: By when, on the monotonic clock; None for no hurry.
-        reason: What to die of then; None for an orderly end.
+        deadline: The latest time, on the monotonic clock; None for no limit.
+        reason: The exception to end with; None for an orderly end.
     """
 
     deadline: float | None = None
@@ -32,11 +44,11 @@ class Stop(NamedTuple):
 
 
 class Last(NamedTuple):
-    """In the mailbox: whatever waits before this is to be handled before the stop.
+    """A mark in the mailbox: the messages before it are handled before the stop.
 
     Attributes:
-        incarnation: Whom it stops.
-        stop: How.
+        incarnation: The incarnation that it stops.
+        stop: The signal to send then.
     """
 
     incarnation: int
@@ -44,23 +56,23 @@ class Last(NamedTuple):
 
 
 class InjectedFault(NamedTuple):
-    """Die of this at once, before anything is committed."""
+    """A signal to fail at once with `reason`, before anything is committed."""
 
     reason: BaseException
 
 
 class Dead(NamedTuple):
-    """A message that killed its reader once too often."""
+    """A message that killed too many readers."""
 
     message: Any
     killed: tuple[int, ...]
 
 
 class Leftovers(NamedTuple):
-    """What a dead reader could not put back.
+    """The messages that a dead reader could not put back.
 
     Attributes:
-        asks: The asks that it died of; their askers are to get an error.
+        asks: The asks that killed it; their askers get an error.
         dead: The messages for the dead letters.
     """
 
@@ -75,16 +87,16 @@ class _Answer(NamedTuple):
 
 
 class Reader:
-    """The one who takes messages, for one incarnation.
+    """Takes messages out of a mailbox for one incarnation.
 
-    It is *fenced* at the end of the incarnation, also when the thread itself cannot be ended: from
-    then on it takes nothing, and what it had taken and not settled is back in the mailbox.
+    It is *fenced* at the end of the incarnation, also when the thread itself cannot be ended. From then on it
+    takes nothing, and the messages that it had taken but not settled are back in the mailbox.
 
     Attributes:
-        signal: Asked for by others, and seen before the next message.
-        batch: What was taken and is not settled yet.
-        handled: How many of these went through their handler.
-        committing: Whether `on_batch` runs.
+        signal: Set by other threads, and checked before each message.
+        batch: The messages taken and not settled yet.
+        handled: The number of these that went through their handler.
+        committing: True while `on_batch` runs.
     """
 
     def __init__(self, mailbox: Mailbox, incarnation: int) -> None:
@@ -104,17 +116,17 @@ class Reader:
     # Called by any thread.
 
     def ring(self) -> None:
-        """Make the reader look again."""
+        """Wake the reader, so that it checks its signal and its mailbox."""
         self._bell.put(None)
 
     def send(self, signal: Stop | InjectedFault) -> None:
-        """Have the signal seen before the next message; only an orderly stop overrides a stop."""
+        """Set the signal, which is seen before the next message. Only an orderly stop overrides a stop."""
         if not isinstance(self.signal, Stop) or (isinstance(signal, Stop) and signal.reason is None):
             self.signal = signal
         self.ring()
 
     def fence(self) -> Leftovers:
-        """Take nothing any more, and put back what is not settled; does nothing the second time."""
+        """Take no more messages, and put back those that are not settled. Do nothing the second time."""
         with self.mailbox.turn:
             if self._fenced:
                 return Leftovers([], [])
@@ -126,10 +138,10 @@ class Reader:
     # Called by the incarnation's own thread.
 
     def next(self, size: int) -> bool:
-        """Settle the batch before, then wait for the next one and take up to `size` messages.
+        """Settle the previous batch, then wait for messages and take up to `size`.
 
         Returns:
-            False if a stop was asked for.
+            False if there was a signal to stop.
 
         Raises:
             Abandoned: The reader is fenced.
@@ -157,7 +169,7 @@ class Reader:
         return True
 
     def more(self, size: int) -> bool:
-        """Take what has arrived meanwhile, until the batch holds `size` messages; never waits."""
+        """Add messages that have arrived meanwhile, until the batch holds `size`. Never waits."""
         if len(self.batch) >= size or not self.mailbox.items or self.signal is not None:
             return False
         with self.mailbox.turn:
@@ -168,15 +180,15 @@ class Reader:
         return True
 
     def answer_later(self, asked: Asked, value: Any, error: Exception | None) -> None:  # noqa: ANN401  # any
-        """Answer an ask once its batch is settled: not before, for it may yet be handed over again."""
+        """Answer an ask once its batch is settled. Until then the message may still be redelivered."""
         self._answers.append(_Answer(asked, value, error))
 
     def check(self) -> None:
         """Make sure that the batch may still be committed.
 
         Raises:
-            Abandoned: The reader is fenced, and its messages have gone to somebody else.
-            BaseException: The one of an `InjectedFault`; no message is to blame for it.
+            Abandoned: The reader is fenced, and its messages belong to its successor.
+            BaseException: The reason of an `InjectedFault`; no message is to blame for it.
         """
         if self._fenced:
             raise Abandoned(self.mailbox.name)
@@ -185,14 +197,14 @@ class Reader:
             raise self.signal.reason
 
     def wait_until(self, done: Callable[[], bool], deadline: Callable[[], float | None]) -> bool:
-        """Wait until `done()`, which is looked at whenever the reader is rung.
+        """Wait until `done()` holds. It is evaluated whenever `ring` wakes the reader.
 
         Args:
-            done: What to wait for.
-            deadline: By when, on the monotonic clock (None for no limit); may change meanwhile.
+            done: The condition.
+            deadline: Returns the latest time, on the monotonic clock (None for no limit); may change meanwhile.
 
         Returns:
-            The last `done()`.
+            True if `done()` holds, False if the deadline has passed.
         """
         while not done():
             end = deadline()
@@ -206,7 +218,7 @@ class Reader:
         return True
 
     def _settle(self, signal: Stop | InjectedFault | None) -> list[_Answer]:
-        """Count the batch as handled; returns the answers that may now be given."""
+        """Count the batch as handled, and return the answers that may now be given."""
         if self._fenced:
             raise Abandoned(self.mailbox.name)
         if signal is not None and self.handled < len(self.batch):
@@ -221,7 +233,7 @@ class Reader:
 
     def _take(self, size: int) -> None:
         items = self.mailbox.items
-        if size == 1 or type(items[0]) is Suspect:  # a suspect is handled alone, so that a culprit is found
+        if size == 1 or type(items[0]) is Suspect:  # handled alone, so that a culprit is found
             self.batch.append(items.popleft())
         else:
             self.batch.extend([items.popleft() for _ in range(min(size, len(items)))])
@@ -241,7 +253,7 @@ class Reader:
         return leftovers
 
     def _culprit(self) -> int | None:
-        """The position of the message that the reader died of, as far as one is known."""
+        """Return the position of the message that killed the reader; None if none is known."""
         if self._blameless:
             return None
         if self.committing:
@@ -252,7 +264,7 @@ class Reader:
         item = _item(entry)
         killed = (*_killed(entry), self._incarnation)
         if isinstance(item, Envelope) and item.reply_to is not None:
-            leftovers.asks.append(item)  # the asker hears of it, so it is not handed out again
+            leftovers.asks.append(item)  # the asker gets the error, so it is not redelivered
         elif len(killed) >= MAX_KILLS:
             leftovers.dead.append(Dead(item.message if isinstance(item, Envelope) else item, killed))
         else:

@@ -1,4 +1,4 @@
-"""What supervision tells those who look: facts in the past tense, never changed afterwards."""
+"""Supervision's reports: immutable facts about ends, children and dead letters."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _BRIEF.maxother = _BRIEF.maxstring = 200
 
 
 def brief(value: object) -> str:
-    """Show a value in a line of limited length, even one whose `repr` fails."""
+    """Return a value's `repr` as one line of limited length, even if that `repr` fails."""
     return _BRIEF.repr(value)
 
 
 class LifeStage(Enum):
-    """Where in its life an incarnation was."""
+    """A stage in an incarnation's life."""
 
     INIT = "init"
     START = "start"
@@ -34,15 +34,15 @@ class LifeStage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ExitReport:
-    """The end of one incarnation; there is exactly one of these for each.
+    """The end of one incarnation; each incarnation has exactly one report.
 
     Attributes:
         name: The actor's name.
         incarnation: 1 for the first, and so on.
-        reason: None after an orderly stop, else what it died of (with its traceback).
-        stage: Where it was when it died.
-        started: Whether `on_start` had returned.
-        abandoned: Whether its thread was left behind, perhaps still running.
+        reason: None after an orderly stop, else the exception (with its traceback).
+        stage: The stage in which it ended.
+        started: True if `on_start` had returned.
+        abandoned: True if its thread was left behind, perhaps still running.
         lifetime: Seconds since its start began.
     """
 
@@ -56,21 +56,21 @@ class ExitReport:
 
     @property
     def normal(self) -> bool:
-        """Whether it was an orderly stop."""
+        """True after an orderly stop."""
         return self.reason is None
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that is not handed out any more, because it killed its reader again and again.
+    """A message that is not redelivered any more, because it killed several readers.
 
     Attributes:
-        name: Whom it was for.
+        name: The name that it was sent to.
         message: The message itself.
-        reason: What its last reader died of.
+        reason: The exception that ended its last reader.
         traceback: The same as text.
-        kills: How many readers it killed.
-        incarnations: Which ones.
+        kills: The number of readers that it killed.
+        incarnations: The incarnations that it killed.
     """
 
     name: str
@@ -82,13 +82,13 @@ class DeadLetter:
 
 
 class ChildStatus(Enum):
-    """What a child of a supervisor is doing."""
+    """The state of a supervisor's child."""
 
     RUNNING = "running"
     BACKING_OFF = "backing_off"
     """Waits for its restart."""
     STOPPED = "stopped"
-    """Ended, or was stopped; known, but not to be restarted."""
+    """Ended or stopped; it is kept, but not restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ class ChildInfo:
 
     Attributes:
         name: The child's name.
-        status: What it is doing.
+        status: Its state.
         incarnation: The present or last incarnation; 0 if there was none.
         waiting: Messages in its mailbox.
-        restarts: How often this supervisor has restarted it.
-        last_reason: What the last incarnation that died has died of, in one line; None if none has.
+        restarts: The number of restarts by this supervisor.
+        last_reason: The reason of its last abnormal end, in one line; None if there was none.
         restart: Its restart type.
-        supervisor: Whether it is a supervisor itself.
+        supervisor: True if it is a supervisor itself.
     """
 
     name: str
@@ -118,10 +118,10 @@ class ChildInfo:
 
 @dataclass(frozen=True, slots=True)
 class ChildCount:
-    """How many children a supervisor has.
+    """The numbers of a supervisor's children.
 
     Attributes:
-        specs: All that it knows.
+        specs: All that it has a spec for.
         active: Those that live.
         supervisors: The living ones that are supervisors.
         workers: The living ones that are not.

@@ -1,4 +1,4 @@
-"""The rules of restarting as plain functions and data: no threads, no clock, no chance of their own."""
+"""The rules of restarting as pure functions: no threads, no clock, no randomness."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ OWN_SHARE = 0.1
 
 
 def is_restarted(restart: Restart, *, normal: bool) -> bool:
-    """Whether a child that ended by itself is started again."""
+    """Tell whether a child that ended by itself is restarted."""
     if restart is Restart.TRANSIENT:
         return not normal
     return restart is Restart.PERMANENT
 
 
 def affected(strategy: Strategy, names: Sequence[str], name: str) -> list[str]:
-    """Who is restarted when `name` died, itself included, in the order of starting."""
+    """Return the children to restart after `name` died, itself included, in the order of starting."""
     if strategy in (Strategy.ONE_FOR_ONE, Strategy.SIMPLE_ONE_FOR_ONE):
         return [name]
     if strategy is Strategy.REST_FOR_ONE:
@@ -32,14 +32,14 @@ def affected(strategy: Strategy, names: Sequence[str], name: str) -> list[str]:
 
 
 def allowance(shutdown: float | None, later: Sequence[float | None], remaining: float | None) -> float | None:
-    """How long a child may take to stop when it and others after it share one deadline.
+    """Return the time that a child may take to stop when it shares one deadline with those stopped after it.
 
-    If there is time for all, each gets what its spec says; else the time is shared in proportion,
-    so that one child that hangs does not eat up the time of those that would stop at once.
+    If there is time for all, each gets the `shutdown` of its spec. Otherwise the time is shared in proportion,
+    so that a child that hangs does not use up the time of children that would stop at once.
 
     Args:
-        shutdown: What the child's spec says, in seconds; None means as long as it takes.
-        later: The same of those that are stopped after it.
+        shutdown: The child's `shutdown` in seconds; None for as long as it takes.
+        later: The `shutdown` of each child that is stopped after it.
         remaining: Seconds until the deadline; None if there is none.
 
     Returns:
@@ -54,6 +54,6 @@ def allowance(shutdown: float | None, later: Sequence[float | None], remaining: 
 
 
 def time_to_stop(strategy: Strategy, shutdowns: Sequence[float]) -> float:
-    """Seconds that a supervisor needs whose children may take so long: what its own spec's `shutdown` should be."""
+    """Return the `shutdown` in seconds that a supervisor's own spec needs, given those of its children."""
     needed = max(shutdowns, default=0.0) if strategy is Strategy.SIMPLE_ONE_FOR_ONE else sum(shutdowns)
     return needed / (1 - OWN_SHARE)

@@ -1,4 +1,4 @@
-"""What a supervisor is told about one child."""
+"""The specification of a supervisor's child."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["ChildSpec"]
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """One child of a supervisor.
+    """The specification of one child.
 
     Attributes:
-        name: Its name, unique in the whole system: mailbox and handles belong to it.
+        name: Its name, unique in the whole system; its mailbox and handles belong to the name.
         start: Called as `start(context)`, in the new actor's thread; returns the actor.
-        restart: When it is started again.
-        shutdown: Seconds that it has to stop; None waits for ever, 0 abandons it at once.
+        restart: The condition for a restart.
+        shutdown: Seconds that it may take to stop; None waits for ever, 0 abandons it at once.
         start_timeout: Seconds that `start` and `on_start` may take together.
         backoff: The delay before a restart.
-        significant: Whether its end may end its supervisor (see `AutoShutdown`).
+        significant: True if its end may end its supervisor (see `AutoShutdown`).
 
     Raises:
         ValueError: With the field's name.
@@ -51,6 +51,6 @@ class ChildSpec:
         ready = is_seconds(self.start_timeout) and self.start_timeout > 0
         require(holds=ready, name="start_timeout", must="above 0 seconds")
         require(holds=isinstance(self.backoff, Backoff), name="backoff", must="a Backoff")
-        # A permanent child is always restarted, so its end can never be the end of its supervisor.
+        # A permanent child is always restarted, so its end can never end its supervisor.
         can_end = not self.significant or self.restart is not Restart.PERMANENT
         require(holds=can_end, name="significant", must="False for a permanent child")

@@ -52,15 +52,15 @@ class Supervisor(Actor):
 
     Args:
         context: See `Actor`.
-        children: Those it starts with.
-        strategy: Who is restarted together.
-        intensity: How many restarts are too many: it then stops all children and dies of
-            `RestartIntensityExceeded`, and its own supervisor decides.
-        auto_shutdown: When the end of significant children ends it too, in an orderly way.
+        children: The children to start with.
+        strategy: The children that are restarted together.
+        intensity: The limit on restarts. Beyond it, the supervisor stops all children and ends with
+            `RestartIntensityExceeded`, which its own supervisor handles.
+        auto_shutdown: The condition under which the ends of significant children end it too, in an orderly way.
 
     Raises:
-        ValueError: A name is there twice, a child is significant without auto_shutdown, or there
-            are any where all are to be started on demand.
+        ValueError: Two children have one name, a child is significant without auto_shutdown, or there
+            are initial children although the strategy starts all on demand.
     """
 
     supervises = True
@@ -79,7 +79,7 @@ class Supervisor(Actor):
         self._intensity = intensity or Intensity()
         self._auto_shutdown = AutoShutdown(auto_shutdown)
         self._window = SlidingWindow(self._intensity.restarts, self._intensity.period)
-        self._system = cast("System", context.system)  # made by it; an actor's view of it is narrower
+        self._system = cast("System", context.system)  # always a System; an actor's view of it is narrower
         self._launcher = Launcher(self._system, context)
         self._children: dict[str, Child] = {}
         if children and self._strategy is Strategy.SIMPLE_ONE_FOR_ONE:
@@ -90,7 +90,7 @@ class Supervisor(Actor):
             self._add(spec)
 
     def on_start(self) -> None:
-        """Start the children in order; if one fails, those already started are stopped in `on_exit`."""
+        """Start the children in order. If one fails, `on_exit` stops those already started."""
         for child in self._children.values():
             failure = self._launcher.launch(child)
             if failure is not None:
@@ -99,26 +99,26 @@ class Supervisor(Actor):
                 return
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002  # they stop in any case
-        """Stop the children in reverse order, or those that know no order all at once."""
+        """Stop the children in reverse order, or all at once if they have no order."""
         children = list(self._children.values())
         if self._strategy is Strategy.SIMPLE_ONE_FOR_ONE:
             self._launcher.stop_together(children)
         else:
             self._launcher.stop_all(children)
 
-    def on_receive(self, message: Any) -> None:  # noqa: ANN401  # what it does not know, it says so
-        """Carry out a command or a notice; a command that is refused is logged, unless all is as it wants."""
+    def on_receive(self, message: Any) -> None:  # noqa: ANN401  # an unknown message is refused
+        """Carry out a command or a notice. A refused command is logged, unless its goal is already met."""
         try:
             self.on_ask(message)
-        except NameTaken as error:  # whoever tells us to start what is to run wants no more than that
+        except NameTaken as error:  # the goal of a told start is met when the child runs
             log.debug("already_running", supervisor=self.context.name, child=error.name)
         except (SupervisionError, ValueError) as error:
             log.warning(
                 "command_refused", supervisor=self.context.name, command=brief(message), error=str(error)
             )
 
-    def on_ask(self, message: Any) -> Any:  # noqa: ANN401  # a table of what it can be told
-        """Carry out a command, or answer a question.
+    def on_ask(self, message: Any) -> Any:  # noqa: ANN401  # a table of all messages
+        """Carry out a command, or answer a query.
 
         Raises:
             SupervisionError: The command cannot be carried out.
@@ -176,7 +176,7 @@ class Supervisor(Actor):
         raise StartFailed(child.name) from failure
 
     def _take_out(self, child: Child) -> None:
-        """Stop a child on demand; those that were to be restarted with it still are, when they would have been."""
+        """Stop a child on demand. Siblings due to restart with it are still restarted, at the same time."""
         timer = child.timer
         self._launcher.halt(child)
         heir = next((member for member in self._group(child) if member.pending), None)
@@ -207,7 +207,7 @@ class Supervisor(Actor):
             self._consider_shutdown(child)
 
     def _restart(self, child: Child) -> None:
-        """Have the child and those that go with it started again, after the delay of its backoff."""
+        """Schedule a restart of the child and its group, after the delay of its backoff."""
         if not self._window.admit(self._system.clock()):
             self._give_up(child)
             return
@@ -239,7 +239,7 @@ class Supervisor(Actor):
             log.info("child_restarted", supervisor=self.context.name, child=member.name)
 
     def _group(self, child: Child) -> list[Child]:
-        """Who is restarted with the child, itself included; those stopped on purpose stay so."""
+        """Return the children to restart with this one, itself included; those stopped on purpose stay stopped."""
         names = restarts.affected(self._strategy, list(self._children), child.name)
         members = [self._children[name] for name in names]
         return [member for member in members if not member.retired or member is child]
@@ -278,7 +278,7 @@ class Supervisor(Actor):
         return child
 
     def _retire(self, child: Child) -> None:
-        """The child is stopped for good; a temporary one is forgotten too."""
+        """Stop a child for good; delete the spec of a temporary one too."""
         if child.spec.restart is Restart.TEMPORARY:
             self._forget(child)
         else:

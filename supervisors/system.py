@@ -1,4 +1,4 @@
-"""The system: names, the root of the tree, and its beginning and end."""
+"""The system: its names, the root of its tree, its start and stop."""
 
 from __future__ import annotations
 
@@ -37,19 +37,28 @@ log = structlog.stdlib.get_logger("supervisors.system")
 
 
 class System:
-    """A tree of supervised actors and the names that they are known by. It is started once.
+    """A tree of supervised actors, and their names. It can be started only once.
 
     Args:
-        on_dead_letter: Called with each message that killed its readers too often.
+        on_dead_letter: Called with each message that killed too many readers.
         on_exit: Called with the end of each incarnation.
-            Both are called in the thread of the actor that it is about, or of its supervisor; they
-            must not wait for an actor. What they raise is logged.
-        clock: Tells the seconds by which lifetimes and periods of restarts are measured; it never
-            goes back. (Waits and timers have the machine's own.)
+            Both are called in the thread of the actor concerned, or of its supervisor. They must not
+            wait for an actor. Their exceptions are logged.
+        clock: Returns the seconds by which lifetimes and periods of restarts are measured; never goes
+            back. (Waits and timers always use the machine's monotonic clock.)
 
     Attributes:
         timers: The timers of all actors.
         clock: See above.
+
+    Example:
+        A system with one supervised actor::
+
+            system = System()
+            counter = ChildSpec("counter", Counter)
+            system.start(ChildSpec("root", lambda context: Supervisor(context, children=[counter])))
+            system.handle("counter").tell(3)
+            system.stop()
     """
 
     def __init__(
@@ -71,20 +80,20 @@ class System:
         self._changed = threading.Condition()
         self._closed = False
 
-    # For everybody.
+    # The public interface.
 
     def handle(self, name: str) -> Handle:
-        """The address of a name; the actor need not exist yet."""
+        """Return the address of a name; the actor need not exist yet."""
         handle = self._handles.get(name)
         if handle is None:
             handle = self._handles.setdefault(name, Handle(self.mailbox(name)))
         return handle
 
     def start(self, root: ChildSpec) -> None:
-        """Start the root, usually a `Supervisor`; returns when all of it is ready.
+        """Start the root, usually a `Supervisor`, and return when it is ready.
 
         Raises:
-            StartFailed: With the cause; what was already started has been stopped again.
+            StartFailed: With the cause. Actors that had already started are stopped.
             SupervisionError: The system was started before.
         """
         with self._changed:
@@ -98,13 +107,13 @@ class System:
             raise StartFailed(root.name) from (life.report.reason if life.report else None)
 
     def stop(self, timeout: float | None = 10.0) -> list[str]:
-        """Stop everything in reverse order, and return when that is done. Idempotent.
+        """Stop all actors in reverse order, and return when that is done. Idempotent.
 
         Args:
-            timeout: Seconds for all of it together; None for as long as the specs allow.
+            timeout: Seconds for all together; None for as long as the specs allow.
 
         Returns:
-            The names of those that had to be abandoned and whose threads still run.
+            The names of abandoned actors whose threads still run.
 
         Raises:
             SupervisionError: Called by an actor, which would wait for itself.
@@ -125,7 +134,7 @@ class System:
             timeout: Seconds; None for as long as it takes.
 
         Returns:
-            How it ended (`reason` is set if it escalated); None if it still lives.
+            Its exit report (`reason` is set if it failed); None if it still lives.
         """
         self._wait_for(lambda: self._root is not None and self._root.ended, timeout)
         return self._root.report if self._root else None
@@ -133,7 +142,7 @@ class System:
     # For the parts of this package.
 
     def mailbox(self, name: str) -> Mailbox:
-        """The mailbox of a name."""
+        """Return the mailbox of a name."""
         with self._names:
             mailbox = self._mailboxes.get(name)
             if mailbox is None:
@@ -146,7 +155,7 @@ class System:
         """Begin a new incarnation.
 
         Args:
-            spec: What to start.
+            spec: The specification of the actor.
             parent: The incarnation of its supervisor.
             on_change: Called, by any thread, when it has started and when it has ended.
 
@@ -167,13 +176,13 @@ class System:
         return self._lives.get(name)
 
     def retire(self, name: str) -> None:
-        """Nobody is expected to read for this name, unless it lives elsewhere: refuse its asks."""
+        """Refuse asks to this name, unless an actor lives under it elsewhere: no reader is expected."""
         with self._names:
             if name not in self._lives:
                 self.mailbox(name).close()
 
     def ended(self, report: ExitReport) -> None:
-        """Take note of the end of an incarnation."""
+        """Record the end of an incarnation."""
         with self._names:
             life = self._lives.pop(report.name)
             orphans = [other for other in self._lives.values() if other.parent is life]
@@ -189,7 +198,7 @@ class System:
             self._call(self._on_exit, report)
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        """Take note of a message that is not handed out any more."""
+        """Record a message that is not redelivered any more."""
         log.error("message_dead", actor=letter.name, content=brief(letter.message), kills=letter.kills)
         if self._on_dead_letter is not None:
             self._call(self._on_dead_letter, letter)
@@ -208,7 +217,7 @@ class System:
     def _call(callback: Callable[[T], object], fact: T) -> None:
         try:
             callback(fact)
-        except BaseException as error:  # the boundary: an actor's end goes on without its audience
+        except BaseException as error:  # the boundary: a failing callback must not stop an actor's end
             log.exception("callback_failed", fact=brief(fact), exc_info=error)
 
     def _root_changed(self, life: Life) -> None:
@@ -230,7 +239,7 @@ class System:
             return self._changed.wait_for(condition, timeout)
 
     def _close(self) -> None:
-        """Nobody will answer any more, and no timer will fire."""
+        """Refuse all asks from now on, and cancel all timers."""
         with self._names:
             self._closed = True
             mailboxes = list(self._mailboxes.values())

@@ -1,4 +1,4 @@
-"""Timers: one thread and one heap, however many there are."""
+"""Timers: one thread and one heap for all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FEW = 64  # cancelled timers that are not worth cleaning up
 
 
 class Timer:
-    """Something that happens later, unless it is cancelled before."""
+    """A call in the future that can be cancelled."""
 
     __slots__ = ("_timers", "call", "due", "group")
 
@@ -28,7 +28,7 @@ class Timer:
         self.group = group
 
     def cancel(self) -> None:
-        """Make sure that it does not happen any more; nothing if it has, or was cancelled before."""
+        """Cancel the call; do nothing if it has happened or was cancelled before."""
         self._timers.cancel(self)
 
 
@@ -55,7 +55,7 @@ class Timers:
             group: A set that holds the timer as long as it is pending (see `cancel_group`).
 
         Returns:
-            The timer; one that never happens if the timers are closed.
+            The timer; one that never fires if the timers are closed.
         """
         timer = Timer(self, time.monotonic() + max(0.0, seconds), call, set() if group is None else group)
         with self._changed:
@@ -70,7 +70,7 @@ class Timers:
         return timer
 
     def cancel(self, timer: Timer) -> None:
-        """See `Timer.cancel`."""
+        """Cancel a timer; see `Timer.cancel`."""
         with self._changed:
             self._cancel(timer)
 
@@ -81,7 +81,7 @@ class Timers:
                 self._cancel(timer)
 
     def close(self) -> None:
-        """Cancel everything and end the thread; returns when it has ended."""
+        """Cancel all timers, and return when the thread has ended."""
         with self._changed:
             self._closed = True
             for _, _, timer in self._heap:
@@ -113,7 +113,7 @@ class Timers:
             call()
 
     def _next(self) -> Callable[[], None] | None:
-        """Wait until a timer is due and take it; None when closed."""
+        """Wait until a timer is due, and take it; return None when closed."""
         with self._changed:
             while not self._closed:
                 if not self._heap:

@@ -1,4 +1,4 @@
-"""A sliding window of time, in which events are counted."""
+"""A sliding window in which events are counted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["SlidingWindow"]
 
 
 class SlidingWindow:
-    """Counts events, such as restarts or crashes, and says when there are too many within a period.
+    """Counts events, such as restarts or crashes, and detects too many within a period.
 
-    It has no clock: whoever counts says when it is.
+    It has no clock: the caller passes the time.
 
     Args:
-        limit: So many are allowed within the period.
+        limit: The most events within the period.
         period: The length of the window in seconds; an event that is exactly so old still counts.
     """
 
@@ -26,7 +26,7 @@ class SlidingWindow:
         return len(self._times)
 
     def admit(self, now: float) -> bool:
-        """Count one event at `now` (seconds on a monotonic clock); False if it is one too many."""
+        """Count one event at `now` (seconds on a monotonic clock); return False if it is one too many."""
         self._times.append(now)
         while self._times[0] < now - self._period:
             self._times.popleft()

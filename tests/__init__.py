@@ -1,1 +1,1 @@
-"""The tests; the folders mirror the packages."""
+"""The tests. The folders mirror the packages."""

@@ -1,4 +1,4 @@
-"""A copy of the checkout, as a clone would be."""
+"""A copy of the checkout, like a clone."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ NOT_IGNORED = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-stand
 
 
 def copy_checkout(target: Path) -> Path:
-    """Copy what git tracks, or would; skips the test where this is no clone.
+    """Copy the files that git tracks or would track; skip the test if this is no clone.
 
     Args:
         target: The directory to make.

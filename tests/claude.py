@@ -1,4 +1,4 @@
-"""The two programs under test: where the real claude is, and the environments that they run in."""
+"""The two claude programs for tests, real and scripted, and their environments."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLED = ROOT / ".cache" / "claude" / "node_modules" / ".bin" / "claude"
 BOTH = ("scripted", pytest.param("real", marks=pytest.mark.real))
-"""The fixtures that a test with either program takes in turn."""
+"""The fixtures for a test that runs with each program."""
 
 
 def real_claude() -> str:
-    """The path of the pinned claude; skips the test where it isn't installed."""
+    """Return the path of the pinned claude; skip the test if it isn't installed."""
     path = Path(os.environ.get("CLAUDE_REAL") or INSTALLED)
     if not path.exists():
         pytest.skip("the real claude is not installed (scripts/install-claude needs npm)")
@@ -20,7 +20,7 @@ def real_claude() -> str:
 
 
 def real_environment(home: Path, api_url: str) -> dict[str, str]:
-    """A closed environment: its own home, a key that is none, the double as its only peer."""
+    """Return a minimal environment: its own home, a fake key, and the double as its only peer."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -34,7 +34,7 @@ def real_environment(home: Path, api_url: str) -> dict[str, str]:
 
 
 def scripted_environment(home: Path) -> dict[str, str]:
-    """The same for the scripted stand-in."""
+    """Return a minimal environment for the scripted stand-in."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),

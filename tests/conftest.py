@@ -1,7 +1,7 @@
-"""What holds for every test: it leaves nothing behind, and no error goes unnoticed.
+"""Rules for every test: it leaves nothing behind, and no error goes unnoticed.
 
-An actor that dies does not fail the test by itself: its exception ends up in its own thread. So each
-test fails on an ERROR record of pykka or of our own packages, unless it says which events it expects:
+An actor that dies does not fail the test by itself, because its exception stays in its own thread. So each
+test fails on an ERROR record of pykka or of the product, unless it names the events that it expects:
 
     @pytest.mark.expected_errors("child_exited", "message_dead")
     def test_it(logged_errors): ...
@@ -32,7 +32,7 @@ TRYING = 300
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers", "expected_errors(*events): ERROR records that the test causes on purpose"
     )
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)  # after hypothesis, which marks its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give properties time: they are tried hundreds of times, on a disk that may be busy."""
+    """Give property tests more time, because they run hundreds of examples on a disk that may be busy."""
     for item in items:
         if item.get_closest_marker("hypothesis") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TRYING))
@@ -58,7 +58,7 @@ def _nothing_left_behind() -> Iterator[None]:
 def logged_errors(
     request: pytest.FixtureRequest, _nothing_left_behind: None
 ) -> Iterator[list[logging.LogRecord]]:
-    """The ERROR records of the test so far; fails the test if there are unexpected ones."""
+    """Return the test's ERROR records so far; fail the test if there are unexpected ones."""
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, to_stdlib],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -77,7 +77,7 @@ def logged_errors(
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Path]:
-    """A file that a waiting tool waits for; made at the end at the latest, so no tool outlives its test."""
+    """Return a file that a waiting tool waits for. It is created at the end at the latest, so that no tool remains."""
     path = tmp_path / "gate"
     yield path
     path.touch()

@@ -1,4 +1,4 @@
-"""What a test must not leave behind: threads, actors, child processes, file descriptors, errors."""
+"""Detection of leaks: threads, actors, child processes, file descriptors and logged errors."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ ACTOR_THREADS = ("actor:", "actor-timers")
 
 
 class ErrorCatcher(logging.Handler):
-    """Collects the error records of pykka and of our own packages."""
+    """Collects the error records of pykka and of the product."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record, if it is one of ours."""
+        """Keep the record if it is one of these."""
         if record.name.split(".")[0] in OURS:
             self.records.append(record)
 
     def unexpected(self, expected: set[str]) -> list[logging.LogRecord]:
-        """Those whose event name is not expected."""
+        """Return the records whose event names are not expected."""
         return [record for record in self.records if event_of(record) not in expected]
 
 
 def event_of(record: logging.LogRecord) -> str:
-    """The event name of a structlog record, or the message of any other."""
+    """Return the event name of a structlog record, or the message of any other."""
     event: str = getattr(record, "event", None) or record.getMessage()
     return event
 
 
 def to_stdlib(_logger: WrappedLogger, _method: str, event: EventDict) -> tuple[tuple[str], EventDict]:
-    """Turn structlog's last event into a call of the standard library's logger."""
+    """Pass structlog's last event on to the standard library's logger."""
     name = str(event.pop("event", ""))
     exc_info = event.pop("exc_info", None)
     line = " ".join([name, *(f"{key}={value!r}" for key, value in event.items())])
@@ -55,7 +55,7 @@ def to_stdlib(_logger: WrappedLogger, _method: str, event: EventDict) -> tuple[t
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What exists at one moment; `leaked` tells what has come to it since."""
+    """The resources that exist at one moment; `leaked` finds those added since."""
 
     threads: frozenset[threading.Thread]
     actors: frozenset[str]
@@ -64,12 +64,12 @@ class Snapshot:
 
     @classmethod
     def take(cls) -> Snapshot:
-        """Look at this process now."""
+        """Record this process's resources."""
         actors = frozenset(ref.actor_urn for ref in pykka.ActorRegistry.get_all())
         return cls(frozenset(_threads()), actors, frozenset(_children()), frozenset(_descriptors()))
 
     def leaked(self, seconds: float) -> list[str]:
-        """What is new, in words; what is just ending gets so many `seconds`."""
+        """Return the new resources as text. Those that are just ending get `seconds` to do so."""
         deadline = time.monotonic() + seconds
         for thread in _threads():
             if thread not in self.threads:
@@ -93,13 +93,13 @@ class Snapshot:
 
 
 def _threads() -> list[threading.Thread]:
-    """Threads that would keep the interpreter from exiting, and those of actors."""
+    """Return the threads that would keep the interpreter from exiting, and those of actors."""
     alive = threading.enumerate()
     return [thread for thread in alive if not thread.daemon or thread.name.startswith(ACTOR_THREADS)]
 
 
 def _children() -> list[int]:
-    """The process ids of our children. (Much cheaper than asking psutil for all processes.)."""
+    """Return the process ids of this process's children. Much cheaper than asking psutil for all processes."""
     found: list[int] = []
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):  # the thread has just ended

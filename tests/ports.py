@@ -4,7 +4,7 @@ import secrets
 import socket
 
 PORTS = range(10_000, 32_000)
-"""Below those that the system gives to outgoing connections: none is taken between its choice and its use."""
+"""Ports below those for outgoing connections, so that none is taken between its choice and its use."""
 
 
 def free_port() -> int:

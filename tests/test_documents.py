@@ -1,4 +1,4 @@
-"""What the documents claim, as far as a machine can hold them to it."""
+"""Tests of claims in the documents that can be checked automatically."""
 
 import re
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def _anchors(page: Path) -> set[str]:
-    """The names by which the headings of a page are linked to."""
+    """Return the anchors of a page's headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 

@@ -1,4 +1,4 @@
-"""The product as a wheel, installed without the checkout."""
+"""Tests of the product as a wheel, installed without the checkout."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("installation")]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy, so that the checkout stays as it is."""
+    """Return the wheel, built from a copy so that the checkout stays unchanged."""
     directory = tmp_path_factory.mktemp("wheel")
     source = copy_checkout(directory / "source")
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
@@ -31,7 +31,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a new environment with the wheel; its libraries are those of the tests."""
+    """Return the programs of a new environment with the wheel; its libraries are those of the tests."""
     environment = tmp_path_factory.mktemp("installed") / "venv"
     _checked([sys.executable, "-m", "venv", "--without-pip", str(environment)], environment.parent)
     python = environment / "bin" / "python"
@@ -47,14 +47,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An empty folder to start in."""
+    """Return an empty folder to start in."""
     path = tmp_path / "folder"
     path.mkdir()
     return path
 
 
 def _checked(command: Sequence[str], directory: Path) -> str:
-    """The output of a program that knows nothing of the checkout; an empty home is beside its folder."""
+    """Return the output of a program without access to the checkout; its empty home is beside its folder."""
     home = directory.parent / "home"
     home.mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": "200"}
@@ -96,6 +96,6 @@ def test_all_packages_come_from_the_wheel(installed: Path, folder: Path) -> None
 @pytest.mark.parametrize("words", [("agent-coordinator",), ("python", "-m", "actors.main")], ids=" ".join)
 def test_the_demo_runs_from_an_empty_folder(installed: Path, folder: Path, words: tuple[str, ...]) -> None:
     command = [str(installed / words[0]), *words[1:]]
-    assert "Everything is done" in _checked([*command, "demo"], folder)
+    assert "All subtasks are completed" in _checked([*command, "demo"], folder)
     assert list(folder.iterdir()) == []
     assert f"Usage: {' '.join(words)} [OPTIONS]" in _checked([*command, "--help"], folder)

@@ -1,4 +1,4 @@
-"""The scripts, where they decide something before the product runs."""
+"""Tests of the scripts' own decisions, before the product runs."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def script(name: str, *words: str, root: Path = ROOT) -> "subprocess.CompletedPr
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with a virtual environment that is current."""
+    """Return a checkout with a current virtual environment."""
     (tmp_path / "scripts").mkdir()
     for name in ("venv", "test"):
         shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts" / name)
@@ -60,7 +60,7 @@ def test_one_that_is_not_current_is_installed(checkout: Path) -> None:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """A checkout without a virtual environment, in which nothing has to be downloaded."""
+    """Return a checkout without a virtual environment, for which nothing has to be downloaded."""
     root = copy_checkout(tmp_path / "checkout")
     (root / "requirements.txt").write_text("")
     return root

@@ -1,1 +1,1 @@
-"""Programs that prove the product: chaos, fuzz, pressure, bench."""
+"""Programs that test and measure the whole product: chaos, fuzz, pressure, bench."""

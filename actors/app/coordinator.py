@@ -1,4 +1,4 @@
-"""The coordinator as one thing: started, waited for, stopped."""
+"""The coordinator: one object to start, wait for and stop."""
 
 import socket
 from collections.abc import Mapping
@@ -24,16 +24,26 @@ log = structlog.get_logger(__name__)
 
 
 class Coordinator:
-    """Holds the work directory and the tree of actors.
+    """Owns the work directory and the tree of actors.
 
     Args:
         settings: The settings.
-        environment: What claude is started with; by default the user's own environment.
-        actors: What makes the actors of the tree.
-        restarts: How many restarts end it.
+        environment: The environment of claude; by default the user's own.
+        actors: The makers of the tree's actors.
+        restarts: The limit on restarts.
 
     Raises:
-        ConfigurationError: The work directory or a port can't be had, or another coordinator runs there.
+        ConfigurationError: The work directory or a port can't be used, or another coordinator runs there.
+
+    Example:
+        Run until the tree ends by itself::
+
+            coordinator = Coordinator(load(work_dir=directory))
+            coordinator.start()
+            try:
+                coordinator.wait()
+            finally:
+                coordinator.stop()
     """
 
     def __init__(
@@ -55,17 +65,17 @@ class Coordinator:
         self._listener: socket.socket | None = None
 
     def start(self) -> None:
-        """Start all actors, in order; returns when all are ready.
+        """Start all actors in order, and return when all are ready.
 
         Raises:
-            ConfigurationError: Something that the user can mend.
-            DiskFullError: There is no room to write anything down.
-            OSError: What an earlier coordinator has left can't be looked for now.
-            StartFailed: Something else.
+            ConfigurationError: A user error.
+            DiskFullError: The disk has no room.
+            OSError: The search for processes of an earlier coordinator failed.
+            StartFailed: An actor could not start for another reason.
         """
         self.workdir.check_room()
         self._lock = lock = self.workdir.lock()
-        end_orphans(self.workdir.path)  # the journal may know nothing of them: it may be another one
+        end_orphans(self.workdir.path)  # they may be missing from the journal, which may be a new one
         self.tokens = Tokens(load_secret(self.workdir.secret))
         self._listener = listener = bind(self.settings.gateway_port)
         try:
@@ -83,21 +93,21 @@ class Coordinator:
                 raise cause from error
             raise
         for bad in bad_prompts(self.workdir.prompts, PRODUCT_PROMPTS):
-            log.warning("prompt_unusable", reason=str(bad))  # now, not when its agent is needed
+            log.warning("prompt_unusable", reason=str(bad))  # now, not only when its agent is needed
 
     @property
     def url(self) -> str:
-        """Where the gateway answers, from the start on."""
+        """The gateway's address, available after the start."""
         if self._listener is None:
             raise RuntimeError("the coordinator has not started")
         return url_of(self._listener)
 
     def wait(self) -> ExitReport | None:
-        """Wait until the root has ended; its report says why."""
+        """Wait until the root has ended, and return its exit report."""
         return self.system.wait()
 
     def stop(self) -> list[str]:
-        """Stop everything, in reverse order; the names of what had to be abandoned."""
+        """Stop all actors in reverse order, and return the names of the abandoned ones."""
         abandoned = self.system.stop(deadlines.ALL)
         self._release()
         return abandoned
@@ -109,7 +119,7 @@ class Coordinator:
             self._lock.release()
 
     def _dead_letter(self, letter: DeadLetter) -> None:
-        """A message that killed its reader twice is kept as what it is: something that can't be used."""
+        """Record a message that killed its reader twice as rejected input."""
         if isinstance(letter.message, Deliver):
             self._delivery_died(letter, letter.message.delivery)
         raw = repr(letter.message).encode(errors="replace")
@@ -119,14 +129,14 @@ class Coordinator:
         )
 
     def _delivery_died(self, letter: DeadLetter, delivery: Delivery) -> None:
-        """A context that its session can't handle is a dead letter for people too, and is not given again."""
+        """Make a delivery that killed its session twice a dead letter, so that it is not resent."""
         reason = f"it killed its session twice: {letter.traceback[-3000:]}"
         step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason=reason)
         self.system.handle(ROUTER).tell(Progressed(agent=delivery.agent, steps=(step,)))
 
 
 def free_port() -> int:
-    """A port on loopback that nobody has at the moment."""
+    """Return a port on loopback that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The environment that claude is given: the user's own, without what is the coordinator's business."""
+"""The environment of claude: the user's own, without the coordinator's secrets and private variables."""
 
 import os
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from actors.lib.failpoints import VARIABLE as FAILPOINT
 from actors.lib.program import VARIABLE as PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The directory of our packages: the checkout, or the ``site-packages`` that they are installed in."""
+"""The directory of the product's packages: the checkout, or ``site-packages``."""
 
 SECRETS = {name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)}
-"""Settings that an agent must not read; ``backend_token`` is what the embedded backend's clients are given."""
+"""Settings that an agent must not read."""
 OF_ANOTHER_SESSION = {
     "claudecode",
     "claude_code_child_session",
@@ -25,13 +25,13 @@ OF_ANOTHER_SESSION = {
     "claude_code_session_id",
     "claude_code_sse_port",
 }
-"""Where an agent of Claude Code's started the coordinator: by these claude would take itself to be a part of that."""
+"""Variables of a Claude Code session that started the coordinator; with them, claude would join that session."""
 WITHHELD = SECRETS | OF_ANOTHER_SESSION | {"backend_token", FAILPOINT.lower(), PROGRAM.lower()}
-"""In lower case: a setting is read whatever case it is written in."""
+"""Withheld variables, in lower case because settings are read in any case."""
 
 
 def claude_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What claude, and whatever it starts, may see of the coordinator's own environment."""
+    """Return the part of the coordinator's environment that claude and its children may see."""
     environment = {name: value for name, value in given.items() if name.lower() not in WITHHELD}
     if "PYTHONPATH" in environment:
         environment["PYTHONPATH"] = _without_ours(environment["PYTHONPATH"])
@@ -39,14 +39,14 @@ def claude_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def _without_ours(path: str) -> str:
-    """A project may well have a package ``backend`` of its own; it must not find ours instead."""
+    """Remove the product from the path, so that it doesn't hide a project's own package ``backend``."""
     return os.pathsep.join(entry for entry in path.split(os.pathsep) if entry != str(ROOT))
 
 
 def scripted_environment(config: Path) -> dict[str, str]:
-    """What the scripted stand-in for claude runs in.
+    """Return the environment of the scripted stand-in for claude.
 
     Args:
-        config: Where it keeps its conversations, so that it leaves the user's own alone.
+        config: The directory for its conversations, apart from the user's own.
     """
     return claude_environment() | {"CLAUDE_CONFIG_DIR": str(config)}

@@ -12,16 +12,16 @@ from actors.lib.errors import ConfigurationError, root_cause
 def set_up_logging(
     level: str, stream: TextIO | None = None, *, form: Literal["text", "json"] = "text"
 ) -> None:
-    """Log from this level on.
+    """Configure logging from this level up.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
-        stream: Where to; standard error by default.
-        form: ``text`` for people; ``json`` for programs: one object a line, a traceback in it is a string.
+        stream: The output; standard error by default.
+        form: ``text`` for people; ``json`` for programs, with one object a line and tracebacks as strings.
     """
     target = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
-    # A terminal is read as it is written; what is kept is read another day, and elsewhere.
+    # A terminal is read at once, so a local time is enough; files may be read on another day and elsewhere.
     is_read_now = target.isatty() and form == "text"
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -55,7 +55,7 @@ def set_up_logging(
 
 
 def _text(*, colors: bool) -> list[structlog.typing.Processor]:
-    plain = structlog.dev.plain_traceback  # rich's would show locals: tokens among them
+    plain = structlog.dev.plain_traceback  # rich's tracebacks would show locals, including tokens
     return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
 
 
@@ -66,17 +66,17 @@ def _json() -> list[structlog.typing.Processor]:
 def _common_first(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Put what every line has at its beginning."""
+    """Put the fields that every line has first."""
     return {name: event.pop(name) for name in ("timestamp", "level", "event")} | dict(event)
 
 
 def _in_plain_words(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Leave out the traceback where a person has something to mend.
+    """Remove the traceback of a user error.
 
     Raises:
-        DropEvent: It is what nothing could start for, and the command line is about to say that.
+        DropEvent: The error prevented the start, so the command line is about to print it.
     """
     error = event.get("exc_info")
     cause = root_cause(error) if isinstance(error, BaseException) else None

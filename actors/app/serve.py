@@ -1,4 +1,4 @@
-"""Runs a coordinator as a program: until it is stopped, or gives up."""
+"""The coordinator as a program, which runs until it is stopped or gives up."""
 
 import os
 import threading
@@ -14,26 +14,26 @@ from supervisors import StartFailed
 
 STOPPED = 0
 ESCALATED = 70
-"""The root supervisor gave up; whoever runs us should start us again."""
+"""Exit code after the root supervisor gave up; the service manager should restart the program."""
 
 log = structlog.get_logger(__name__)
 
 
 def serve(coordinator: Coordinator, say: Callable[[str], object] = print) -> int:
-    """Run a coordinator until a signal stops it, or it gives up; called in the main thread, once a process.
+    """Run a coordinator until a signal stops it or it gives up. Call it once a process, in the main thread.
 
-    The log says ``coordinator_ready`` when all actors run, and ``coordinator_stopped`` at the end, for programs; people
-    are told in plain words.
+    Programs find ``coordinator_ready`` in the log when all actors run, and ``coordinator_stopped`` at the end. People
+    get sentences.
 
     Args:
-        coordinator: One that wasn't started yet.
-        say: Tells people.
+        coordinator: A coordinator that has not been started.
+        say: Prints a sentence for people.
 
     Returns:
         The exit code of the process.
 
     Raises:
-        ConfigurationError: It can't start with these settings; nothing runs.
+        ConfigurationError: It can't start with these settings; nothing is running.
     """
     tuning.share_fairly()
     interrupts = Interrupts()
@@ -48,7 +48,7 @@ def serve(coordinator: Coordinator, say: Callable[[str], object] = print) -> int
         _announce(coordinator, say)
         threading.Thread(target=_watch, args=(coordinator, interrupts), daemon=True).start()
         interrupts.wait()
-    finally:  # also where nobody reads what is said
+    finally:  # also when the output can't be written
         abandoned = coordinator.stop()
     return _report(coordinator, abandoned, say)
 
@@ -75,5 +75,5 @@ def _report(coordinator: Coordinator, abandoned: list[str], say: Callable[[str],
     if reason is not None:
         say(f"The coordinator gave up: {reason}. Nothing is lost; start it again.")
         return ESCALATED
-    say("The coordinator has stopped. Nothing is lost; it goes on from here when it is started again.")
+    say("The coordinator has stopped. Nothing is lost; the next start continues from here.")
     return STOPPED

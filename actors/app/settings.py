@@ -15,81 +15,84 @@ from actors.agents.front_matter import PermissionMode
 from actors.lib.errors import ConfigurationError
 
 ENV_FILE = Path(".env")
-"""In the folder that the program is started in."""
+"""In the current folder."""
 
 
 class Settings(BaseSettings):
-    """Everything that can be set; each field is an environment variable and an option of the same name."""
+    """All settings. Each field is also an environment variable and an option, with the same name."""
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
     )
 
     ws_url: str | None = Field(
-        None, description="The backend's WebSocket. Not set: an embedded backend is started."
+        None, description="URL of the backend's WebSocket. If not set, an embedded backend is started."
     )
     ws_token: SecretStr | None = Field(None, description="Bearer token for the backend's WebSocket.")
     work_dir: Path = Field(
-        Path("/tmp/agenthub_autonomous"),  # noqa: S108 - the documented default; a path that isn't ours is refused
-        description="Where the journal and the files for people lie. Ours alone (0700).",
+        Path("/tmp/agenthub_autonomous"),  # noqa: S108 - the documented default; another user's directory is refused
+        description="Directory of the journal and the coordinator's other files, private to you (0700).",
     )
-    project_dir: Path = Field(Path(), description="Where the agents work. Default: the current folder.")
+    project_dir: Path = Field(Path(), description="Directory in which the agents work.")
     auto_start_sessions: bool = Field(
-        default=True, description="Start a session for an agent that needs one."
+        default=True, description="Start an agent's session when there is work for it."
     )
     max_queue_size: int = Field(
         100,
         ge=1,
         le=1_000_000,
-        description="Deliveries of one agent held in memory; the rest wait in the journal.",
+        description="Most deliveries for one agent kept in memory; more wait in the journal.",
     )
     claude_command: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("claude",), description="The claude to run, split as a shell does."
+        ("claude",), description="Command that runs claude, split into words as a shell does."
     )
     embedded_port: int = Field(
         8000, ge=0, le=65535, description="Port of the embedded backend (0: any free one)."
     )
     embedded_database_url: SecretStr | None = Field(
-        None, description="Another database for the embedded backend than a file in WORK_DIR."
+        None, description="Database URL of the embedded backend, instead of a file in WORK_DIR."
     )
     gateway_port: int = Field(
-        0, ge=0, le=65535, description="Port for agents and people on loopback (0: any)."
+        0,
+        ge=0,
+        le=65535,
+        description="Port of the gateway for agents and people, on loopback (0: any free one).",
     )
     max_reconnect_attempts: int = Field(
-        0, ge=0, description="Give up on the backend after so many (0: never)."
+        0, ge=0, description="Failed connections in a row before the backend is given up (0: never)."
     )
-    ping_seconds: float = Field(20.0, gt=0, le=3600, description="How often a silent backend is pinged.")
+    ping_seconds: float = Field(20.0, gt=0, le=3600, description="Seconds between pings of a silent backend.")
     receipt_seconds: float = Field(
         10.0,
         gt=0,
         le=3600,
-        description="How long Claude may take to acknowledge a context before it is tried again.",
+        description="Seconds that Claude may take to acknowledge a context before it is resent.",
     )
     silence_seconds: float = Field(
         1800.0,
         gt=0,
-        description="How long a claude that works may say nothing before it is taken to hang, and resumed.",
+        description="Seconds that a working Claude may be silent before it is considered hung and restarted.",
     )
     max_delivery_attempts: int = Field(
         5, ge=1, le=100, description="Attempts before a delivery becomes a dead letter."
     )
     max_context_bytes: int = Field(
-        24_000, ge=1000, le=1_000_000, description="Longer contexts are put into a file that the agent reads."
+        24_000, ge=1000, le=1_000_000, description="Longest context in a message; longer ones go into a file."
     )
     permission_mode: PermissionMode = Field(
-        "acceptEdits", description="Claude's permission mode where the prompt names none."
+        "acceptEdits", description="Claude's permission mode, unless the agent's prompt names one."
     )
     log_bytes: int = Field(
         10_000_000,
         ge=100_000,
         le=10_000_000_000,
-        description="Bytes kept of what each agent says and does, and of what else happens (GET /api/events).",
+        description="Bytes to keep of each agent's log, and of all other events (GET /api/events).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="What is logged to stderr."
+        "info", description="Lowest level that is logged to standard error."
     )
     log_format: Literal["text", "json"] = Field(
-        "text", description="How it is logged: as text, or as one JSON object a line."
+        "text", description="Format of the log: text, or one JSON object a line."
     )
 
     @field_validator("log_level", "log_format", mode="before")
@@ -115,7 +118,7 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise ValueError("must look like ws://host:port/path or wss://…")
-        _ = parts.port  # raises ValueError for a port that is none
+        _ = parts.port  # raises ValueError for an invalid port
         return value
 
     @field_validator("work_dir", "project_dir")
@@ -132,10 +135,10 @@ class Settings(BaseSettings):
 
 
 def load(**options: object) -> Settings:
-    """Read the settings; options that are None were not given.
+    """Read the settings. An option that is None counts as not given.
 
     Raises:
-        ConfigurationError: A value is wrong, or ``.env`` can't be read; the message names each one, without secrets.
+        ConfigurationError: Values are wrong, or ``.env`` can't be read; the message lists all, without secrets.
     """
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]  # values are validated
@@ -148,7 +151,7 @@ def load(**options: object) -> Settings:
 
 
 def _complaint(found: ErrorDetails, options: set[str]) -> str:
-    """What is wrong with a value, and where it came from if that is easily forgotten."""
+    """Return a line on a wrong value, with its source if that is ``.env``."""
     name = ".".join(map(str, found["loc"])).upper()
     nearer = options | {each.upper() for each, value in os.environ.items() if value}
     is_in_file = name not in nearer and name.lower() in DotEnvSettingsSource(Settings).env_vars
@@ -157,13 +160,13 @@ def _complaint(found: ErrorDetails, options: set[str]) -> str:
 
 
 def load_defaults(**values: object) -> Settings:
-    """The defaults, whatever the environment says, but for these values."""
+    """Return the defaults with these values, regardless of the environment."""
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     return Settings(**(defaults | values))
 
 
 def find_claude(settings: Settings) -> str:
-    """The absolute path of the program that ``claude_command`` names.
+    """Return the absolute path of the program that ``claude_command`` names.
 
     Raises:
         ConfigurationError: There is no such program.

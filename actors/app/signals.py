@@ -1,4 +1,4 @@
-"""What a process is told from outside: to stop, to stop at once, and to show what it is doing."""
+"""The process's signals: stop in order, stop at once, and dump all threads."""
 
 import faulthandler
 import os
@@ -11,23 +11,23 @@ from contextlib import suppress
 import psutil
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""From a person, from whatever runs us, and from a terminal that was closed."""
+"""Sent by a person, by a service manager, and by a terminal that is closed."""
 INTERRUPTED = 130
 STDERR = 2
 SAME_SECONDS = 0.5
-"""Signals that come so close to the first are the same request: whoever asks may do so in several ways at once."""
+"""Signals within this time after the first are the same request: a sender may use several at once."""
 _END = 0
 """No signal has this number."""
 
 
 class Interrupts:
-    """The first signal asks for an orderly stop, another one ends the process and its children at once.
+    """Stop requests by signals: the first asks for an orderly stop, the second ends the process and its children.
 
-    SIGHUP is never another one: a terminal that closes sends it again and again (its shell does, and the kernel), and
-    nobody has lost patience.
+    SIGHUP never counts as the second: when a terminal closes, both the shell and the kernel send it repeatedly.
 
-    Made and waited for in the main thread, which alone may handle signals. Any thread may be the one that a signal
-    comes to, though; so the main thread waits for the byte that each of them leaves in a socket: its number.
+    Create it and wait for it in the main thread, because Python handles signals only there. The operating system may
+    deliver a signal to any thread, so each signal also writes its number as a byte into a socket, on which the main
+    thread waits.
     """
 
     def __init__(self) -> None:
@@ -40,13 +40,13 @@ class Interrupts:
         faulthandler.register(signal.SIGUSR1, all_threads=True)
 
     def wait(self) -> None:
-        """Return when a stop was asked for, by a signal or by ``end``."""
+        """Wait until a stop is requested by a signal or by ``end``."""
         while self._asked_at is None and self._ear.recv(1)[0] not in (*STOPS, _END):
             pass
 
     def end(self) -> None:
-        """Have ``wait`` return; from any thread."""
-        with suppress(BlockingIOError):  # so full of bytes that nobody waits
+        """Make ``wait`` return. May be called from any thread."""
+        with suppress(BlockingIOError):  # the socket is full, so `wait` will return anyway
             self._mouth.send(bytes([_END]))
 
     def _on_signal(self, number: int, _frame: object) -> None:
@@ -58,13 +58,13 @@ class Interrupts:
             for child in children:
                 child.kill()
             _say(
-                f"Ended at once; {len(children)} processes of it were killed. Nothing is lost: start it again.\n"
+                f"Ended at once; {len(children)} child processes were killed. Nothing is lost; start it again.\n"
             )
             os._exit(INTERRUPTED)
 
 
 def _say(text: str) -> None:
-    """Words for whoever reads them at once; nobody else is waited for."""
+    """Write to standard error if that doesn't block."""
     with suppress(OSError, ValueError):
         if select.select([], [STDERR], [], 0.0)[1]:
             os.write(STDERR, text.encode())

@@ -1,4 +1,4 @@
-"""The tree of actors: who is started, in which order, with what."""
+"""The tree of actors, with its order of starting and the arguments of each actor."""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -46,21 +46,21 @@ from supervisors import (
 )
 
 RESTARTS = Intensity(restarts=20, period=120.0)
-"""More restarts than these end the process: what runs it starts it again."""
+"""More restarts than these end the process, for its service manager to restart."""
 START_SECONDS = 20.0
-"""How long an actor may take to start."""
+"""Seconds that an actor may take to start."""
 SALVAGE_RATE = 5_000_000
-"""Bytes of a journal a second that even a slow disk allows to be looked over, and salvaged."""
+"""Bytes of a journal that can be checked and salvaged per second, even on a slow disk."""
 LONGEST_BACKOFF = 5.0
-"""Seconds; short enough that an actor which always fails gets there."""
+"""Seconds; short enough that an actor which always fails reaches the limit of `RESTARTS`."""
 
 
 @dataclass(frozen=True)
 class Actors:
-    """The makers of the tree's actors: the product's own, unless a drill or a trial hands in another.
+    """The makers of the tree's actors. The defaults are the product's own; tests and tools can replace them.
 
-    Each takes an `ActorContext` and the keyword arguments of the class that it stands for. A router that takes longer
-    for each event, for example: ``Actors(router=partial(SlowRouter, seconds=0.1))``.
+    Each takes an `ActorContext` and the keyword arguments of the class that it replaces. For example, a router that
+    takes longer for each event: ``Actors(router=partial(SlowRouter, seconds=0.1))``.
     """
 
     backend: Callable[..., Actor] = BackendActor
@@ -85,16 +85,16 @@ def build_tree(
     actors: Actors = ACTORS,
     restarts: Intensity = RESTARTS,
 ) -> ChildSpec:
-    """The root supervisor's spec.
+    """Return the root supervisor's spec.
 
     Args:
         settings: The settings.
-        workdir: The work directory, ours and locked.
+        workdir: The work directory, locked by this process.
         listener: The gateway's listening socket.
         tokens: The gateway's tokens.
-        environment: What claude is started with.
-        actors: What makes the actors.
-        restarts: How many restarts end the process.
+        environment: The environment of claude.
+        actors: The makers of the actors.
+        restarts: The limit on restarts.
     """
     session = partial(
         _session_spec,
@@ -105,7 +105,7 @@ def build_tree(
     router = partial(actors.router, settings=_router_settings(settings, workdir, host))
     gateway = partial(actors.gateway, listener=listener, tokens=tokens, feed=workdir.feed)
     router_seconds = START_SECONDS + _size(workdir.journal) / SALVAGE_RATE
-    children = [  # they stop in reverse: what one has to say at its end goes to those before it
+    children = [  # stopped in reverse, so that an actor can still report its end to those before it
         _spec(WORKDIR, partial(actors.workdir, workdir=workdir), deadlines.WORKDIR),
         _spec(ROUTER, router, deadlines.ROUTER, start_timeout=router_seconds),
         _spec(FEED, partial(actors.feed, path=workdir.feed, limit=settings.log_bytes), deadlines.FEED),
@@ -167,7 +167,7 @@ def _size(path: Path) -> int:
 
 
 def _sessions(context: ActorContext) -> Supervisor:
-    """The supervisor of the sessions; where it is a new one, the router starts them again."""
+    """Create the supervisor of the sessions; after a restart of it, the router starts the sessions again."""
     if context.incarnation > 1:
         context.system.handle(ROUTER).tell(SessionsLost())
     return Supervisor(
@@ -226,18 +226,18 @@ def _agents(prompts: Path) -> set[str] | None:
     try:
         return agents_with_prompts(prompts, PRODUCT_PROMPTS)
     except OSError:
-        return None  # its session will tell what can't be read
+        return None  # its session reports the unreadable prompt
 
 
 def _read_report(path: Path) -> ReportCompletion | ReportBlocked | None:
     found = read_result(path)
-    return found.report() if isinstance(found, ResultFile) else None  # of a bad one its watcher tells
+    return found.report() if isinstance(found, ResultFile) else None  # the watcher reports a bad file
 
 
 def _connection(
     make: Callable[..., Actor], settings: Settings, workdir: WorkDir, context: ActorContext
 ) -> Actor:
-    """Made anew at each start: the embedded backend may have made its token just now."""
+    """Create the connection, with the token read at each start: the embedded backend may just have written it."""
     if settings.ws_url is not None:
         url = settings.ws_url
         token = _secret(settings.ws_token)

@@ -1,23 +1,23 @@
-"""How Python itself is set up for many threads that wait for each other: in the coordinator's own process only."""
+"""Settings of the Python interpreter for many threads that wait for each other, in the coordinator's process only."""
 
 import gc
 import sys
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds; at Python's 5 ms one busy thread would make every event wait that long."""
+"""Seconds; with Python's 5 ms, each event would wait that long for a busy thread."""
 YOUNG_OBJECTS = 20_000
-"""New objects between two collections of the youngest; at Python's 700 each flood of events begins many."""
+"""New objects between two collections of the youngest generation; Python's 700 cause many during a flood of events."""
 
 
 def share_fairly() -> None:
-    """Let no thread keep the others waiting."""
+    """Make threads take turns more often, so that a busy one doesn't delay the others."""
     sys.setswitchinterval(SWITCH_INTERVAL)
 
 
 def settle() -> None:
-    """Take what is there once all is started (libraries, the open graph) out of the garbage collector's rounds.
+    """Exclude the objects that exist after the start (libraries, the open graph) from garbage collection.
 
-    It lives as long as the process, and looking through it takes tens of milliseconds in which nothing moves.
+    They live as long as the process. Each collection of them would stop all threads for tens of milliseconds.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Commands that act: each asks the running coordinator for something."""
+"""Commands that act through the running coordinator."""
 
 import sys
 from typing import Annotated
@@ -20,9 +20,9 @@ from actors.workdir import find_workdir
 def send(
     settings: Settings,
     agent: Annotated[str, typer.Argument(help="The agent, such as coding-agent.")],
-    text: Annotated[str, typer.Argument(help="What it is to be told. A dash reads it from standard input.")],
+    text: Annotated[str, typer.Argument(help="The message, or a dash (-) to read it from standard input.")],
 ) -> None:
-    """Send an agent a message; it reaches a session that is working at once."""
+    """Send a message to an agent. A working agent receives it at once."""
     _check_agent(agent)
     body = sys.stdin.read() if text == "-" else text
     _operate(settings, "/api/messages", {"agent": agent, "text": body})
@@ -32,7 +32,7 @@ def send(
 def start(
     settings: Settings, agent: Annotated[str, typer.Argument(help="The agent, such as coding-agent.")]
 ) -> None:
-    """Start an agent's session, or have a blocked one try again."""
+    """Start an agent's session, or unblock a blocked one."""
     _check_agent(agent)
     _operate(settings, f"/api/agents/{agent}/start", {})
 
@@ -43,11 +43,11 @@ def retry(
     what: Annotated[
         str,
         typer.Argument(
-            help="A blocked agent or subtask, a dead letter (the beginning of its id), or: backend."
+            help="A blocked agent or subtask, a dead letter (the start of its id is enough), or: backend."
         ),
     ],
 ) -> None:
-    """Have a blocked agent or subtask go on, try a dead letter once more, or connect to the backend now."""
+    """Unblock an agent or a subtask, resend a dead letter, or reconnect to the backend now."""
     reader = open_journal(find_workdir(settings.work_dir))
     if any(row["agent"] == what for row in reader.agents()):
         _operate(settings, f"/api/agents/{what}/start", {})
@@ -62,9 +62,9 @@ def retry(
 @with_settings("work_dir")
 def drop(
     settings: Settings,
-    delivery: Annotated[str, typer.Argument(help="A dead letter: the beginning of its id.")],
+    delivery: Annotated[str, typer.Argument(help="A dead letter (the start of its id is enough).")],
 ) -> None:
-    """Forget a dead letter; the journal keeps it."""
+    """Drop a dead letter. The journal keeps a record of it."""
     reader = open_journal(find_workdir(settings.work_dir))
     _operate(settings, f"/api/deliveries/{reader.delivery(delivery)['id']}/drop", {})
 

@@ -1,4 +1,4 @@
-"""The command line: its commands, and how their errors are told."""
+"""The command line: its commands, and the report of their errors."""
 
 import errno
 import os
@@ -14,14 +14,14 @@ FAILED = 1
 USAGE_ERROR = 2
 
 UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO)
-"""What is said of an output that nobody reads any more, or that has no room."""
+"""Error numbers of an output that nobody reads any more, or that has no room."""
 
 OF_THE_APP = ("--help", "-h", "--install-completion", "--show-completion")
 """Options that don't belong to the default command."""
 
 app = typer.Typer(
-    help="Starts Claude Code agents as their tasks become ready, and puts each result into the session that waits"
-    " for it. Without a command: run.",
+    help="Start Claude Code agents as their tasks become ready, and deliver each result to the session that waits"
+    " for it. The default command is run.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -35,7 +35,7 @@ for command in (look.rejected, act.retry, act.drop):
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is said in plain words."""
+    """Run the command line. User errors are printed without a traceback."""
     words = sys.argv[1:]
     if not words or (words[0].startswith("-") and words[0] not in OF_THE_APP):
         words = ["run", *words]
@@ -54,11 +54,11 @@ def _call(words: list[str]) -> None:
         try:
             app(args=words, prog_name=program())
         finally:
-            sys.stdout.flush()  # here, where it can still be said that it failed
+            sys.stdout.flush()  # here, where a failure can still be reported
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest is flushed at exit
         if error.errno != errno.EPIPE:
             print(f"The output can't be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - the same
         sys.exit(FAILED)

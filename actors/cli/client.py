@@ -1,4 +1,4 @@
-"""The coordinator that runs in a work directory, asked from outside by whoever may read the directory."""
+"""A client of the coordinator that runs in a work directory, for anyone who may read the directory."""
 
 import json
 from typing import Any
@@ -10,16 +10,16 @@ from actors.lib.program import program
 from actors.workdir import Holder, WorkDir, find_holder
 
 HEALTH_SECONDS = 2.0
-"""How long it may take to say how it is."""
+"""Seconds that its health check may take."""
 ANSWER_SECONDS = 35.0
-"""How long it may take to do something, and answer."""
+"""Seconds that a request may take."""
 
 _direct = build_opener(ProxyHandler({}))
-"""Its address is on this machine, whatever proxy the environment names for others."""
+"""Uses no proxy, because the address is on this machine."""
 
 
 def health(running: Holder | None) -> dict[str, Any] | None:
-    """What the running coordinator says of itself; None if it doesn't answer."""
+    """Return the answer of the running coordinator's health check; None without an answer."""
     if running is None or running.url is None:
         return None
     try:
@@ -30,16 +30,16 @@ def health(running: Holder | None) -> dict[str, Any] | None:
 
 
 def operate(workdir: WorkDir, path: str, body: dict[str, str]) -> str:
-    """Ask it for something, at one of the operator's doors; its answer in words.
+    """Send a request to one of the operator's routes, and return the answer's text.
 
     Raises:
-        ConfigurationError: None runs there.
-        CoordinatorError: It will not do it, or doesn't answer.
+        ConfigurationError: No coordinator runs there.
+        CoordinatorError: It refuses, or doesn't answer.
     """
     running = find_holder(workdir.lock_file)
     if running is None or running.url is None:
-        raise ConfigurationError(f"No coordinator runs on {workdir.path}. Start one first: {program()}")
-    from actors.gateway import Tokens, load_secret  # noqa: PLC0415 - who only looks need not wait for its libraries
+        raise ConfigurationError(f"No coordinator runs in {workdir.path}. Start one first: {program()}")
+    from actors.gateway import Tokens, load_secret  # noqa: PLC0415 - read-only commands need not load its libraries
 
     token = Tokens(load_secret(workdir.secret)).operator
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

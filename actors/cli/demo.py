@@ -39,19 +39,19 @@ STEPS = (
     ("Write tests", "test-agent", "Write tests for the JWT code, in tests/test_jwt.py."),
 )
 PACE = "0.4"
-"""Seconds for each step of the stand-in, so that one can watch."""
+"""Seconds for each step of the stand-in, slow enough to watch."""
 STUCK = ("session.blocked", "agent.blocked")
 
 
 @dataclass
 class Progress:
-    """What the demo waits for.
+    """The demo's progress.
 
     Attributes:
         subtasks: The ids of the subtasks, in their order.
-        ended: Those that are over, well or not.
+        ended: The ids of subtasks that are completed, blocked or deleted.
         idle: The agents whose turns have ended.
-        problem: Why it can't go on.
+        problem: The reason why it can't continue, if there is one.
     """
 
     subtasks: list[str]
@@ -61,22 +61,22 @@ class Progress:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing left to wait for."""
+        """True when there is nothing left to wait for."""
         everybody = {agent for _, agent, _ in STEPS}
         return self.problem is not None or (len(self.ended) == len(self.subtasks) and self.idle >= everybody)
 
 
 def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float) -> int:
-    """Run it in a directory of its own, and show it.
+    """Run the demo in a directory of its own, and show its progress.
 
     Args:
-        settings: Where ``claude_command`` is what ``--real`` uses.
-        console: Where to show it.
-        real: Use the user's own claude.
-        timeout: Give up after so many seconds.
+        settings: The settings; ``--real`` uses their ``claude_command``.
+        console: The output.
+        real: True to use the user's own claude.
+        timeout: Seconds until it gives up.
 
     Returns:
-        The exit code: 0 if everything was finished, else 1.
+        The exit code: 0 if everything was completed, else 1.
     """
     directory = Path(tempfile.mkdtemp(prefix="agent-coordinator-demo-"))
     project = directory / "project"
@@ -94,7 +94,7 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
         simulated = scripted_environment(prepare(directory).path / "claude") | {"SCRIPTED_CLAUDE_PACE": PACE}
         coordinator = Coordinator(settings, environment=None if real else simulated)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)  # each ends it in order
+            signal.signal(number, signal.default_int_handler)  # each causes an orderly end
         progress = Progress([], problem="interrupted")
         try:
             coordinator.start()
@@ -112,18 +112,18 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
 
 
 SIMULATION = (
-    "[yellow]This is a simulation: a scripted stand-in plays claude. Nothing is sent anywhere, no account is used."
+    "[yellow]This is a simulation: a scripted stand-in replaces claude. No data is sent, and no account is used."
     "[/]"
 )
 
 
 def _whose(settings: Settings) -> str:
     path = find_claude(settings)
-    return f"[yellow]This runs your own claude ({render.text(path)}): it works, and is billed, on your account.[/]"
+    return f"[yellow]This runs your own claude ({render.text(path)}), billed to your account.[/]"
 
 
 def create_workflow(settings: Settings) -> list[str]:
-    """Create the parent task and its chain of subtasks; the subtasks' ids."""
+    """Create the parent task and its chain of subtasks, and return the subtasks' ids."""
     subtasks = [
         {"key": str(place), "title": title, "assignees": [agent], "details": details,
          "depends_on": [str(place - 1)] if place else []}
@@ -141,7 +141,7 @@ def create_workflow(settings: Settings) -> list[str]:
 
 
 def follow(coordinator: Coordinator, console: Console, subtasks: list[str], timeout: float) -> Progress:
-    """Show what happens, until all subtasks are over."""
+    """Show events until all subtasks have ended, and return the progress."""
     progress = Progress(subtasks)
     began = time.monotonic()
     for event in follow_history(coordinator.workdir.history, timeout):
@@ -171,7 +171,7 @@ STYLES = {
 
 
 def describe(event: dict[str, Any]) -> str:
-    """One event in a line, or nothing where it would only be noise."""
+    """Return a line for an event; empty for an unimportant one."""
     kind, payload = event["event_type"], event["payload"]
     if kind not in STYLES:
         return ""
@@ -183,7 +183,7 @@ def describe(event: dict[str, Any]) -> str:
 
 
 def take(progress: Progress, event: dict[str, Any]) -> None:
-    """See whether the event ends a subtask, or everything."""
+    """Update the progress with an event."""
     kind, payload = event["event_type"], event["payload"]
     if kind == "session.ready":
         progress.idle.add(event["agent"])
@@ -197,7 +197,7 @@ def take(progress: Progress, event: dict[str, Any]) -> None:
 
 
 def report(coordinator: Coordinator, console: Console, progress: Progress, who: str) -> int:
-    """The table at the end; ``who`` gave the receipts."""
+    """Print the final table, and return the exit code; ``who`` gave the receipts."""
     reader = JournalReader(coordinator.workdir.journal)
     found = Listing("subtask", "agent", "state", "seconds", "delivered", "receipt")
     unfinished = []
@@ -213,12 +213,12 @@ def report(coordinator: Coordinator, console: Console, progress: Progress, who: 
     found.put(console)
     if unfinished or progress.problem:
         console.print(f"[red]Not finished:[/] {render.text(progress.problem or '; '.join(unfinished))}")
-        console.print(f"The log is {coordinator.workdir.path / 'coordinator.log'}")
+        console.print(f"See the log: {coordinator.workdir.path / 'coordinator.log'}")
         return 1
     console.print(
-        f"[green]Everything is done: each context was delivered once, with a receipt from {who} itself.[/]"
+        f"[green]All subtasks are completed. Each context was delivered once, with a receipt from {who} itself.[/]"
     )
-    console.print(f"What it left is in {coordinator.workdir.path}; nothing needs it, so it may be deleted.")
+    console.print(f"Its files are in {coordinator.workdir.path}; you can delete them.")
     return 0
 
 

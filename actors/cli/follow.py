@@ -10,11 +10,11 @@ from watchfiles import watch
 
 
 def follow_history(path: Path, seconds: float) -> Iterator[dict[str, Any]]:
-    """The events in the history file, those that are there and those that come, until the time is up.
+    """Yield the events in the history file, the existing and the new ones, until the time is up.
 
     Args:
         path: The file; it need not exist yet.
-        seconds: How long to follow it.
+        seconds: The time to follow it.
     """
     stop = threading.Event()
     timer = threading.Timer(seconds, stop.set)
@@ -32,7 +32,7 @@ def follow_history(path: Path, seconds: float) -> Iterator[dict[str, Any]]:
 
 
 def _read(path: Path, offset: int) -> tuple[int, list[dict[str, Any]]]:
-    """The whole lines behind the offset, and the offset behind them."""
+    """Return the offset after the last complete line, and the events on the complete lines before it."""
     if not path.exists():
         return offset, []
     with path.open("rb") as file:

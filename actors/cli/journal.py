@@ -1,4 +1,4 @@
-"""The journal for the commands that look into it, and what is said where there is none."""
+"""Access to the journal for the read-only commands."""
 
 from actors.journal.reader import JournalReader, NoJournal
 from actors.workdir import WorkDir, find_holder
@@ -8,7 +8,7 @@ def open_journal(workdir: WorkDir) -> JournalReader:
     """Open the work directory's journal.
 
     Raises:
-        ConfigurationError: There is none, or it can't be read; says why.
+        ConfigurationError: There is none, or it can't be read; the message has the reason.
     """
     try:
         return JournalReader(workdir.journal)
@@ -17,7 +17,7 @@ def open_journal(workdir: WorkDir) -> JournalReader:
 
 
 def _absence(workdir: WorkDir) -> str:
-    """Say what it means that there is no journal."""
+    """Return the message for a missing journal."""
     if workdir.history.exists():
         return (
             f"The journal of {workdir.path} is gone, although a coordinator has run there; the next start begins a"

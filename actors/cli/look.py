@@ -1,4 +1,4 @@
-"""Commands that look: they read the journal, change nothing, and need no running coordinator."""
+"""Read-only commands. They read the journal and need no running coordinator."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ def status(
     everything: Annotated[bool, typer.Option("--all", help="Show closed subtasks too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the agents, the subtasks that are open, and what they wait for."""
+    """Show the agents, and the open subtasks with what each waits for."""
     workdir = find_workdir(settings.work_dir)
     running = find_holder(workdir.lock_file)
     found = overview(open_journal(workdir), running, health(running), closed=everything)
@@ -35,14 +35,13 @@ def history(
     settings: Settings,
     *,
     subtask: Annotated[
-        str | None, typer.Argument(help="Only events about this task or subtask: the beginning of its id.")
+        str | None,
+        typer.Argument(help="Only events of this task or subtask (the start of its id is enough)."),
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
-    ] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of the latest to show.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one event a line.")] = False,
 ) -> None:
-    """Show the newest events."""
+    """Show the latest events."""
     reader = open_journal(find_workdir(settings.work_dir))
     subject = None if subtask is None else reader.subject(subtask)
     render.events(console, reader.events(limit=limit, subject=subject), as_json=as_json)
@@ -52,17 +51,15 @@ def history(
 def deliveries(
     settings: Settings,
     *,
-    agent: Annotated[str | None, typer.Argument(help="Only what went to this agent.")] = None,
+    agent: Annotated[str | None, typer.Argument(help="Only deliveries to this agent.")] = None,
     state: Annotated[
         DeliveryState | None,
-        typer.Option(help="Only those in this state."),
+        typer.Option(help="Only deliveries in this state."),
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
-    ] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of the latest to show.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one delivery a line.")] = False,
 ) -> None:
-    """Show the newest deliveries: what agents were told, and the evidence that it arrived."""
+    """Show the latest deliveries to agents, with their states and receipts."""
     reader = open_journal(find_workdir(settings.work_dir))
     render.deliveries(console, reader.deliveries(agent=agent, state=state, limit=limit), as_json=as_json)
 
@@ -72,35 +69,35 @@ def dead_letters(
     settings: Settings,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[show] [ID]", help="Show this one whole: its id, or the beginning of it."),
+        typer.Argument(
+            metavar="[show] [ID]", help="Show one dead letter in full (the start of its id is enough)."
+        ),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what could not be delivered: each with its reason, its attempts and the receipts that it had."""
+    """Show dead letters, with the reason, attempts and receipts of each."""
     reader = open_journal(find_workdir(settings.work_dir))
     match [word for word in words or () if word != "show"]:
         case []:
             render.dead_letters(console, reader.dead_letters(), as_json=as_json)
             if not as_json and (count := reader.counts()["rejected"]):
-                console.print(f"Rejected, and shown by the command of that name: {count}")
+                console.print(f"Rejected input, shown by the command rejected: {count}")
         case [delivery]:
             render.whole(console, reader.delivery(delivery), body="text", as_json=as_json)
         case more:
-            raise NotFound(f"One id at a time: {' '.join(more)}")
+            raise NotFound(f"Give one id, not {len(more)}: {' '.join(more)}")
 
 
 @with_settings("work_dir")
 def rejected(
     settings: Settings,
-    number: Annotated[int | None, typer.Argument(help="Show this one whole.")] = None,
+    number: Annotated[int | None, typer.Argument(help="Show the one with this number in full.")] = None,
     *,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many, counted from the newest.")
-    ] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of the latest to show.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one a line.")] = False,
 ) -> None:
-    """Show input that could not be used, and messages that made an actor fail twice: each with the reason."""
+    """Show rejected input, and messages that crashed an actor twice, each with its reason."""
     reader = open_journal(find_workdir(settings.work_dir))
     if number is None:
         render.rejected(console, reader.rejected(limit=limit), as_json=as_json)

@@ -1,4 +1,4 @@
-"""Settings as options of the command line: one option a setting, of the same name, made from its field."""
+"""Command-line options for the settings: one for each, with the same name, made from its field."""
 
 import inspect
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from actors.app.settings import Settings, load
 
 
 def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of these settings (none named: of all), and the settings as ``settings``.
+    """Add options for these settings to a command, and pass it the result as ``settings``; no names mean all.
 
-    An option that isn't given leaves the environment and ``.env`` to decide. Other settings have their defaults:
-    what the command doesn't use can't be wrong.
+    Without an option, the environment and ``.env`` decide. The settings that the command doesn't use keep their
+    defaults, so a wrong value among them does no harm.
     """
     chosen = names or tuple(Settings.model_fields)
     others = {name: field.default for name, field in Settings.model_fields.items() if name not in chosen}
@@ -27,7 +27,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
         options = [_parameter(name, Settings.model_fields[name]) for name in chosen]
 
         @wraps(command)
-        def run(**values: Any) -> Any:  # noqa: ANN401 - whatever the command takes
+        def run(**values: Any) -> Any:  # noqa: ANN401 - the command's own parameters
             given = {name: values.pop(name) for name in chosen}
             return command(**values, settings=load(**(others | given)))
 

@@ -30,7 +30,7 @@ COLOURS = {
 
 
 def open_console() -> Console:
-    """Standard output; tables are as wide as the terminal, or as they need where there is none."""
+    """Open standard output. Tables are as wide as the terminal; without one, as wide as they need."""
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if has_width else UNWRAPPED)
 
@@ -39,25 +39,25 @@ console = open_console()
 
 
 def text(value: object) -> str:
-    """Any value as a cell: on one line, and without anything that a terminal obeys."""
+    """Return a value as a cell: on one line, without control characters."""
     if value is None:
         return ""
     return escape(clean(str(value)).replace("\n", " ⏎ "))
 
 
 def short(value: object) -> str:
-    """A cell in which uuids have their first eight characters; where an id is asked for, they are enough."""
+    """Return a value as a cell with uuids cut to eight characters, which commands accept as ids."""
     return _UUID.sub(r"\1", text(value))
 
 
 def state(value: str) -> str:
-    """A state in its colour."""
+    """Return a state in its colour."""
     colour = COLOURS.get(value)
     return f"[{colour}]{text(value)}[/]" if colour else text(value)
 
 
 def clock(at: float | None) -> str:
-    """A local time; with its date, unless that is today's."""
+    """Return a local time, with its date unless that is today."""
     if not at:
         return ""
     when = datetime.fromtimestamp(at).astimezone()
@@ -66,7 +66,7 @@ def clock(at: float | None) -> str:
 
 
 def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
-    """All that ``status`` shows."""
+    """Print the status: the coordinator, the backend, the agents and the subtasks."""
     if as_json:
         print_json(found)
         return
@@ -74,13 +74,13 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
     where = f"runs (pid {running['pid']}, {running['url']})" if running else "does not run"
     console.print(f"Coordinator: {where}")
     if running and not running["answers"]:
-        console.print("             [red]It doesn't answer[/]; what follows is what the journal says.")
+        console.print("             [red]It doesn't answer.[/] The following is from the journal.")
     if paused := found["paused"]:
         since, reason = clock(paused["since"]), text(paused["reason"])
         console.print(
-            f"Paused:      [red]the journal can't be written since {since} ({reason})[/]; nothing is lost,"
+            f"Paused:      [red]the journal can't be written since {since} ({reason})[/]. Nothing is lost;"
         )
-        console.print("             it goes on by itself when there is room")
+        console.print("             the coordinator continues when there is room.")
     console.print(f"Backend:     {text(found['backend'])}")
     counts = ", ".join(f"{name}: {count}" for name, count in found["counts"].items())
     console.print(Padding(counts, (0, 0, 0, 13), expand=False))
@@ -101,7 +101,7 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
 
 
 def events(console: Console, rows: list[Row], *, as_json: bool) -> None:
-    """The history."""
+    """Print the history."""
     if as_json:
         for row in rows:
             print_json(row, indent=None)
@@ -116,7 +116,7 @@ def events(console: Console, rows: list[Row], *, as_json: bool) -> None:
 
 
 def deliveries(console: Console, rows: list[Row], *, as_json: bool) -> None:
-    """Deliveries with their receipts."""
+    """Print deliveries with their receipts."""
     if as_json:
         for row in rows:
             print_json(row, indent=None)
@@ -132,7 +132,7 @@ def deliveries(console: Console, rows: list[Row], *, as_json: bool) -> None:
 
 
 def dead_letters(console: Console, rows: list[Row], *, as_json: bool) -> None:
-    """Deliveries that died, each with its reason, its attempts and the receipts that it had."""
+    """Print dead letters, with the reason, attempts and receipts of each."""
     if as_json:
         deliveries(console, rows, as_json=True)
         return
@@ -147,7 +147,7 @@ def dead_letters(console: Console, rows: list[Row], *, as_json: bool) -> None:
 
 
 def rejected(console: Console, rows: list[Row], *, as_json: bool) -> None:
-    """What couldn't be used."""
+    """Print rejected input."""
     if as_json:
         for row in rows:
             print_json(row, indent=None)
@@ -161,7 +161,7 @@ def rejected(console: Console, rows: list[Row], *, as_json: bool) -> None:
 
 
 def whole(console: Console, row: Row, *, body: str, as_json: bool) -> None:
-    """One row of a table: a line a field, and then the field that is a text of its own."""
+    """Print one row in full: a line for each field, then the text of the field ``body``."""
     if as_json:
         print_json(row)
         return
@@ -176,7 +176,7 @@ def whole(console: Console, row: Row, *, body: str, as_json: bool) -> None:
 
 
 def gist(document: dict[str, Any]) -> str:
-    """The most telling value of an event."""
+    """Return the most informative text of an event."""
     for name in ("summary", "reason", "text", "title", "detail", "topic"):
         if document.get(name):
             return str(document[name])
@@ -184,5 +184,5 @@ def gist(document: dict[str, Any]) -> str:
 
 
 def print_json(value: object, indent: int | None = 2) -> None:
-    """JSON on standard output, pure ASCII, so that no text in it can reach the terminal."""
-    print(json.dumps(value, indent=indent, default=str))  # noqa: T201 - this is what was asked for
+    """Print JSON on standard output, in ASCII so that the terminal obeys nothing in it."""
+    print(json.dumps(value, indent=indent, default=str))  # noqa: T201 - the command's output

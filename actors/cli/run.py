@@ -1,4 +1,4 @@
-"""Commands that run something: the coordinator, and the demo."""
+"""The commands that run the coordinator and the demo."""
 
 from typing import Annotated
 
@@ -12,8 +12,8 @@ from actors.cli.render import console
 
 @with_settings()
 def run(settings: Settings) -> None:
-    """Run the coordinator until it is stopped (Ctrl-C or SIGTERM)."""
-    from actors.app.coordinator import Coordinator  # noqa: PLC0415 - who only looks need not wait for its libraries
+    """Run the coordinator until it is stopped with Ctrl-C or SIGTERM."""
+    from actors.app.coordinator import Coordinator  # noqa: PLC0415 - read-only commands need not load its libraries
     from actors.app.serve import serve  # noqa: PLC0415 - the same
 
     set_up_logging(settings.log_level, form=settings.log_format)
@@ -26,11 +26,14 @@ def demo(
     settings: Settings,
     *,
     real: Annotated[
-        bool, typer.Option("--real", help="Use your own claude instead of the simulation.")
+        bool,
+        typer.Option(
+            "--real", help="Run your own claude instead of a simulation. It is billed to your account."
+        ),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Give up after so many seconds.")] = 1800.0,
+    timeout: Annotated[float, typer.Option(help="Seconds until the demo gives up.")] = 1800.0,
 ) -> None:
-    """Run the example workflow "Build Auth System" from beginning to end, and show what happens."""
+    """Run the example workflow "Build Auth System" from start to end, and show its progress."""
     from actors.cli.demo import run_demo  # noqa: PLC0415 - the same
 
     raise typer.Exit(run_demo(settings, console, real=real, timeout=timeout))

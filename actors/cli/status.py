@@ -1,4 +1,4 @@
-"""What ``status`` shows: what the journal says, as far as it is still true."""
+"""The data of ``status``: the journal's, corrected for a coordinator that doesn't run."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ AT_WORK = (SessionState.READY, SessionState.WORKING)
 def overview(
     reader: JournalReader, running: Holder | None, said: dict[str, Any] | None, *, closed: bool
 ) -> dict[str, Any]:
-    """Everything at a glance.
+    """Return all that ``status`` shows.
 
     Args:
         reader: The journal.
         running: Its coordinator, if one runs.
-        said: What that says of itself; None if it doesn't answer.
-        closed: Whether closed subtasks are wanted too.
+        said: The answer of its health check; None without an answer.
+        closed: True to include closed subtasks.
     """
     backend, agents = reader.backend(), reader.agents()
-    if running is None:  # the journal has what was so at the end, and a kill leaves it no time to say more
+    if running is None:  # the journal has the last states, which a kill leaves outdated
         backend = f"unknown (when it last ran: {backend})"
         agents = [row | {"state": SessionState.STOPPED.value, "pid": None} for row in agents]
     by_name = {row["agent"]: row for row in agents}
@@ -36,7 +36,7 @@ def overview(
 
 
 def why(node: Row, agents: dict[str, Row]) -> str:
-    """Why nobody works on this subtask now; nothing if somebody does, or nobody needs to."""
+    """Return why no agent works on this subtask now; empty if one does, or none has to."""
     if node.get("reason"):
         return str(node["reason"])
     if node["waits_for"]:
@@ -49,7 +49,7 @@ def why(node: Row, agents: dict[str, Row]) -> str:
 
 
 def _waits_for(agent: str, row: Row | None, subtask: str) -> str:
-    """What keeps this agent from a subtask that it could begin."""
+    """Return what keeps this agent from a subtask that is ready."""
     if row is None:
         return f"waits for {agent}, which has not been started"
     if row["state"] not in AT_WORK:

@@ -1,11 +1,11 @@
-"""A table for people, that fits where it is shown."""
+"""A table for people, which fits the width of its output."""
 
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
 UNWRAPPED = 10_000
-"""The width in columns where no terminal has one: a line a row, for other programs to read."""
+"""The width in columns without a terminal, so that each row is one line for other programs."""
 WHOLE = frozenset(
     {
         "#",
@@ -24,14 +24,14 @@ WHOLE = frozenset(
 )
 """Columns that stay on one line."""
 DISPENSABLE = ("took", "tries", "receipt", "from", "bytes", "since", "queued", "#", "subject")
-"""Columns that go, in this order, where a terminal is so narrow that words would be broken."""
+"""Columns to leave out, in this order, when a terminal is too narrow for whole words."""
 
 GAP = 2
 """Blanks between columns."""
 
 
 class Listing:
-    """Rows of cells under these columns.
+    """A table with these columns.
 
     Args:
         columns: Their names.
@@ -42,11 +42,11 @@ class Listing:
         self._rows: list[tuple[str, ...]] = []
 
     def add_row(self, *cells: str) -> None:
-        """Append a row: a cell a column, in rich's markup."""
+        """Append a row: one cell for each column, in rich's markup."""
         self._rows.append(cells)
 
     def put(self, console: Console) -> None:
-        """Show it, with as many of its columns as there is room for."""
+        """Print the table, with as many columns as fit."""
         left = list(self._columns)
         for name in DISPENSABLE:
             if sum(self._width(each, console) for each in left) + GAP * (len(left) - 1) <= console.width:
@@ -55,7 +55,7 @@ class Listing:
         console.print(self._table(left))
 
     def _width(self, column: str, console: Console) -> int:
-        """The least that it needs, so that no word is broken."""
+        """Return the least width of a column at which no word is broken."""
         place, unbounded = self._columns.index(column), console.options.update(max_width=UNWRAPPED)
         found = [
             Measurement.get(console, unbounded, cell)

@@ -1,4 +1,4 @@
-"""The embedded backend: a child process, for those who have no backend of their own."""
+"""The embedded backend: a child process, used when no other backend is configured."""
 
 from actors.embedded.actor import BackendActor
 

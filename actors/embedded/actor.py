@@ -1,4 +1,4 @@
-"""Runs the embedded task backend as a child process, and falls with it so that its supervisor starts it again."""
+"""The actor of the embedded task backend. It fails when its child process ends, so that its supervisor restarts it."""
 
 import os
 import subprocess
@@ -19,45 +19,45 @@ log = structlog.get_logger(__name__)
 
 START_SECONDS = 30.0
 REFUSED, IN_USE = 2, 3
-"""The backend's exit codes where its directory, database or address can't be used, or belongs to another program."""
+"""The backend's exit codes when its directory, database or address can't be used, or is in use."""
 ADVICE = {
     REFUSED: "look at WORK_DIR and EMBEDDED_DATABASE_URL",
     IN_USE: "set another EMBEDDED_PORT, or WS_URL to the backend that runs there",
 }
-"""What a person can do about it."""
+"""Advice for people, by exit code."""
 TAIL = 20
-"""How many of its last lines are told when it ends."""
+"""Number of its last log lines in the error when it ends."""
 
 
 class BackendFailedError(CoordinatorError):
-    """The embedded backend has ended, or didn't start."""
+    """The embedded backend has ended, or did not start."""
 
 
 class Ended(Model):
-    """From the watching thread: the process has ended. An earlier incarnation's may still wait to be read."""
+    """The notice of the watching thread that the process has ended. It may be from an earlier incarnation."""
 
     pid: int
     code: int
 
 
 class BackendActor(Actor):
-    """Owns the backend's process. Its start is over when it accepts connections.
+    """Owns the backend's process. Its start is over when the backend accepts connections.
 
     Args:
-        port: Where it listens on loopback.
-        work_dir: Where its database and its token lie.
-        database_url: Another database than the file in ``work_dir``.
-        root: Where the product lies: the directory that holds the package ``backend``.
+        port: The port on loopback.
+        work_dir: The directory of its database and its token.
+        database_url: A database to use instead of the file in ``work_dir``.
+        root: The directory that contains the package ``backend``.
     """
 
     def __init__(
         self, context: ActorContext, *, port: int, work_dir: Path, root: Path, database_url: str | None = None
     ) -> None:
         super().__init__(context)
-        # A DATABASE_URL of the user's own is some other program's: only the one that was meant for us counts.
+        # A DATABASE_URL in the user's environment is for other programs.
         others = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         own = {"DATABASE_URL": database_url} if database_url else {}
-        # By the mark the next coordinator finds, and ends, one that doesn't fall with us.
+        # By this mark the next coordinator finds and ends a backend that outlives this process.
         self._environment = others | own | work_dir_mark(work_dir)
         self._port = port
         self._work_dir = work_dir
@@ -68,17 +68,17 @@ class BackendActor(Actor):
         self._tail: deque[str] = deque(maxlen=TAIL)
 
     def on_start(self) -> None:
-        """Start the process, and wait until it says that it is ready."""
+        """Start the process, and wait for its ready line."""
         self._process = process = subprocess.Popen(  # noqa: S603 - our own program
             self._command(),
-            stdin=subprocess.PIPE,  # its end is the backend's end, also where we are killed
+            stdin=subprocess.PIPE,  # closed when this process dies, which ends the backend
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             cwd=self._root,
             env=self._environment,
-            start_new_session=True,  # an interrupt at the terminal is ours to pass on, in order
+            start_new_session=True,  # Ctrl-C goes to the coordinator only, which stops its children in order
         )
         self._log_thread = threading.Thread(target=self._read_log, args=(process,), daemon=True)
         self._log_thread.start()
@@ -95,7 +95,7 @@ class BackendActor(Actor):
         self._watch_thread.start()
 
     def on_receive(self, message: object) -> None:
-        """Fall when the process has fallen."""
+        """Fail when the process has ended."""
         match message:
             case Ended(pid=pid, code=code):
                 if self._process is not None and self._process.pid == pid:

@@ -1,4 +1,4 @@
-"""The coordinator's HTTP server on loopback: the agents' tools and the operator's doors."""
+"""The coordinator's HTTP server on loopback: the agents' tools and the operator's routes."""
 
 from actors.gateway.actor import GatewayActor
 from actors.gateway.address import bind, url_of

@@ -1,4 +1,4 @@
-"""The gateway's actor: owns the HTTP server, and is restarted when that dies."""
+"""The gateway's actor, which owns the HTTP server and is restarted when that dies."""
 
 import socket
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ class GatewayActor(Actor):
     """Serves agents and the operator on loopback.
 
     Args:
-        context: Who it is.
+        context: See `Actor`.
         listener: The listening socket; it outlives the actor, so that its port never changes.
-        tokens: What tells agents and the operator.
+        tokens: Verifies agents and the operator.
         feed: The feed's file.
-        extra: More routes to serve, each with its own lock.
-        reply_seconds: How long the router's answer is waited for.
+        extra: More routes to serve, each with its own authentication.
+        reply_seconds: Seconds to wait for the router's answer.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class GatewayActor(Actor):
             router.give_up()
             streams.give_up()
 
-        # A server that dies has this incarnation fail at its next turn, and the supervisor starts another.
+        # A server that dies ends this incarnation, and the supervisor starts another.
         self._server = HttpThread(app, listener, on_stop=give_up, on_death=self.stop)
 
     def on_start(self) -> None:
-        """Begin to serve; returns when requests are answered."""
+        """Start the server, and return when it answers requests."""
         self._server.start()
 
     def on_receive(self, message: object) -> None:
-        """Keep in mind what people are to be told, and wake those who follow."""
+        """Remember whether the journal is paused, and wake the event streams."""
         match message:
             case WritingPaused():
                 self._paused = message

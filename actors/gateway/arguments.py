@@ -1,4 +1,4 @@
-"""Arguments as models send them: bounded, and read leniently where the meaning is plain."""
+"""Types for arguments that models send: limited in size, and lenient where the meaning is clear."""
 
 import json
 from collections.abc import Callable
@@ -12,13 +12,13 @@ KIB = 1024
 
 
 class Arguments(BaseModel):
-    """The arguments of a call. Unknown ones are ignored: a report must not fail because of one too many."""
+    """The arguments of a call. Unknown ones are ignored, so that a report doesn't fail because of them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 def explain(error: ValidationError) -> str:
-    """What is wrong, a line each, in words that a model can act on; what it sent isn't repeated."""
+    """Return one line for each problem, as a model can act on them; the input is not repeated."""
     lines = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         where = ".".join(str(part) for part in problem["loc"]) or "arguments"
@@ -30,7 +30,7 @@ def _at_most(limit: int) -> Callable[[str], str]:
     def check(value: str) -> str:
         size = len(value.encode())
         if size > limit:
-            raise ValueError(f"is {size} bytes long, at most {limit} are taken; shorten it")
+            raise ValueError(f"is {size} bytes long, but at most {limit} are accepted; shorten it")
         return value
 
     return check
@@ -43,7 +43,7 @@ def _said(value: str) -> str:
 
 
 def _as_list(value: object) -> object:
-    """A list that came as text: JSON, or one item."""
+    """Return a list that was sent as text: JSON, or a single item."""
     if value is None:
         return []
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Asking the router from the event loop: tell it, and await what it sets after the journal's commit."""
+"""Asks of the router from the event loop, whose answers come after the journal's commit."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,18 +12,18 @@ REPLY_SECONDS = 30.0
 
 
 class Addressee(Protocol):
-    """Somebody who can be told something, as a ``supervisors.Handle`` can."""
+    """The target of a message, such as a ``supervisors.Handle``."""
 
     def tell(self, message: object) -> None:
-        """Leave the message; never blocks."""
+        """Send the message. Never blocks."""
 
 
 class Router:
     """The router as the gateway sees it.
 
     Args:
-        handle: Where reports go.
-        seconds: How long an answer is waited for.
+        handle: The router's address.
+        seconds: Seconds to wait for an answer.
     """
 
     def __init__(self, handle: Addressee, seconds: float = REPLY_SECONDS) -> None:
@@ -32,13 +32,13 @@ class Router:
         self._waiting: set[asyncio.Future[Answer]] = set()
 
     async def ask(self, report: Callable[[Reply], AnyReport]) -> Answer:
-        """Send the report that is made around this reply, and wait for the answer.
+        """Send the report that ``report`` creates with a reply, and wait for the answer.
 
         Raises:
-            RouterSilentError: No answer in time, or not before the gateway stopped.
+            RouterSilentError: No answer in time, or none before the gateway stopped.
         """
         reply = Reply()
-        # From here on nobody can cancel it: the router may set it also when nobody waits any more.
+        # It can't be cancelled from here on, so that the router can set it even after the asker has given up.
         reply.set_running_or_notify_cancel()
         failpoint("gateway.report.before")
         self._handle.tell(report(reply))
@@ -58,6 +58,6 @@ class Router:
             self._waiting.discard(waiting)
 
     def give_up(self) -> None:
-        """Wait for no answer any more; to be called in the event loop, when it is about to end."""
+        """Stop waiting for answers. Call it in the event loop, before that ends."""
         for waiting in self._waiting:
             waiting.cancel()

@@ -1,4 +1,4 @@
-"""The doors' locks: a bearer token for agents, another for the operator."""
+"""Authentication: a bearer token for each agent, another for the operator."""
 
 from collections.abc import Callable
 
@@ -13,18 +13,18 @@ _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 def bearer_token(headers: Headers) -> str:
-    """The token of the ``Authorization`` header; empty where there is none."""
+    """Return the token of the ``Authorization`` header; empty if there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 class AgentsOnly:
-    """Lets requests through that carry an agent's token, and notes the agent in their scope.
+    """Passes on requests with an agent's token, and puts the agent's name into their scope.
 
     Args:
-        app: What is behind the door.
-        tokens: What tells a good token.
-        key: Where in the scope the agent's name is put.
+        app: The protected application.
+        tokens: Verifies tokens.
+        key: The key in the scope for the agent's name.
     """
 
     def __init__(self, app: ASGIApp, tokens: Tokens, key: str) -> None:
@@ -33,7 +33,7 @@ class AgentsOnly:
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401, or go on in the agent's name."""
+        """Pass a request on with the agent's name, or answer 401."""
         agent = self._tokens.agent_of(bearer_token(Headers(scope=scope)))
         if agent is None:
             refusal = PlainTextResponse("An agent's bearer token is needed.", 401, _CHALLENGE)
@@ -43,7 +43,7 @@ class AgentsOnly:
 
 
 def operator_only(tokens: Tokens) -> Callable[[Request], None]:
-    """A dependency for routes that only the operator may use; anyone else gets 401."""
+    """Return a dependency for routes that only the operator may use; others get 401."""
 
     def check(request: Request) -> None:
         if not tokens.is_operator(bearer_token(request.headers)):

@@ -1,4 +1,4 @@
-"""What can go wrong at the gateway."""
+"""The gateway's errors."""
 
 from actors.lib.errors import CoordinatorError
 
@@ -8,8 +8,8 @@ class GatewayError(CoordinatorError):
 
 
 class ServerDiedError(GatewayError):
-    """The HTTP server's thread ended by itself; a restart gets a new one on the same port."""
+    """The HTTP server's thread ended by itself. A restart creates a new one on the same port."""
 
 
 class RouterSilentError(GatewayError):
-    """There was no answer; whether the report is in the journal isn't known."""
+    """The router did not answer. Whether the report is in the journal is unknown."""

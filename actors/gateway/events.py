@@ -1,4 +1,4 @@
-"""What happens, as server-sent events: read from the feed's file, page by page, for each client at its own pace."""
+"""The feed as server-sent events, read from its file page by page for each client at its own pace."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,12 @@ from actors.protocol.feed import FactKind
 _log = structlog.stdlib.get_logger(__name__)
 
 STREAMS = 100
-"""How many clients are served at a time."""
+"""Most clients at a time."""
 HEARTBEAT_SECONDS = 15.0
-"""How often a client that hears nothing is sent a comment, so that both sides notice when the other is gone."""
+"""Seconds of silence before a client is sent a comment, so that both sides notice a lost connection."""
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _HELLO = b"retry: 1000\n\n"
-"""In milliseconds: when a client that was cut off comes back."""
+"""Milliseconds until a disconnected client reconnects."""
 _HEARTBEAT = b": nothing new\n\n"
 _BIGGEST = 2**53
 
@@ -37,14 +37,14 @@ LastNumber = Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=_BIGGE
 class EventStreams:
     """The clients that follow the feed.
 
-    Nothing is queued for anybody. Each client reads from where it is, a page at a time and no faster than it takes
-    them, and waits at the end until there is more: so a slow one costs nothing, and there is no gap between what is
-    replayed and what is new.
+    No events are queued for clients. Each client's stream reads the file from its own position, one page at a time
+    and only as fast as the client receives, and waits at the end for more. So a slow client costs no memory, and
+    there is no gap between replayed and new events.
 
     Args:
-        reader: Where the facts are read.
-        streams: How many clients are served at a time.
-        heartbeat_seconds: How often a client that hears nothing is sent a comment.
+        reader: Reads the feed's file.
+        streams: Most clients at a time.
+        heartbeat_seconds: Seconds of silence before a client is sent a comment.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class EventStreams:
         self._news = asyncio.Event()
 
     def wake(self) -> None:
-        """Have all look for more; for any thread."""
+        """Make all streams check for new events. May be called from any thread."""
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and all streams with it
+            with contextlib.suppress(RuntimeError):  # the loop has ended, with all streams
                 self._loop.call_soon_threadsafe(self._wake)
 
     def give_up(self) -> None:
-        """End all streams; to be called in the event loop, when it is about to end."""
+        """End all streams. Call it in the event loop, before that ends."""
         self._is_over = True
         self._wake()
 
@@ -83,7 +83,7 @@ class EventStreams:
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
-        """One more client, for as long as this lasts."""
+        """Count one more client for the duration of the context."""
         self._open += 1
         try:
             yield
@@ -91,10 +91,10 @@ class EventStreams:
             self._open -= 1
 
     async def open(self, after: int | None, agent: str | None, kinds: Sequence[FactKind]) -> Response:
-        """Begin a stream behind this number; None: with what happens from now on.
+        """Start a stream after this number; with None, only new events are sent.
 
         Raises:
-            HTTPException: There are too many, or the feed can't be read.
+            HTTPException: There are too many clients, or the feed can't be read.
         """
         if self._open >= self._streams:
             raise HTTPException(503, f"{self._streams} clients follow the events already; close one of them")
@@ -112,7 +112,7 @@ class EventStreams:
             if lost:
                 yield _gap(place + 1, lost)
             while not self._is_over:
-                news = self._news  # before the look, so that nothing is missed that comes meanwhile
+                news = self._news  # taken before the read, so that no event between the two is missed
                 part = await self._read(place, agent, kinds)
                 for fact in part.facts:
                     yield _line(fact)
@@ -134,7 +134,7 @@ class EventStreams:
 
 
 class _EventStream(StreamingResponse):
-    """A stream that counts for as long as it is sent."""
+    """A stream that is counted while it is sent."""
 
     def __init__(self, lines: AsyncIterator[bytes], streams: EventStreams) -> None:
         super().__init__(lines, headers=_HEADERS, media_type="text/event-stream")
@@ -146,7 +146,7 @@ class _EventStream(StreamingResponse):
 
 
 def event_routes(streams: EventStreams, tokens: Tokens) -> APIRouter:
-    """``GET /api/events``, behind the operator's token."""
+    """Return the route ``GET /api/events``, which needs the operator's token."""
     routes = APIRouter(prefix="/api", dependencies=[Depends(operator_only(tokens))])
 
     @routes.get("/events")
@@ -156,7 +156,7 @@ def event_routes(streams: EventStreams, tokens: Tokens) -> APIRouter:
         agent: Annotated[str | None, Query(pattern=AGENT_PATTERN)] = None,
         kind: Annotated[list[FactKind] | None, Query()] = None,
     ) -> Response:
-        # A client that comes back says its number in the header, while its address still says where it once began.
+        # A client that reconnects sends its position in the header; its URL still has the first one.
         return await streams.open(after if last_event_id is None else last_event_id, agent, kind or ())
 
     return routes

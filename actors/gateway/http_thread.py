@@ -15,18 +15,18 @@ from actors.lib.deadlines import HTTP as STOP_SECONDS
 
 START_SECONDS = 10.0
 _GRACE_SECONDS = 0.5
-"""How long requests under way may go on at a stop; together with the rest (0.1 s) well within STOP_SECONDS."""
+"""Seconds that running requests may continue after a stop; with the rest (0.1 s) well within STOP_SECONDS."""
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a record of uvicorn's tells more than that a stop has cut off a request."""
+    """Tell whether a log record of uvicorn's is more than the notice that a stop has cut off a request."""
     if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
         return False
     return not str(record.msg).startswith("Cancel %s running task(s)")
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers, and when it will soon no longer do."""
+    """A uvicorn server that reports its start and the beginning of its stop."""
 
     def __init__(self, config: uvicorn.Config, started: Future[None], on_stop: Callable[[], None]) -> None:
         super().__init__(config)
@@ -41,17 +41,17 @@ class _Server(uvicorn.Server):
         try:
             await super().main_loop()
         except asyncio.CancelledError:
-            self._abort_connections()  # the event loop ends under us
+            self._abort_connections()  # the event loop is ending
             raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stop()
         await super().shutdown(sockets)
         self._abort_connections()
-        await asyncio.sleep(0)  # in which they close
+        await asyncio.sleep(0)  # the loop closes the connections in this step
 
     def _abort_connections(self) -> None:
-        """Close what nobody serves any more: callers must not wait on it, and who reads nothing is not waited for."""
+        """Close all connections at once, so that no client waits for an answer, and no slow reader delays the stop."""
         for connection in self.server_state.connections:
             connection.transport.abort()
 
@@ -60,11 +60,11 @@ class HttpThread:
     """Serves an application until it is stopped.
 
     Args:
-        app: What to serve.
-        listener: The listening socket. It stays open: the server works on a duplicate, so connections wait in
-            the backlog while no server is there.
-        on_stop: Called in the event loop when a stop begins, to end what would go on for long.
-        on_death: Called in the server's thread when that ends without having been stopped.
+        app: The application.
+        listener: The listening socket. It stays open: the server uses a duplicate, so connections wait in the
+            backlog while there is no server.
+        on_stop: Called in the event loop when a stop begins, to end long requests.
+        on_death: Called in the server's thread when that ends without being stopped.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class HttpThread:
         on_stop: Callable[[], None],
         on_death: Callable[[ServerDiedError], None],
     ) -> None:
-        # Signals are left alone (uvicorn takes them in the main thread only), logging to the application.
+        # Uvicorn handles signals only in the main thread, so not here; the application configures logging.
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -83,7 +83,7 @@ class HttpThread:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,  # type: ignore[arg-type]  # it is given to asyncio as it is
+            timeout_graceful_shutdown=_GRACE_SECONDS,  # type: ignore[arg-type]  # passed on to asyncio unchanged
         )
         logging.getLogger("uvicorn.error").addFilter(_is_news)
         for chatty in ("uvicorn", "mcp"):
@@ -95,20 +95,20 @@ class HttpThread:
         self._thread = threading.Thread(target=self._run, name="gateway-http", daemon=True)
 
     def start(self, seconds: float = START_SECONDS) -> None:
-        """Begin to serve; returns when requests are answered.
+        """Start the server, and return when it answers requests.
 
         Raises:
-            TimeoutError: It doesn't answer in time.
-            ServerDiedError: It ended instead; its cause says why.
+            TimeoutError: It did not start in time.
+            ServerDiedError: It ended instead; `__cause__` has the reason.
         """
         self._thread.start()
         self._started.result(seconds)
 
     def stop(self, seconds: float = STOP_SECONDS) -> bool:
-        """Stop serving; requests under way are cut off after a short grace.
+        """Stop serving. Running requests are cut off after a short grace period.
 
         Returns:
-            Whether the thread ended in time.
+            True if the thread ended in time.
         """
         self._server.should_exit = True
         if self._thread.ident is not None:
@@ -120,7 +120,7 @@ class HttpThread:
         reason: BaseException | None = None
         try:
             self._server.run([self._socket])
-        except BaseException as error:  # noqa: BLE001 - a thread's boundary: whatever ended it is reported
+        except BaseException as error:  # noqa: BLE001 - a thread's boundary: every error is reported
             reason = error
         if not self._started.done():
             self._started.set_exception(_death("the HTTP server could not start", reason))

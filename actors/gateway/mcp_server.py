@@ -21,28 +21,28 @@ from actors.gateway.errors import RouterSilentError
 from actors.gateway.tools import TOOLS, AgentTool
 
 AGENT = "agent"
-"""Where the request's scope holds the name of the agent that calls."""
+"""The key in the request's scope for the name of the calling agent."""
 
 _INSTRUCTIONS = (
     "The coordinator that assigns your subtasks. Finish each one with complete_subtask, or report_blocked"
-    " if you can't go on; agents that wait for you learn of it only so."
+    " if you can't continue; agents that wait for you learn of it only this way."
 )
 
 Context = ServerRequestContext[Any, Request]
 
 
 class AgentTools:
-    """Answers the calls of agents.
+    """Answers agents' calls.
 
     Args:
-        router: Where the reports go.
+        router: Receives the reports.
     """
 
     def __init__(self, router: Router) -> None:
         self._router = router
 
     def manager(self) -> StreamableHTTPSessionManager:
-        """The HTTP side, to be run once. Without sessions, so that clients don't notice a restart."""
+        """Create the HTTP side, to be run once. It has no sessions, so that clients don't notice a restart."""
         server = Server(
             "coordinator", instructions=_INSTRUCTIONS, on_list_tools=self._list, on_call_tool=self._call
         )

@@ -1,4 +1,4 @@
-"""The operator's doors: what a person can do from the command line or a page."""
+"""The operator's routes: actions of a person, from the command line or a web page."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -24,7 +24,7 @@ from actors.protocol.reports import (
 )
 
 PERSON = "person"
-"""The sender's name of what a person writes."""
+"""The sender's name of a person's messages."""
 
 DeliveryId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 
@@ -37,10 +37,10 @@ class MessageForAgent(Arguments):
 
 
 def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
-    """The routes below ``/api``, each behind the operator's token.
+    """Return the routes below ``/api``, which need the operator's token.
 
-    They answer ``{"ok", "text"}``: 200 if it was done, 409 if the router refused it; and 503 if the router
-    did not answer in time.
+    They answer ``{"ok", "text"}`` with 200 if the action was done, or 409 if the router refused it. They answer 503
+    if the router did not answer in time.
     """
     routes = APIRouter(prefix="/api", dependencies=[Depends(operator_only(tokens))])
 
@@ -79,6 +79,6 @@ async def _ask(router: Router, report: Callable[[Reply], AnyReport]) -> JSONResp
         answer = await router.ask(report)
     except RouterSilentError as error:
         raise HTTPException(
-            503, f"{error}; it isn't known whether this was recorded, look before you repeat it"
+            503, f"{error}; it isn't known whether this was recorded, so check before you repeat it"
         ) from error
     return JSONResponse({"ok": answer.ok, "text": answer.text}, 200 if answer.ok else 409)

@@ -1,4 +1,4 @@
-"""The application: every door of the gateway, on loopback only."""
+"""The gateway's application: all routes, on loopback only."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,27 +30,27 @@ def build_app(
     paused: Callable[[], WritingPaused | None] = lambda: None,
     extra: Sequence[APIRouter] = (),
 ) -> FastAPI:
-    """Put the doors together; an application serves once.
+    """Create the application, which can be served only once.
 
     Args:
-        router: Where reports go.
-        tokens: What tells agents and the operator.
+        router: Receives the reports.
+        tokens: Verifies agents and the operator.
         streams: The clients that follow the events.
-        paused: Tells whether the journal can't be written at the moment.
-        extra: More routes to serve; each brings its own lock.
+        paused: Returns the pause if the journal can't be written at the moment.
+        extra: More routes to serve, each with its own authentication.
     """
     manager = AgentTools(router).manager()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lambda _app: manager.run())
     app.add_exception_handler(RequestValidationError, _unusable)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
-    # Outermost: a page in a browser can point a name of its own at loopback, but then Host says that name.
+    # Outermost, against DNS rebinding: a web page can point its own name at loopback, but Host then has that name.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)
-    # POST only: without sessions there is no stream to open with GET, and 405 says so.
+    # POST only: without sessions there is no stream for GET, which gets 405.
     app.router.routes.append(Route("/mcp", AgentsOnly(manager.asgi_app, tokens, AGENT), methods=["POST"]))
 
     @app.get("/healthz")
     async def health() -> dict[str, Any]:
-        """Open to everybody on this machine: what looks after the coordinator has no token."""
+        """Report the coordinator's health. Needs no token, because monitoring programs have none."""
         now = paused()
         status = "ok" if now is None else "paused"
         return {"status": status, "product": PRODUCT, "paused": None if now is None else now.model_dump()}
@@ -61,7 +61,7 @@ def build_app(
 
 
 async def _unusable(_request: Request, error: Exception) -> JSONResponse:
-    # The framework's own answer repeats the input, which may hold what can't be encoded.
+    # The framework's own answer repeats the input, which may contain text that can't be encoded.
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
     problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
     return JSONResponse({"detail": "; ".join(problems)}, 422)

@@ -1,4 +1,4 @@
-"""Who calls: bearer tokens that prove a name and need no storage, only one secret."""
+"""Bearer tokens, which prove a caller's name and need no storage except one secret."""
 
 import hmac
 import os
@@ -15,10 +15,9 @@ _AGENT = "agent."
 
 
 class Tokens:
-    """Makes and checks tokens of the form ``<whom>.<HMAC-SHA256 of whom, in hex>``.
+    """Creates and verifies tokens of the form ``<name>.<HMAC-SHA256 of the name, in hex>``.
 
-    A token is good for as long as the secret is, so one that a session was started with outlives a restart of
-    the coordinator.
+    A token is valid as long as the secret, so a session's token stays valid after a restart of the coordinator.
 
     Args:
         secret: The key, at least 32 bytes.
@@ -38,26 +37,26 @@ class Tokens:
         return self._sign(_OPERATOR)
 
     def for_agent(self, agent: str) -> str:
-        """The token with which this agent's session speaks for itself.
+        """Return the token for this agent's session.
 
         Raises:
-            ValueError: That is no agent's name.
+            ValueError: The name is no agent's name.
         """
         if not is_agent_name(agent):
             raise ValueError(f"{agent!r} is no agent's name")
         return self._sign(_AGENT + agent)
 
     def agent_of(self, token: str) -> str | None:
-        """The agent that this token was made for; None if it is no agent's token of ours."""
+        """Return the agent of this token; None if it is not a valid agent's token."""
         whom = self._bearer(token)
         return whom.removeprefix(_AGENT) if whom and whom.startswith(_AGENT) else None
 
     def is_operator(self, token: str) -> bool:
-        """Whether this is the operator's token."""
+        """Tell whether this is the operator's token."""
         return self._bearer(token) == _OPERATOR
 
     def _bearer(self, token: str) -> str | None:
-        if not token.isascii():  # compare_digest takes no other text
+        if not token.isascii():  # compare_digest accepts only ASCII text
             return None
         whom = token.rpartition(".")[0]
         return whom if hmac.compare_digest(self._sign(whom), token) else None
@@ -67,10 +66,10 @@ class Tokens:
 
 
 def load_secret(path: Path) -> bytes:
-    """The secret in this file, which is made at the first use; one process at a time.
+    """Return the secret in this file, which is created at the first use. Call it in one process at a time.
 
     Raises:
-        ConfigurationError: The file can't be made or read, isn't ours alone, or doesn't hold a secret.
+        ConfigurationError: The file can't be created or read, is not private, or holds no secret.
     """
     try:
         if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""The tools that agents have. Their descriptions are prompts: a model reads them and acts on them."""
+"""The agents' tools. Their descriptions are prompts: a model reads them and acts on them."""
 
 from abc import abstractmethod
 from typing import Annotated, ClassVar
@@ -28,7 +28,7 @@ OfSubtask = Annotated[
 
 
 class AgentTool(Arguments):
-    """A tool: its fields are the arguments of a call."""
+    """A tool. Its fields are the arguments of a call."""
 
     name: ClassVar[str]
     description: ClassVar[str]
@@ -37,11 +37,11 @@ class AgentTool(Arguments):
 
     @abstractmethod
     def report(self, agent: str, reply: Reply) -> AnyReport:
-        """What the router is told when this agent calls it so."""
+        """Return the report to the router for this agent's call."""
 
     @classmethod
     def describe(cls) -> Tool:
-        """The tool as clients list it."""
+        """Return the tool's definition for clients."""
         hints = ToolAnnotations(
             read_only_hint=cls.reads_only,
             destructive_hint=False,
@@ -54,7 +54,7 @@ class AgentTool(Arguments):
 
 
 class CompleteSubtask(AgentTool):
-    """Done."""
+    """The tool that reports a completed subtask."""
 
     name = "complete_subtask"
     description = (
@@ -92,7 +92,7 @@ class CompleteSubtask(AgentTool):
     subtask_id: OfSubtask = None
 
     def report(self, agent: str, reply: Reply) -> AnyReport:
-        """A completion by the gateway."""
+        """Return a completion."""
         completion = Completion(
             summary=self.completion_summary, insights=self.insights_found, files=self.files_modified
         )
@@ -102,7 +102,7 @@ class CompleteSubtask(AgentTool):
 
 
 class ReportBlock(AgentTool):
-    """Can't go on."""
+    """The tool that reports a blocked agent."""
 
     name = "report_blocked"
     description = (
@@ -123,14 +123,14 @@ class ReportBlock(AgentTool):
     subtask_id: OfSubtask = None
 
     def report(self, agent: str, reply: Reply) -> AnyReport:
-        """A block by the gateway."""
+        """Return a block."""
         return ReportBlocked(
             agent=agent, way="gateway", reason=self.reason, subtask_id=self.subtask_id, reply=reply
         )
 
 
 class MessageAgent(AgentTool):
-    """Words for one agent."""
+    """The tool that sends a message to one agent."""
 
     name = "send_message"
     description = (
@@ -152,12 +152,12 @@ class MessageAgent(AgentTool):
     ]
 
     def report(self, agent: str, reply: Reply) -> AnyReport:
-        """A message from this agent, in its own name."""
+        """Return a message, with this agent as the sender."""
         return SendMessage(agent=self.agent, text=self.message, sender=agent, source="agent", reply=reply)
 
 
 class Share(AgentTool):
-    """Words for all."""
+    """The tool that shares knowledge with all agents."""
 
     name = "share_knowledge"
     description = (
@@ -174,12 +174,12 @@ class Share(AgentTool):
     ]
 
     def report(self, agent: str, reply: Reply) -> AnyReport:
-        """Shared knowledge, in this agent's name."""
+        """Return the shared knowledge, with this agent as the author."""
         return ShareKnowledge(agent=agent, topic=self.topic, text=self.text, reply=reply)
 
 
 class MySubtask(AgentTool):
-    """What is in hand."""
+    """The tool that shows the agent's current subtask."""
 
     name = "my_subtask"
     description = (
@@ -191,7 +191,7 @@ class MySubtask(AgentTool):
     reads_only = True
 
     def report(self, agent: str, reply: Reply) -> AnyReport:
-        """A question about this agent's own subtask."""
+        """Return a query for this agent's current subtask."""
         return DescribeSubtask(agent=agent, reply=reply)
 
 

@@ -1,4 +1,4 @@
-"""A service without doors, a backend with its doors open, and clients that close what they open."""
+"""Fixtures: a service without interfaces, a running backend, and clients that close their connections."""
 
 import json
 import threading
@@ -26,14 +26,14 @@ DEADLINE = 30.0
 
 
 class Told(list[dict[str, Any]]):
-    """The events that the service told of, as clients read them."""
+    """The events that the service passed to its listener, parsed."""
 
     def __call__(self, events: Sequence[StoredEvent]) -> None:
-        """Takes the events of a change."""
+        """Take the events of a change."""
         self.extend(json.loads(event.text) for event in events)
 
     def kinds(self) -> list[str]:
-        """Their types, in order."""
+        """Return the events' types, in order."""
         return [event["event_type"] for event in self]
 
 
@@ -62,34 +62,34 @@ class Socket:
         self.sock = self.raw.sock
 
     def close(self) -> None:
-        """Closes the socket, which the library forgets where the server closed first."""
+        """Close the socket, which the library forgets where the server closed first."""
         self.sock.close()
 
     def say(self, **message: object) -> None:
-        """Sends a message."""
+        """Send a message."""
         self.raw.send(json.dumps(message))
 
     def hear(self) -> dict[str, Any]:
-        """The next message, but for the word that all that was missed was sent."""
+        """Return the next message, skipping the notice that the replay is complete."""
         heard = self.hear_any()
         return self.hear() if heard.get("type") == "live" else heard
 
     def hear_any(self) -> dict[str, Any]:
-        """The next message."""
+        """Return the next message."""
         heard: dict[str, Any] = json.loads(self.raw.recv())
         return heard
 
     def hear_all(self, count: int) -> list[dict[str, Any]]:
-        """The next messages."""
+        """Return the next messages."""
         return [self.hear() for _ in range(count)]
 
     def subscribe(self, since: int | None = None, **more: object) -> dict[str, Any]:
-        """Subscribes, and returns the answer; the welcome must have been read."""
+        """Subscribe, and return the answer. The welcome must have been read before."""
         self.say(type="subscribe", **({} if since is None else {"since": since}), **more)
         return self.hear()
 
     def close_code(self) -> int:
-        """Reads until the server closes, and returns its code."""
+        """Read until the server closes, and returns its code."""
         while True:
             opcode, data = self.raw.recv_data()
             if opcode == websocket.ABNF.OPCODE_CLOSE:
@@ -112,7 +112,7 @@ class Running:
         )
 
     def socket(self, *, sockopt: Sequence[tuple[int, int, int]] = ()) -> Socket:
-        """A connected client that has read its welcome."""
+        """Return a connected client that has read its welcome."""
         client = self.bare_socket(sockopt=sockopt)
         assert client.hear()["type"] == "welcome"
         return client
@@ -124,32 +124,32 @@ class Running:
         header: Sequence[str] = BEARER,
         sockopt: Sequence[tuple[int, int, int]] = (),
     ) -> Socket:
-        """A connected client that has read nothing yet."""
+        """Return a connected client that has read nothing yet."""
         client = Socket(self.url.replace("http", "ws", 1) + path, header=header, sockopt=sockopt)
         self._clients.enter_context(closing(client))
         return client
 
     def clients(self) -> list[object]:
-        """The connections of WebSocket clients that the server holds."""
+        """Return the WebSocket connections of the server."""
         return [each for each in self.server.server_state.connections if "WebSocket" in type(each).__name__]
 
     @staticmethod
     def wait_for(condition: Callable[[], bool]) -> None:
-        """Waits for what the server tells nobody."""
+        """Poll a condition until it holds."""
         until = time.monotonic() + DEADLINE
         while not condition():
             assert time.monotonic() < until, "it never came"
             time.sleep(0.01)
 
     def create(self, **task: object) -> dict[str, Any]:
-        """Creates a task over REST."""
+        """Create a task over REST."""
         answer = self.http.post("/api/tasks", json={"title": "T", **task})
         assert answer.status_code == 201, answer.text
         created: dict[str, Any] = answer.json()
         return created
 
     def stop(self) -> None:
-        """Closes the clients, stops the server and waits for its thread."""
+        """Close the clients, stops the server and waits for its thread."""
         self._clients.close()
         self.server.stop()
         self._thread.join(DEADLINE)

@@ -1,4 +1,4 @@
-"""Finding a cycle."""
+"""Tests of the detection of cycles."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The MCP door, with the SDK's own client over HTTP."""
+"""Tests of the MCP interface, with the SDK's own client over HTTP."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

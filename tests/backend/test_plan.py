@@ -1,4 +1,4 @@
-"""Plans, and every mistake in one with its line."""
+"""Tests of plans, with every mistake and its line."""
 
 import pytest
 
@@ -121,7 +121,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 
 def test_what_is_no_text_is_not_made_into_one() -> None:
-    """It may be nested deeply, or hold itself a thousand times over."""
+    """Use values that are nested deeply, or contain themselves a thousand times."""
     with pytest.raises(PlanError) as refused:
         read_plan("- agent: x\n  title: " + '{"a":' * 200 + "1" + "}" * 200)
     assert refused.value.problems == ("line 2: title must be text, not map (put it in quotes)",)

@@ -1,4 +1,4 @@
-"""The backend as a process: its one line, its exit codes, its stop."""
+"""Tests of the backend as a process: its ready line, its exit codes, its stop."""
 
 import os
 import signal
@@ -37,19 +37,19 @@ class Process:
         )
 
     def ready(self) -> str:
-        """The URL from the ready line."""
+        """Return the URL from the ready line."""
         assert self.child.stdout is not None
         line = self.child.stdout.readline()
         assert line.startswith("ready http://127.0.0.1:"), self.child.communicate(timeout=DEADLINE)
         return line.removeprefix("ready ").strip()
 
     def end(self) -> tuple[int, str, str]:
-        """Waits for its end: the exit code, and what it said since."""
+        """Wait for the end, and return the exit code and the remaining output."""
         out, err = self.child.communicate(timeout=DEADLINE)
         return self.child.returncode, out, err
 
     def close(self) -> None:
-        """Ends it if it has not."""
+        """End the process if it still runs."""
         if self.child.poll() is None:
             self.child.kill()
         self.child.communicate(timeout=DEADLINE)

@@ -1,4 +1,4 @@
-"""Whatever the requests: the history has no gap, rebuilds the state, and nothing waits for itself."""
+"""Properties for random requests: the history has no gap and rebuilds the state, and nothing waits for itself."""
 
 import json
 import tempfile
@@ -21,7 +21,7 @@ STATE = ("id", "title", "details", "assignees", "dependencies", "status", "proje
 
 
 class RandomRequests(RuleBasedStateMachine):
-    """Random requests by one client, with ids that clash on purpose."""
+    """Random requests by one client, with intentional clashes of ids."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class RandomRequests(RuleBasedStateMachine):
         self._seq = 0
 
     def teardown(self) -> None:
-        """Closes the client, and with it the backend."""
+        """Close the client and the backend."""
         self._client.__exit__(None, None, None)
         self._dir.cleanup()
 
@@ -45,7 +45,7 @@ class RandomRequests(RuleBasedStateMachine):
         item=IDS, dependencies=st.lists(IDS, max_size=3), subtasks=st.lists(st.tuples(IDS, IDS), max_size=3)
     )
     def create_task(self, item: str, dependencies: list[str], subtasks: list[tuple[str, str]]) -> None:
-        """A task with subtasks."""
+        """Create a task with subtasks."""
         nested = [{"id": each, "title": each, "depends_on": [other]} for each, other in subtasks]
         self._ask(
             "POST",
@@ -55,33 +55,33 @@ class RandomRequests(RuleBasedStateMachine):
 
     @rule(task=IDS, item=IDS, dependencies=st.lists(IDS, max_size=3))
     def create_subtask(self, task: str, item: str, dependencies: list[str]) -> None:
-        """A subtask of a task that may not exist."""
+        """Create a subtask of a task that may not exist."""
         body = {"id": item, "title": item, "dependencies": dependencies}
         self._ask("POST", f"/api/tasks/{task}/subtasks", body)
 
     @rule(kind=st.sampled_from(["tasks", "subtasks"]), item=IDS, dependencies=st.lists(IDS, max_size=3))
     def relink(self, kind: str, item: str, dependencies: list[str]) -> None:
-        """Other dependencies."""
+        """Change dependencies."""
         self._ask("PATCH", f"/api/{kind}/{item}", {"dependencies": dependencies})
 
     @rule(kind=st.sampled_from(["tasks", "subtasks"]), item=IDS, status=STATUSES)
     def set_status(self, kind: str, item: str, status: str) -> None:
-        """Another status."""
+        """Change a status."""
         self._ask("PATCH", f"/api/{kind}/{item}", {"status": status})
 
     @rule(kind=st.sampled_from(["tasks", "subtasks"]), item=IDS)
     def complete(self, kind: str, item: str) -> None:
-        """A completion."""
+        """Complete an item."""
         self._ask("POST", f"/api/{kind}/{item}/complete", {"completion_summary": item})
 
     @rule(kind=st.sampled_from(["tasks", "subtasks"]), item=IDS)
     def delete(self, kind: str, item: str) -> None:
-        """A deletion."""
+        """Delete an item."""
         self._ask("DELETE", f"/api/{kind}/{item}", {})
 
     @invariant()
     def the_history_rebuilds_the_state(self) -> None:
-        """Replaying every event gives what the queries show."""
+        """Check that a replay of all events gives the state that the queries return."""
         for stored in self._runtime.queries.history(self._seq, 10**9):
             assert stored.seq == self._seq + 1
             self._seq = stored.seq
@@ -91,7 +91,7 @@ class RandomRequests(RuleBasedStateMachine):
 
     @invariant()
     def nothing_waits_for_itself(self) -> None:
-        """Neither by dependencies nor as a task of its subtasks."""
+        """Check that no item waits for itself, by dependencies or as a task of its subtasks."""
         waits = {item["id"]: list(item["dependencies"]) for item in self._rebuilt.values()}
         for item in self._rebuilt.values():
             if item["task_id"]:
@@ -100,7 +100,7 @@ class RandomRequests(RuleBasedStateMachine):
 
     @invariant()
     def a_closed_task_has_nothing_open(self) -> None:
-        """Done and cancelled tasks hold no open subtask."""
+        """Check that done and cancelled tasks have no open subtask."""
         for item in self._rebuilt.values():
             if item["task_id"] and item["status"] in {"todo", "in_progress", "blocked"}:
                 assert self._rebuilt[item["task_id"]]["status"] in {"todo", "in_progress", "blocked"}

@@ -1,4 +1,4 @@
-"""What clients publish: applied once for each key, by the same rules."""
+"""Tests of clients' own events: applied once for each key, by the same rules."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The REST door."""
+"""Tests of the REST interface."""
 
 import json
 from collections.abc import Iterator

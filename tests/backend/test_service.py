@@ -1,4 +1,4 @@
-"""The rules, without any door."""
+"""Tests of the rules, without any interface."""
 
 import sqlite3
 from pathlib import Path
@@ -26,7 +26,7 @@ from tests.backend.conftest import Told
 
 
 def workflow(service: TaskService) -> None:
-    """A task with three subtasks, each after the other."""
+    """Create a task with three subtasks, each after the previous one."""
     service.create_task(
         NewTask(
             id="T",

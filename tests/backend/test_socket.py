@@ -1,4 +1,4 @@
-"""The WebSocket door, through a real server and a real client."""
+"""Tests of the WebSocket interface, with a real server and a real client."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The work directory and its token."""
+"""Tests of the work directory and its token."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""The workflow command: the script, end to end, against a backend that runs."""
+"""Tests of the workflow command: the script against a running backend."""
 
 import os
 import socket
@@ -211,7 +211,7 @@ def test_a_wrong_token_is_said_in_a_line(running: Running) -> None:
 
 @contextmanager
 def _answering(answer: bytes) -> Iterator[str]:
-    """Something that answers one request, but is no backend."""
+    """Serve one request with an answer that is no backend's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

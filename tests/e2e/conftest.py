@@ -1,4 +1,4 @@
-"""The product with the scripted and with the real claude."""
+"""Fixtures: the product with the scripted and with the real claude."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,20 +16,20 @@ Make = Callable[..., Product]
 
 @pytest.fixture
 def api() -> Iterator[ModelApi]:
-    """The model's door."""
+    """Return a double of the Messages API."""
     with ModelApi() as double:
         yield double
 
 
 @pytest.fixture
 def make_real(tmp_path: Path, api: ModelApi) -> Iterator[Make]:
-    """Starts the product on the real claude."""
+    """Return a function that starts the product with the real claude."""
     yield from _products(tmp_path, (real_claude(),), real_environment(tmp_path / "home", api.url))
 
 
 @pytest.fixture
 def make_scripted(tmp_path: Path) -> Iterator[Make]:
-    """Starts the product on the scripted stand-in; faults go into its environment."""
+    """Return a function that starts the product with the scripted stand-in; faults go into its environment."""
     yield from _products(tmp_path, SCRIPTED, scripted_environment(tmp_path / "home"))
 
 

@@ -1,4 +1,4 @@
-"""The whole product for a test: embedded backend, coordinator, agents, and somebody who creates work."""
+"""The whole product for a test: embedded backend, coordinator, agents, and a client that creates work."""
 
 import json
 import urllib.request
@@ -19,7 +19,7 @@ class Product:
     Args:
         directory: For its work directory and the project.
         command: The claude that it runs.
-        environment: What that runs in.
+        environment: The environment of claude.
         options: More settings.
     """
 
@@ -37,15 +37,15 @@ class Product:
         self.work = self.coordinator.workdir
 
     def start(self) -> None:
-        """Start everything; returns when it is ready."""
+        """Start the product, and return when it is ready."""
         self.coordinator.start()
 
     def stop(self) -> None:
-        """Stop everything; nothing is left behind."""
+        """Stop the product, and leave nothing behind."""
         assert self.coordinator.stop() == []
 
     def restart(self) -> None:
-        """Stop, and start anew in the same directory."""
+        """Stop, and start again in the same directory."""
         self.stop()
         self.coordinator = Coordinator(self.settings, environment=self._environment)
         self.start()
@@ -53,7 +53,7 @@ class Product:
     # ------------------------------------------------------------ the backend's user
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A REST call to the embedded backend."""
+        """Send a REST request to the embedded backend."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.settings.embedded_port}{path}",
             json.dumps(body).encode() if body is not None else None,
@@ -68,7 +68,7 @@ class Product:
             return found
 
     def operate(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A call to the operator's doors of the gateway."""
+        """Send a request to the gateway's operator routes."""
         headers = {
             "Authorization": f"Bearer {self.coordinator.tokens.operator}",
             "Content-Type": "application/json",
@@ -79,14 +79,14 @@ class Product:
             return found
 
     def create(self, title: str, *subtasks: dict[str, Any]) -> dict[str, str]:
-        """Create a workflow; the ids of its subtasks by key."""
+        """Create a workflow, and return the ids of its subtasks by key."""
         task = self.call("POST", "/api/tasks", {"title": title, "subtasks": list(subtasks)})
         return {given["key"]: made["id"] for given, made in zip(subtasks, task["subtasks"], strict=True)}
 
     # ------------------------------------------------------------ looking
 
     def wait_for(self, done: Callable[[dict[str, Any]], bool], seconds: float = 45.0) -> None:
-        """Wait until an event (or one that is there already) satisfies ``done``."""
+        """Wait until a new or existing event satisfies ``done``."""
         seen = []
         for event in follow_history(self.work.history, seconds):
             seen.append(
@@ -119,7 +119,7 @@ class Product:
         self.wait_for(done, seconds)
 
     def deliveries(self, **which: Any) -> list[Row]:
-        """Deliveries in the journal."""
+        """Return deliveries in the journal."""
         reader = JournalReader(self.work.journal)
         try:
             return reader.deliveries(limit=10_000, **which)
@@ -127,7 +127,7 @@ class Product:
             reader.close()
 
     def node(self, node_id: str) -> Row:
-        """A task or subtask in the journal."""
+        """Return a task or subtask in the journal."""
         reader = JournalReader(self.work.journal)
         try:
             found = reader.node(node_id)

@@ -1,4 +1,4 @@
-"""The product as programs: started, looked at and killed from outside."""
+"""The product as programs, which are started, observed and killed from outside."""
 
 import shlex
 import subprocess
@@ -14,7 +14,7 @@ from tests.ports import free_port
 
 
 def closed_environment(directory: Path) -> dict[str, str]:
-    """An environment in which the scripted stand-in is the claude, with directories of its own."""
+    """Return a minimal environment with the scripted stand-in as claude, and directories of its own."""
     home, project = directory / "home", directory / "project"
     home.mkdir()
     project.mkdir()
@@ -36,7 +36,7 @@ def main(environment: dict[str, str], *words: str) -> "subprocess.CompletedProce
 
 @contextmanager
 def running(environment: dict[str, str], *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A coordinator that runs; its standard output has said so."""
+    """Run a coordinator that has printed its ready line."""
     process = subprocess.Popen(
         [sys.executable, "-m", "actors.main", *words],
         env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

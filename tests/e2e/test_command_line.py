@@ -1,4 +1,4 @@
-"""The command line, as a user has it: programs, exit codes, and what they leave behind."""
+"""Tests of the command line as users have it: programs, exit codes, and files."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A closed environment in which the scripted stand-in is the claude."""
+    """Return a minimal environment with the scripted stand-in as claude."""
     return closed_environment(tmp_path)
 
 
@@ -131,7 +131,7 @@ def test_a_program_learns_from_the_log_when_it_is_ready_and_when_it_has_stopped(
 
 
 def interrupt(process: "subprocess.Popen[str]") -> int:
-    """Interrupt it until it ends, as people do: just after the first one, the next is taken for the same."""
+    """Interrupt a program until it ends, as people do. A second signal right after the first counts as the same."""
     for _ in range(10):
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -148,7 +148,7 @@ def test_a_second_interrupt_stops_at_once(environment: dict[str, str]) -> None:
         assert interrupt(process) == 130
         assert psutil.wait_procs(children, timeout=2)[1] == []
         assert process.stderr is not None
-        assert f"Ended at once; {len(children)} processes" in process.stderr.read()
+        assert f"Ended at once; {len(children)} child processes" in process.stderr.read()
 
 
 def test_a_second_coordinator_is_refused_with_the_pid_of_the_first(environment: dict[str, str]) -> None:
@@ -266,7 +266,7 @@ def test_the_demo_on_ones_own_claude(environment: dict[str, str], tmp_path: Path
         }
         done = main(environment | own, "demo", "--real")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "billed, on your account" in done.stdout
+    assert "billed to your account" in done.stdout
     assert "simulation" not in done.stdout
     assert sum("lifecycle:completed" in line for line in done.stdout.splitlines()) == 3
     for summary in ("Design schema", "Implement JWT"):

@@ -1,8 +1,8 @@
-"""The coordinator dies at every point where something could be half done; nothing is lost and nothing doubled.
+"""Tests with a kill at every point where something could be half done; nothing is lost or doubled.
 
-One test a place: the coordinator is killed at each of the place's points, at an early and at a later visit, one life
-after the other, with new work before each; at the later ones its other threads may go on for a moment, so that whatever
-was said too early has its effect. Then it runs undisturbed until all is settled, and what the agents have received, the
+There is one test for each place. It kills the coordinator at each point of the place, at an early and at a later visit,
+with new work before each kill. At the later visits, the other threads continue for a moment, so that messages sent too
+early take effect. Then the coordinator runs undisturbed until all work is done. At the end, agents' transcripts, the
 journal, the backend and the files for people are compared.
 """
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(240)
 
 DEADLINE = 30.0
 LONG = "A long story, told again.\n" * 3000
-"""Longer than a context may be, and longer than a pipe holds."""
+"""A length above the limits of a context and of a pipe."""
 VISITS = {
     "router.commit.before": ("1", "2:0.2", "20:0.5", "28:0.5"),
     "router.commit.after": ("1", "2", "5", "8:0.2"),
@@ -48,16 +48,16 @@ VISITS = {
     "workdir.result": ("1", "2:0.2"),
 }
 USUALLY = ("1", "3:0.2")
-"""At which visits a point, or each of a place, is tried, and for how many seconds others go on."""
+"""The visits at which a point is tried, and the seconds for which other threads continue."""
 WHOLE = {"session.write": {"MAX_CONTEXT_BYTES": "1000000"}}
-"""What else is set, for a place: here the long context isn't put into a file."""
+"""Further settings for a place; here, the long context isn't put into a file."""
 SALVAGE = "router.salvage"
 MIGRATION = "journal.migrated"
 """No new journal is migrated: see tests/actors/journal/test_migrations.py."""
 
 
 def lives() -> dict[str, list[str]]:
-    """For each place the settings that kill there, in order."""
+    """Return for each place the settings that kill there, in order."""
     found: dict[str, list[str]] = defaultdict(list)
     for name in get_args(Failpoint):
         place = name.rpartition(".")[0]
@@ -66,10 +66,10 @@ def lives() -> dict[str, list[str]]:
 
 
 class Stage:
-    """A backend that lives on, and a coordinator that doesn't.
+    """A backend that keeps running, and a coordinator that is killed.
 
     Args:
-        directory: For everything.
+        directory: The directory for all files.
         more: Settings of the coordinator.
     """
 
@@ -84,7 +84,7 @@ class Stage:
         self.notes: list[str] = []
 
     def create(self) -> None:
-        """One workflow: a long context, two subtasks for one agent, a fan-in, a result file; and one message."""
+        """Create one workflow (a long context, two subtasks for one agent, a fan-in, a result file) and one message."""
         number = len(self.notes)
         by_file = f"by-file-{number}"
         task = self.backend.create(
@@ -107,7 +107,7 @@ class Stage:
         return "@play " + json.dumps([{"write": {"file_path": str(path), "content": content}}])
 
     def die_at(self, setting: str) -> None:
-        """One life of the coordinator, which ends at this point."""
+        """Run a coordinator that is killed at this point."""
         with self._started({failpoints.VARIABLE: setting}) as process:
             try:
                 code = process.wait(DEADLINE)
@@ -116,7 +116,7 @@ class Stage:
         assert code == -signal.SIGKILL, f"never came to {setting} ({code}):\n{self._log.read_text()[-3000:]}"
 
     def settle(self) -> None:
-        """One life in which everything comes to its end, and then the coordinator, in order."""
+        """Run a coordinator until all work is done, and stop it in order."""
         with self._started({}) as process:
             deadline = time.monotonic() + DEADLINE
             while left := self._left(process.pid):
@@ -139,7 +139,7 @@ class Stage:
             process.wait()
 
     def _left(self, pid: int) -> list[Any]:
-        """What isn't at its end."""
+        """Return the work that is not done."""
         if f"The coordinator runs (pid {pid}," not in self._log.read_text():
             return ["it hasn't started yet"]
         try:
@@ -157,12 +157,12 @@ class Stage:
             return [error]  # it isn't there yet
 
     def _fed(self) -> int:
-        """The number of the last event that the feed has."""
+        """Return the number of the last event in the feed."""
         with closing(sqlite3.connect(f"file:{self.work / 'feed.db'}?mode=ro", uri=True)) as database:
             return int(database.execute("SELECT max(number) FROM places WHERE name = 'events'").fetchone()[0])
 
     def history(self) -> list[tuple[int, str]]:
-        """The events in the file for people: number and kind."""
+        """Return the number and kind of each event in the file for people."""
         text = (self.work / "event_history.json").read_text()
         lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         return [(line["number"], line["event_type"]) for line in lines]
@@ -173,14 +173,14 @@ Rows = Callable[[str], list[tuple[Any, ...]]]
 
 @contextmanager
 def journal(stage: Stage) -> Iterator[Rows]:
-    """A way to ask the journal."""
+    """Return a function that queries the journal."""
     with closing(sqlite3.connect(f"file:{stage.work / 'journal.db'}?mode=ro", uri=True)) as database:
         yield lambda statement: database.execute(statement).fetchall()
 
 
 @pytest.fixture
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    """The stage, with the settings of the test's place."""
+    """Return the stage, with the settings of the test's place."""
     found = Stage(tmp_path, WHOLE.get(getattr(request, "param", ""), {}))
     yield found
     found.backend.stop()
@@ -190,7 +190,7 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
 
 
 def assert_received_once(stage: Stage) -> None:
-    """Every delivery has come to its end, and is in the transcripts once; nothing else is."""
+    """Check that every delivery is finished and is in the transcripts once, and nothing else is."""
     with journal(stage) as rows:
         states = dict(rows("SELECT id, state FROM deliveries"))
         assigned = Counter(
@@ -207,7 +207,7 @@ def assert_received_once(stage: Stage) -> None:
 
 
 def assert_completed_once(stage: Stage) -> None:
-    """Every completion was published once, and told once, here and there."""
+    """Check that every completion was published and delivered once."""
     with journal(stage) as rows:
         here = rows("SELECT subject FROM events WHERE kind = 'subtask.completed'")
         publications = rows("SELECT key, state FROM publications")
@@ -226,7 +226,7 @@ def assert_completed_once(stage: Stage) -> None:
 
 
 def assert_files_agree(stage: Stage) -> None:
-    """The files for people say what the journal says, and long contexts can be read whole."""
+    """Check that the files for people match the journal, and that long contexts can be read in full."""
     with journal(stage) as rows:
         events = rows("SELECT number, kind FROM events ORDER BY number")
         long = rows("SELECT id FROM deliveries WHERE document != ''")
@@ -247,7 +247,7 @@ def assert_files_agree(stage: Stage) -> None:
 
 
 def assert_fed_once(stage: Stage, events: list[tuple[int, str]]) -> None:
-    """The feed has each event once and in order, but perhaps for the last ones."""
+    """Check that the feed has each event once and in order, possibly without the last ones."""
     fed: list[tuple[int, str]] = []
     with closing(FeedReader(stage.work / "feed.db")) as reader:
         place, is_end = 0, False
@@ -263,7 +263,7 @@ def assert_fed_once(stage: Stage, events: list[tuple[int, str]]) -> None:
 
 
 def assert_all_is_well(stage: Stage) -> None:
-    """All of it."""
+    """Check all of these."""
     assert_received_once(stage)
     assert_completed_once(stage)
     assert_files_agree(stage)

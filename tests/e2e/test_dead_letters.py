@@ -1,4 +1,4 @@
-"""What couldn't be delivered, and what couldn't be used: seen, retried and dropped on the command line."""
+"""Tests of dead letters and rejected input: shown, retried and dropped on the command line."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.e2e.program import closed_environment, create, main, running, wait_fo
 pytestmark = pytest.mark.timeout(240)
 
 DEAF = shlex.join([sys.executable, "-c", "import sys\nfor line in sys.stdin: pass"])
-"""A claude that takes every message and says nothing."""
+"""A claude that reads every message and answers nothing."""
 ONE_STEP = """
 - title: Design it
   agent: architect-agent

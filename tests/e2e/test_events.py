@@ -1,4 +1,4 @@
-"""The stream of events, with the whole product behind it."""
+"""Tests of the event stream, with the whole product."""
 
 import json
 import time
@@ -28,7 +28,7 @@ PLAN = "- {title: A, agent: architect-agent}\n- {title: B, agent: coding-agent, 
 
 @contextmanager
 def follow(url: str, token: str, query: str = "", last: str | None = None) -> Iterator[Iterator[Event]]:
-    """The events, from the operator's door."""
+    """Yield the events from the operator's route."""
     headers = {"Authorization": f"Bearer {token}"} | ({} if last is None else {"Last-Event-ID": last})
     with (
         httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=False) as http,
@@ -50,7 +50,7 @@ def _events(lines: Iterator[str]) -> Iterator[Event]:
 
 
 def until(events: Iterator[Event], kind: str, subject: str) -> list[Event]:
-    """All events up to the one of the history that is of this kind, and about this."""
+    """Return all events up to the one of this kind and subject."""
     found = []
     for event in events:
         found.append(event)

@@ -1,4 +1,4 @@
-"""The work directory lies on a small disk that is really full: what a person sees, and that nothing is lost."""
+"""Tests with the work directory on a small disk that is full: people see the reason, and nothing is lost."""
 
 import json
 import shutil
@@ -23,20 +23,20 @@ MOUNT = 'mount -t tmpfs -o size=12m,mode=700 none "$0" && echo mounted && exec s
 
 
 class SmallDisk:
-    """A disk of 12 MB in a mount namespace of its own, where programs can be run.
+    """A disk of 12 MB in its own mount namespace, in which programs can be run.
 
     Args:
-        path: Where the programs see it.
+        path: The path at which the programs see it.
         holder: A process in the namespace.
     """
 
     def __init__(self, path: Path, holder: int) -> None:
         self._inside = ("nsenter", f"--target={holder}", "--user", "--mount", "--preserve-credentials")
         self.seen = Path(f"/proc/{holder}/root{path}")
-        """Where this process sees it."""
+        """The path at which this process sees the disk."""
 
     def fill(self, room: int = 0) -> None:
-        """Leave so many bytes of room."""
+        """Fill the disk until this many bytes are left."""
         with (self.seen / "ballast").open("wb", buffering=0) as file:
             for size in (65_536, 1):  # at last the rest of a page
                 with suppress(OSError):  # there is no room
@@ -45,14 +45,14 @@ class SmallDisk:
             file.truncate(file.tell() - room)
 
     def make_room(self) -> None:
-        """Have room again."""
+        """Free the filled space."""
         (self.seen / "ballast").unlink()
 
     @contextmanager
     def running(
         self, environment: dict[str, str], *words: str, given: int | None = None
     ) -> Iterator["subprocess.Popen[str]"]:
-        """The command line, on this disk, with this standard input."""
+        """Start the command line on this disk, with this standard input."""
         process = subprocess.Popen(
             [*self._inside, *MAIN, *words],
             env=environment, cwd=ROOT, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -64,7 +64,7 @@ class SmallDisk:
             process.communicate()
 
     def main(self, environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
-        """The same, until it ends."""
+        """Run the command line on this disk until it ends."""
         with self.running(environment, *words) as process:
             out, errors = process.communicate(timeout=DEADLINE)
         return subprocess.CompletedProcess(words, process.returncode, out, errors)
@@ -72,13 +72,13 @@ class SmallDisk:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A closed environment in which the scripted stand-in is the claude."""
+    """Return a minimal environment with the scripted stand-in as claude."""
     return closed_environment(tmp_path)
 
 
 @pytest.fixture
 def disk(environment: dict[str, str]) -> Iterator[SmallDisk]:
-    """A small disk in the place of the work directory."""
+    """Return a small disk in the place of the work directory."""
     path = Path(environment["WORK_DIR"])
     path.mkdir(mode=0o700)
     unshare = shutil.which("unshare")
@@ -100,7 +100,7 @@ def disk(environment: dict[str, str]) -> Iterator[SmallDisk]:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for what another program does, and tells nobody."""
+    """Poll a condition that depends on another program until it holds."""
     until = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < until, what
@@ -108,7 +108,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def started(process: "subprocess.Popen[str]") -> bool:
-    """Whether the coordinator came to run."""
+    """Tell whether the coordinator started."""
     assert process.stdout is not None
     return any(line.startswith("The coordinator runs") for line in process.stdout)
 
@@ -119,7 +119,7 @@ def status(disk: SmallDisk, environment: dict[str, str]) -> dict[str, object]:
 
 
 def arrived(disk: SmallDisk, environment: dict[str, str]) -> list[str]:
-    """The states of all deliveries."""
+    """Return the states of all deliveries."""
     lines = disk.main(environment, "deliveries", "--json").stdout.splitlines()
     return [json.loads(line)["state"] for line in lines]
 
@@ -142,7 +142,7 @@ def test_a_full_disk_is_shown_and_nothing_is_lost(
             wait_until(lambda: status(disk, environment)["paused"] is not None, "it says that it waits")
             shown = disk.main(environment, "status").stdout
             assert "Paused:      the journal can't be written since " in shown
-            assert "nothing is lost" in shown
+            assert "Nothing is lost" in shown
             assert sending.poll() is None
             # When there is room, it goes on, and whoever waited gets an answer
             disk.make_room()

@@ -1,4 +1,4 @@
-"""What a killed coordinator leaves is ended by the next one in its work directory, whatever its journal knows of it."""
+"""Tests of the processes of a killed coordinator, which the next one in its work directory ends."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def left_by(work: Path) -> list[psutil.Process]:
-    """The living processes of this work directory's sessions."""
+    """Return the living processes of this work directory's sessions."""
     mark = work_dir_mark(work).items()
     return [
         each

@@ -1,4 +1,4 @@
-"""The whole chain on the real claude: at the model's door every context arrives exactly once."""
+"""Tests of the whole chain with the real claude: every context reaches the model exactly once."""
 
 import json
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 
 def play(summary: str, insight: str, *, before: str | None = None) -> str:
-    """Details that make the double complete the subtask with this summary and insight."""
+    """Return details that make the double complete the subtask with this summary and insight."""
     steps: list[dict[str, object]] = [{"say": "Working on it."}]
     if before:
         steps.append({"bash": before})

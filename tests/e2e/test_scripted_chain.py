@@ -1,4 +1,4 @@
-"""The whole product on the scripted stand-in: what goes wrong around it, and that nothing is lost or doubled."""
+"""Tests of the whole product with the scripted stand-in: despite faults, nothing is lost or doubled."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def arrivals(home: Path) -> Counter[str]:
-    """How often each message is in the transcripts, by its delivery's id: what the agents have received."""
+    """Count each delivery in the transcripts, that is, how often an agent received it."""
     found: Counter[str] = Counter()
     for transcript in home.glob("**/*.jsonl"):
         for line in transcript.read_text().splitlines():
@@ -32,14 +32,14 @@ def arrivals(home: Path) -> Counter[str]:
 
 
 def assert_each_once(product: Product, home: Path) -> None:
-    """Every delivery is completed, and was received exactly once."""
+    """Check that every delivery is completed and was received exactly once."""
     deliveries = product.deliveries()
     assert {each["state"] for each in deliveries} == {"completed"}
     assert arrivals(home) == Counter({each["id"]: 1 for each in deliveries})
 
 
 def socket_of(product: Product) -> websocket.WebSocket:
-    """A client of the embedded backend."""
+    """Return a client of the embedded backend."""
     token = product.work.backend_token.read_text().strip()
     url = f"ws://127.0.0.1:{product.settings.embedded_port}/ws"
     return websocket.create_connection(url, header=[f"Authorization: Bearer {token}"], timeout=10)

@@ -1,4 +1,4 @@
-"""A system for each test, stopped at its end."""
+"""Fixtures: a system for each test, stopped at its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """A system that is not started yet."""
+    """Return a system that is not started yet."""
     world = World()
     yield world
     world.system.stop(timeout=DEADLINE)

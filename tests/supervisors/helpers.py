@@ -32,49 +32,49 @@ ORDERED = [each for each in Strategy if each is not Strategy.SIMPLE_ONE_FOR_ONE]
 
 
 class Probe:
-    """Where actors write down what they do, and tests wait for it."""
+    """A record of actors' actions, on which tests can wait."""
 
     def __init__(self) -> None:
         self._notes: list[Any] = []
         self._changed = threading.Condition()
 
     def note(self, *entry: object) -> None:
-        """Write something down; a single thing is noted as itself."""
+        """Append an entry; a single value is recorded as itself."""
         with self._changed:
             self._notes.append(entry[0] if len(entry) == 1 else entry)
             self._changed.notify_all()
 
     @property
     def notes(self) -> list[Any]:
-        """What was written down so far."""
+        """The entries so far."""
         with self._changed:
             return list(self._notes)
 
     def wait_for(self, condition: Callable[[list[Any]], bool]) -> list[Any]:
-        """Wait until the notes fulfil the condition."""
+        """Wait until the entries satisfy the condition."""
         with self._changed:
             held = self._changed.wait_for(lambda: condition(self._notes), DEADLINE)
             assert held, f"not within {DEADLINE} s: {self._notes}"
             return list(self._notes)
 
     def wait_count(self, count: int, entry: object = None) -> list[Any]:
-        """Wait for so many notes (like `entry`, if given)."""
+        """Wait for this many entries (equal to `entry`, if given)."""
         return self.wait_for(lambda notes: (len(notes) if entry is None else notes.count(entry)) >= count)
 
 
 class Worker(Actor):
-    """Does what it is told: a message that is an exception is raised, a callable is called."""
+    """Obeys its messages: an exception is raised, a callable is called."""
 
     def __init__(self, context: ActorContext, *, probe: Probe | None = None) -> None:
         super().__init__(context)
         self.probe = probe or Probe()
 
     def on_start(self) -> None:
-        """Note it."""
+        """Record the start."""
         self.probe.note("start", self.context.name, self.context.incarnation)
 
     def on_receive(self, message: Any) -> Any:
-        """Raise, call, or note and give back."""
+        """Raise or call the message, or record and return it."""
         if isinstance(message, BaseException):
             raise message
         if callable(message):
@@ -83,23 +83,23 @@ class Worker(Actor):
         return message
 
     def on_exit(self, reason: BaseException | None) -> None:
-        """Note it."""
+        """Record the exit."""
         self.probe.note("exit", self.context.name, self.context.incarnation, reason)
 
 
 class Clock:
-    """Stands still unless the test moves it."""
+    """A clock that stands still unless the test moves it."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def __call__(self) -> float:
-        """The time in seconds."""
+        """Return the time in seconds."""
         return self.now
 
 
 class World:
-    """A system with everything that it reports, and a probe for its workers."""
+    """A system with all its reports, and a probe for its workers."""
 
     def __init__(self) -> None:
         self.exits: list[ExitReport] = []
@@ -118,14 +118,14 @@ class World:
         self.news.note("exit", report.name, report.incarnation)
 
     def worker(self, name: str, **spec: Any) -> ChildSpec:
-        """A spec of a worker, restarted without a delay."""
+        """Return the spec of a worker that is restarted without a delay."""
         start = functools.partial(Worker, probe=self.probe)
         return ChildSpec(**{"name": name, "start": start, "backoff": AT_ONCE, **spec})
 
     def boss(
         self, name: str, *children: ChildSpec, spec: dict[str, Any] | None = None, **policy: Any
     ) -> ChildSpec:
-        """A spec of a supervisor."""
+        """Return the spec of a supervisor."""
         start = functools.partial(Supervisor, children=children, **policy)
         return ChildSpec(**{"name": name, "start": start, "backoff": AT_ONCE, **(spec or {})})
 
@@ -134,24 +134,24 @@ class World:
         self.system.start(self.boss("root", *children, **policy))
 
     def started(self) -> list[tuple[str, int]]:
-        """Which incarnation of which worker was started, in order."""
+        """Return the names and incarnations of the started workers, in order."""
         return [note[1:] for note in self.probe.notes if note[0] == "start"]
 
     def ended(self) -> list[str]:
-        """Which workers came to their exit, in order."""
+        """Return the names and incarnations of the workers that ended, in order."""
         return [note[1] for note in self.probe.notes if note[0] == "exit"]
 
     def status(self) -> dict[str, ChildStatus]:
-        """The root's children."""
+        """Return the root's children."""
         children: list[ChildInfo] = self.ask("root", WhichChildren())
         return {child.name: child.status for child in children}
 
     def tell(self, name: str, message: object) -> None:
-        """Tell somebody something."""
+        """Tell an actor a message."""
         self.system.handle(name).tell(message)
 
     def ask(self, name: str, message: object) -> Any:
-        """Ask somebody something."""
+        """Ask an actor a message."""
         return self.system.handle(name).ask(message, timeout=DEADLINE)
 
     def wait_started(self, name: str, incarnation: int) -> None:
@@ -164,7 +164,7 @@ class World:
         return self.exit_of(name, incarnation)
 
     def exit_of(self, name: str, incarnation: int) -> ExitReport:
-        """The one report of an incarnation's end."""
+        """Return the exit report of an incarnation."""
         (report,) = [
             report for report in self.exits if (report.name, report.incarnation) == (name, incarnation)
         ]
@@ -172,29 +172,29 @@ class World:
 
 
 class Gate:
-    """Holds an actor in its handler until the test opens it."""
+    """Holds an actor in its handler until the test opens the gate."""
 
     def __init__(self) -> None:
         self.entered: SimpleQueue[None] = SimpleQueue()
         self._open = threading.Event()
 
     def __call__(self, _actor: object = None) -> str:
-        """Stay here until the gate is open."""
+        """Wait until the gate is open."""
         self.entered.put(None)
         assert self._open.wait(DEADLINE)
         return "through"
 
     def wait_entered(self) -> None:
-        """Wait until an actor has come here."""
+        """Wait until an actor waits at the gate."""
         self.entered.get(timeout=DEADLINE)
 
     def open(self) -> None:
-        """Let it, and all after it, through."""
+        """Let this actor and all later ones through."""
         self._open.set()
 
 
 def until(condition: Callable[[], bool], seconds: float = DEADLINE) -> None:
-    """Wait for what has no event of its own."""
+    """Poll a condition that has no event of its own until it holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "not in time"

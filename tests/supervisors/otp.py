@@ -19,7 +19,7 @@ NORMAL = ""
 
 @dataclass(frozen=True)
 class Policy:
-    """What makes a child a supervisor: MaxR restarts within MaxT seconds, and so on."""
+    """A supervisor's policy: MaxR restarts within MaxT seconds, and so on."""
 
     strategy: Strategy
     restarts: int
@@ -40,7 +40,7 @@ class Plan:
 
 @dataclass(eq=False)
 class Node:
-    """A child as its supervisor knows it."""
+    """A child as its supervisor sees it."""
 
     plan: Plan
     parent: Node | None
@@ -51,27 +51,27 @@ class Node:
 
     @property
     def name(self) -> str:
-        """Its id."""
+        """The child's id."""
         return self.plan.name
 
     @property
     def policy(self) -> Policy:
-        """A supervisor's."""
+        """The policy of a supervisor."""
         assert self.plan.policy is not None
         return self.plan.policy
 
 
 class Otp:
-    """A tree.
+    """A tree of the model.
 
     Args:
-        root: What it is made of.
-        clock: Tells the time.
+        root: The specification of the tree.
+        clock: Returns the time.
 
     Attributes:
-        log: Who began and who ended of what (by the name of its class), in order.
-        incarnations: How often each child was begun.
-        failing: How many of a child's next starts fail.
+        log: The starts and ends, with their reasons (by class name), in order.
+        incarnations: The number of starts of each child.
+        failing: The number of a child's next starts that fail.
     """
 
     def __init__(self, root: Plan, clock: Callable[[], float]) -> None:
@@ -83,7 +83,7 @@ class Otp:
         self._begin(self.root)
 
     def living(self, node: Node | None = None) -> list[Node]:
-        """All that live, those below before those above."""
+        """Return all living children, lower ones before higher ones."""
         node = node or self.root
         below = [each for child in node.children.values() for each in self.living(child)]
         return [*below, node] if node.alive else below
@@ -91,7 +91,7 @@ class Otp:
     # What can happen.
 
     def end(self, node: Node, kind: str) -> None:
-        """It ends by itself."""
+        """Let a child end by itself."""
         self._finish(node, kind)
         if node.parent is None:
             return
@@ -105,12 +105,12 @@ class Otp:
             self._consider_shutdown(node.parent, node)
 
     def stop(self) -> None:
-        """The whole tree is stopped."""
+        """Stop the whole tree."""
         if self.root.alive:
             self._finish(self.root, NORMAL)
 
     def start_child(self, boss: Node, plan: Plan) -> str:
-        """`start_child`; what it raises."""
+        """Carry out `start_child`, and return the error that it raises."""
         known = boss.children.get(plan.name)
         if known is not None and known.alive:
             return "NameTaken"
@@ -123,7 +123,7 @@ class Otp:
         return "StartFailed"
 
     def terminate_child(self, boss: Node, name: str) -> str:
-        """`terminate_child`; what it raises."""
+        """Carry out `terminate_child`, and return the error that it raises."""
         child = boss.children.get(name)
         if child is None:
             return "NoSuchChild"
@@ -133,7 +133,7 @@ class Otp:
         return ""
 
     def delete_child(self, boss: Node, name: str) -> str:
-        """`delete_child`; what it raises."""
+        """Carry out `delete_child`, and return the error that it raises."""
         child = boss.children.get(name)
         if child is None:
             return "NoSuchChild"
@@ -142,7 +142,7 @@ class Otp:
         return ""
 
     def restart_child(self, boss: Node, name: str) -> str:
-        """`restart_child`; what it raises."""
+        """Carry out `restart_child`, and return the error that it raises."""
         child = boss.children.get(name)
         if child is None:
             return "NoSuchChild"
@@ -159,7 +159,7 @@ class Otp:
     # What follows.
 
     def _begin(self, node: Node) -> bool:
-        """Start it; a supervisor starts its children in order, and fails with the first that does."""
+        """Start a child. A supervisor starts its children in order, and fails with the first that does."""
         self.incarnations[node.name] += 1
         node.children, node.window = {}, []
         if node.plan.policy is None:
@@ -181,7 +181,7 @@ class Otp:
         return True
 
     def _finish(self, node: Node, kind: str) -> None:
-        """It ends; a supervisor's children end before it, in reverse order."""
+        """End a child. A supervisor's children end before it, in reverse order."""
         if not node.alive:
             return
         self._finish_children(node)
@@ -193,7 +193,7 @@ class Otp:
             self._finish(child, NORMAL)
 
     def _restart(self, boss: Node, child: Node) -> None:
-        """Restart it and those that go with it, unless that is one restart too many."""
+        """Restart a child and its group, unless that is one restart too many."""
         now = self._clock()
         boss.window = [time for time in boss.window if now - time <= boss.policy.period] + [now]
         if len(boss.window) > boss.policy.restarts:
@@ -225,7 +225,7 @@ class Otp:
             del child.parent.children[child.name]
 
     def _consider_shutdown(self, boss: Node, child: Node) -> None:
-        """A significant child has ended by itself, for good."""
+        """Apply auto-shutdown after a significant child has ended by itself for good."""
         others = any(other.alive and other.plan.significant for other in boss.children.values())
         any_is_enough = boss.policy.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
         if child.plan.significant and (any_is_enough or not others):

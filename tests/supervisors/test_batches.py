@@ -1,4 +1,4 @@
-"""Batches: a group commit that loses nothing and finds its culprit."""
+"""Tests of batches: a group commit that loses nothing and finds the message that fails it."""
 # ruff: noqa: D102  # an actor's hooks are explained by their base class
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ dead_letters = pytest.mark.expected_errors("child_exited", "message_dead")
 
 
 class Committer(Worker):
-    """Keeps what it was told until the batch is closed, like one with a database transaction."""
+    """Keeps its messages until the batch is closed, like an actor with a database transaction."""
 
     batch_size = 4
 
@@ -63,7 +63,7 @@ def wait_committed(world: World, message: object) -> None:
 
 
 def fill(world: World, *messages: object) -> None:
-    """Have all messages wait before the actor goes on."""
+    """Make all messages wait before the actor continues."""
     gate = Gate()
     world.tell("a", gate)
     gate.wait_entered()

@@ -1,4 +1,4 @@
-"""Children that come and go: on demand, on a command, too late, or with significance for their supervisor."""
+"""Tests of dynamic children: started on demand or on command, too late, or significant for their supervisor."""
 
 from __future__ import annotations
 

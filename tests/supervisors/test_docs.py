@@ -1,4 +1,4 @@
-"""The example of docs/explanation/supervision.md does what the page says."""
+"""A test of the example in docs/explanation/supervision.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exactly one report for each incarnation, whichever way it ends; and `on_exit` exactly once."""
+"""Tests of ends: exactly one report and one `on_exit` for each incarnation, however it ends."""
 # ruff: noqa: D102  # an actor's hooks are explained by their base class
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ IN_LIFE = [LifeStage.RECEIVE, LifeStage.BATCH, LifeStage.EXIT]
 
 
 class Fragile(Actor):
-    """Dies where it is told to, in its first incarnation only."""
+    """Fails at a given place, in its first incarnation only."""
 
     def __init__(
         self, context: ActorContext, *, stage: LifeStage, kind: type[BaseException], probe: Probe

@@ -1,4 +1,4 @@
-"""Mailboxes belong to names: what waits survives, in order, and what kills is set aside."""
+"""Tests of mailboxes: waiting messages survive in order, and messages that kill are set aside."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ def test_the_context_tells_who_one_is(world: World) -> None:
 
 
 class Thorough(Worker):
-    """Handles what waits before it stops."""
+    """Handles the waiting messages before it stops."""
 
     drains = True
 

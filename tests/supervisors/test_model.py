@@ -1,4 +1,4 @@
-"""A real tree of supervisors against a model of OTP's rules: whatever it is made of, whatever happens to it."""
+"""Tests of random supervision trees and events against a model of OTP's rules."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ View = dict[str, list[tuple[str, ChildStatus, int]]]
 
 @st.composite
 def plans(draw: st.DrawFn, name: str, *, shutdown: AutoShutdown, depth: int) -> Plan:
-    """A child; it is a supervisor only where more depth is left."""
+    """Draw a child; it is a supervisor only if more depth is left."""
     ends_matter = shutdown is not AutoShutdown.NEVER
     restart = draw(st.sampled_from([*Restart, Restart.TRANSIENT] if ends_matter else Restart))
     significant = ends_matter and restart is not Restart.PERMANENT and draw(st.integers(0, 3)) > 0
@@ -63,7 +63,7 @@ def plans(draw: st.DrawFn, name: str, *, shutdown: AutoShutdown, depth: int) -> 
 
 @st.composite
 def policies(draw: st.DrawFn, name: str, depth: int) -> Policy:
-    """A supervisor's."""
+    """Draw a supervisor's policy."""
     shutdown = draw(st.sampled_from(AutoShutdown))
     numbers = range(draw(st.integers(1, 3)))
     children = [draw(plans(f"{name}.{number}", shutdown=shutdown, depth=depth)) for number in numbers]
@@ -72,7 +72,7 @@ def policies(draw: st.DrawFn, name: str, depth: int) -> Policy:
 
 
 class Tree(RuleBasedStateMachine):
-    """The real tree and the model's, side by side."""
+    """The real tree beside the model's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Tree(RuleBasedStateMachine):
 
     @initialize(policy=policies(ROOT, depth=2))
     def begin(self, policy: Policy) -> None:
-        """All that the supervisors were made with is started, in order."""
+        """Start both trees, and expect the initial children to start in order."""
         self.log: list[tuple[str, str, int, str]] = []
         self.failing: Counter[str] = Counter()
         self.world = World()
@@ -97,14 +97,14 @@ class Tree(RuleBasedStateMachine):
     @precondition(lambda self: not self.model.root.alive)
     @rule(policy=policies(ROOT, depth=2))
     def begin_again(self, policy: Policy) -> None:
-        """The end of the root was the end of the system; there is another one."""
+        """Start another system after the root has ended."""
         self.end()
         self.begin(policy)
 
     @precondition(lambda self: self.model.root.alive)
     @rule(data=st.data(), fault=st.sampled_from([None, *FAULTS]), seconds=LIVES)
     def one_ends(self, data: st.DataObject, fault: type[BaseException] | None, seconds: float) -> None:
-        """After a while a worker ends by itself or dies, or a supervisor dies."""
+        """Let a worker end or fail, or a supervisor fail, after a while."""
         node = data.draw(st.sampled_from(self.model.living()), label="who")
         if fault is None and node.plan.policy is not None:
             fault = ValueError
@@ -113,12 +113,12 @@ class Tree(RuleBasedStateMachine):
     @precondition(lambda self: self.has(self.last))
     @rule(seconds=LIVES)
     def it_dies_again(self, seconds: float) -> None:
-        """What has just been restarted doesn't live long."""
+        """Let the actor fail that has just been restarted."""
         (node,) = [node for node in self.model.living() if node.name == self.last]
         self.end_one(node, ValueError, seconds)
 
     def end_one(self, node: Node, fault: type[BaseException] | None, seconds: float) -> None:
-        """Let one end, and compare what follows."""
+        """Let one actor end, and compare the consequences."""
         self.world.clock.now += seconds
         life = self.world.system._lives[node.name]
         if fault is None:
@@ -133,7 +133,7 @@ class Tree(RuleBasedStateMachine):
     @precondition(lambda self: self.model.root.alive)
     @rule(data=st.data(), times=st.integers(1, 3))
     def next_starts_fail(self, data: st.DataObject, times: int) -> None:
-        """A worker will not come up."""
+        """Make a worker's next starts fail."""
         workers = [node for node in self.model.living() if node.plan.policy is None]
         if workers:
             name = data.draw(st.sampled_from(workers), label="who").name
@@ -142,7 +142,7 @@ class Tree(RuleBasedStateMachine):
     @precondition(lambda self: self.model.root.alive)
     @rule(data=st.data(), command=st.sampled_from(list(COMMANDS)))
     def a_command(self, data: st.DataObject, command: type[StopChild | DeleteChild | RestartChild]) -> None:
-        """A supervisor is asked to stop, restart or delete a child."""
+        """Tell a supervisor to stop, restart or delete a child."""
         boss = self.draw_boss(data)
         name = data.draw(st.sampled_from([*boss.children, "nobody"]), label="whom")
         refused = COMMANDS[command](self.model, boss, name)
@@ -152,7 +152,7 @@ class Tree(RuleBasedStateMachine):
     @precondition(lambda self: self.model.root.alive)
     @rule(data=st.data(), number=st.integers(0, 4), fails=st.booleans())
     def a_child_is_added(self, data: st.DataObject, number: int, *, fails: bool) -> None:
-        """A supervisor is asked to start one more, or one that was there before; it may fail."""
+        """Tell a supervisor to start a new or an earlier child, which may fail."""
         boss = self.draw_boss(data)
         name = f"{boss.name}.{number}"
         self.failing[name] = self.model.failing[name] = int(fails)
@@ -162,34 +162,34 @@ class Tree(RuleBasedStateMachine):
         self.compare()
 
     def teardown(self) -> None:
-        """Look at the end too."""
+        """Check the end too."""
         self.end()
 
     def end(self) -> None:
-        """All are stopped in reverse order, and nothing else has happened meanwhile."""
+        """Stop the system, and check that all children stop in reverse order and nothing else happens."""
         assert self.world.system.stop(DEADLINE) == []
         if hasattr(self, "model"):
             self.model.stop()
             assert self.log == self.model.log
 
     def has(self, name: str) -> bool:
-        """Whether one of this name lives."""
+        """Tell whether an actor of this name lives."""
         return any(node.name == name for node in self.model.living())
 
     def draw_boss(self, data: st.DataObject) -> Node:
-        """A supervisor that lives."""
+        """Draw a living supervisor."""
         bosses = [node for node in self.model.living() if node.plan.policy is not None]
         return data.draw(st.sampled_from(bosses), label="boss")
 
     # ------------------------------------------------------------ the real tree
 
     def ended(self, report: ExitReport) -> None:
-        """Take note of an end."""
+        """Record an end."""
         kind = "" if report.reason is None else type(report.reason).__name__
         self.log.append(("end", report.name, report.incarnation, kind))
 
     def spec(self, plan: Plan) -> ChildSpec:
-        """A real child."""
+        """Return the spec of a real child."""
         common: dict[str, Any] = {
             "restart": plan.restart,
             "significant": plan.significant,
@@ -208,7 +208,7 @@ class Tree(RuleBasedStateMachine):
         )
 
     def ask(self, boss: Node, command: object) -> str:
-        """What a command raises."""
+        """Return the error that a command raises."""
         try:
             self.world.ask(boss.name, command)
         except SupervisionError as error:
@@ -216,7 +216,7 @@ class Tree(RuleBasedStateMachine):
         return ""
 
     def view(self) -> View:
-        """What the supervisors say, the lower ones first: if one of these ends, the higher ones have heard of it."""
+        """Return the supervisors' views, lower ones first, so that a higher one knows if one of these has ended."""
         found: View = {}
         for name in sorted(self.model.incarnations, key=lambda name: -name.count(".")):
             try:
@@ -230,7 +230,7 @@ class Tree(RuleBasedStateMachine):
     # ------------------------------------------------------------ side by side
 
     def compare(self) -> None:
-        """Once no restart is due, both have done the same in the same order, and have become the same."""
+        """Check that both trees have done the same in the same order and are equal, once no restart is due."""
         views: list[View] = [{}]
 
         def is_settled() -> bool:
@@ -248,20 +248,20 @@ class Tree(RuleBasedStateMachine):
         assert (self.world.system.wait(0) is None) == self.model.root.alive
 
     def expect(self, child: Node) -> tuple[str, ChildStatus, int]:
-        """How a child should look."""
+        """Return the expected view of a child."""
         status = ChildStatus.RUNNING if child.alive else ChildStatus.STOPPED
         return child.name, status, self.model.incarnations[child.name]
 
 
 class Part(Worker):
-    """A worker that doesn't start where it isn't to."""
+    """A worker whose start can be made to fail."""
 
     def __init__(self, context: ActorContext, *, tree: Tree) -> None:
         super().__init__(context)
         self.tree = tree
 
     def on_start(self) -> None:
-        """Begin, or fail."""
+        """Start, or fail."""
         name = self.context.name
         if self.tree.failing[name]:
             self.tree.failing[name] -= 1

@@ -1,4 +1,4 @@
-"""Where plain pykka bites, one test each: it can't happen under supervision."""
+"""Tests of plain pykka's pitfalls, one for each, and that supervision avoids them."""
 # ruff: noqa: ARG002  # hooks take what their base class says
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def test_cleanup():
 
 
 def test_11_a_failed_assert_in_a_handler_fails_the_test(tmp_path: Path) -> None:
-    """And so does everything else that a test leaves behind."""
+    """Cover everything else that a test may leave behind too."""
     program = tmp_path / "test_forgetful.py"
     program.write_text(FORGETFUL)
     here = Path(__file__).parents[2]

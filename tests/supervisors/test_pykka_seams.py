@@ -1,4 +1,4 @@
-"""The names inside pykka that `supervisors._pykka` leans on: what each must go on doing."""
+"""Tests of the names inside pykka on which `supervisors._pykka` depends."""
 
 from __future__ import annotations
 

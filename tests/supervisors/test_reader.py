@@ -1,4 +1,4 @@
-"""One incarnation's reader: what is put back when it ends, and which signal wins."""
+"""Tests of the reader: the messages put back at its end, and the precedence of signals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DRILL = InjectedFault(RuntimeError("drill"))
 
 
 def reading(*messages: object, size: int = 4, handled: int = 0) -> Reader:
-    """A reader that has taken the messages, and handled some."""
+    """Return a reader that has taken the messages and handled some."""
     mailbox = Mailbox("a")
     for message in messages:
         mailbox.put(message)

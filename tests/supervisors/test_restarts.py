@@ -1,4 +1,4 @@
-"""The rules of restarting, without a thread: examples, and properties against a small model of OTP's."""
+"""Tests of the restart rules without threads: examples, and properties against a small model of OTP's rules."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_floor_is_waited_in_any_case() -> None:
 
 @given(st.lists(st.one_of(st.none(), seconds), min_size=1), seconds)
 def test_allowances_never_exceed_the_time_that_is_left(shutdowns: list[float | None], total: float) -> None:
-    """Even if every child uses up all that it gets."""
+    """Assume that every child uses up its whole allowance."""
     remaining = total
     for position, shutdown in enumerate(shutdowns):
         got = allowance(shutdown, shutdowns[position + 1 :], remaining)

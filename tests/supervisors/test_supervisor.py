@@ -1,4 +1,4 @@
-"""OTP's rules, carried out: strategies, restart types, intensity, dynamic children, escalation."""
+"""Tests of OTP's rules: strategies, restart types, intensity, dynamic children, escalation."""
 
 from __future__ import annotations
 

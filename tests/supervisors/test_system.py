@@ -1,4 +1,4 @@
-"""The beginning and the end of a system, and asking within it."""
+"""Tests of a system's start and stop, and of asks within it."""
 
 from __future__ import annotations
 

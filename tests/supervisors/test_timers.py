@@ -1,4 +1,4 @@
-"""Timers: in order, exact, cancelled at the end of an incarnation, and cheap."""
+"""Tests of timers: in order, exact, cancelled at the end of an incarnation, and cheap."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def timers() -> Iterator[Timers]:
-    """Timers whose thread ends with the test."""
+    """Return timers whose thread ends with the test."""
     timers = Timers()
     yield timers
     timers.close()

@@ -1,4 +1,4 @@
-"""The sliding window, against what OTP says of its own."""
+"""Tests of the sliding window, against OTP's description of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from supervisors import SlidingWindow
 @example(gaps=[0.0, 10.0], limit=1, period=10.0)  # the edge of the window belongs to it
 @given(st.lists(st.floats(0, 100)), st.integers(0, 6), st.floats(0.1, 50))
 def test_the_window_is_exceeded_as_in_otp(gaps: list[float], limit: int, period: float) -> None:
-    """OTP: more than MaxR restarts within the last MaxT seconds are too many."""
+    """Follow OTP: more than MaxR restarts within the last MaxT seconds are too many."""
     window = SlidingWindow(limit, period)
     times: list[float] = []
     for gap in gaps:

@@ -1,1 +1,1 @@
-"""The parts of ``scripts/bench``: each process of a measurement is a module of its own."""
+"""The parts of ``scripts/bench``. Each process of a measurement is a module of its own."""

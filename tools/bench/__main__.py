@@ -1,7 +1,7 @@
-"""Measures what the coordinator costs, beside the barest pipeline that could do its work.
+"""Measure the coordinator against the simplest pipeline that could do its work.
 
-All figures come from one run in which the pipelines take turns, so that their ratios hold on any machine; the
-absolute figures don't. Exits with 0 if all bars hold, else with 1. See docs/explanation/performance.md.
+All figures come from one run in which the pipelines take turns. So their ratios are valid on any machine, but the
+absolute figures are not. Exit codes: 0 all limits hold; 1 one doesn't. See docs/explanation/performance.md.
 """
 
 import argparse
@@ -27,17 +27,17 @@ PIPELINES = {
     "history": "the coordinator, 100,000 events in its journal",
 }
 GAP = 0.01
-"""Seconds between two probes: each pipeline is idle again when its next one comes."""
+"""Seconds between two probes, enough for a pipeline to be idle again before its next one."""
 
 
 @dataclass(frozen=True)
-class Size:
-    """How much is measured.
+class BenchSize:
+    """The size of a benchmark.
 
     Attributes:
-        rounds: Probes come in so many rounds; a ratio is the median of the rounds' ratios.
+        rounds: Rounds of probes; a ratio is the median of the rounds' ratios.
         probes: Probes of each pipeline in a round.
-        floods: How often the throughput is measured; the best counts, for what else runs can only lower it.
+        floods: Measurements of the throughput; the best counts, because other programs can only lower it.
         flood: Events in each flood.
     """
 
@@ -47,8 +47,8 @@ class Size:
     flood: int
 
 
-WHOLE = Size(rounds=5, probes=200, floods=3, flood=20_000)
-QUICK = Size(rounds=3, probes=100, floods=2, flood=10_000)
+WHOLE = BenchSize(rounds=5, probes=200, floods=3, flood=20_000)
+QUICK = BenchSize(rounds=3, probes=100, floods=2, flood=10_000)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        bar: What the value must not be above (or, if ``at_least``, below); None: only shown.
+        bar: The greatest value (the least, if ``at_least``) that is accepted; None for no limit.
     """
 
     name: str
@@ -67,14 +67,14 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether the bar holds."""
+        """True if the value keeps to the bar."""
         if self.bar is None:
             return True
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
 
-def measure(directory: Path, size: Size, parts: Sequence[str]) -> list[Figure]:
-    """Run the measurements; all that they write goes into the directory."""
+def measure(directory: Path, size: BenchSize, parts: Sequence[str]) -> list[Figure]:
+    """Run the measurements, with all their files in the directory."""
     figures: list[Figure] = []
     with running(directory) as run:
         if "latency" in parts:
@@ -84,15 +84,15 @@ def measure(directory: Path, size: Size, parts: Sequence[str]) -> list[Figure]:
     return figures
 
 
-def latency(run: BenchRun, size: Size) -> list[Figure]:
-    """From ``subtask.completed`` on the socket to the whole context in the dependent's agent."""
+def latency(run: BenchRun, size: BenchSize) -> list[Figure]:
+    """Measure the time from ``subtask.completed`` on the socket to the whole context in the dependent's agent."""
     run.add("bare", "bare")
     run.add("durable", "bare", "--durable")
     run.add("ours", "product", "1")
     run.add("history", "product", "1", "--full")
     run.wait_until_ready(*PIPELINES)
     names = list(PIPELINES)
-    run.probe(names, 20, GAP)  # starts the agents, and warms up
+    run.probe(names, 20, GAP)  # start the agents, and warm up
     rounds = [run.probe(names, size.probes, GAP) for _ in range(size.rounds)]
     for name in names:
         run.end(name)
@@ -100,7 +100,7 @@ def latency(run: BenchRun, size: Size) -> list[Figure]:
 
 
 def compare(rounds: Sequence[dict[str, list[float]]]) -> list[Figure]:
-    """The ratios, and the absolute figures behind them."""
+    """Return the ratios, and the absolute figures behind them."""
 
     def ratio(name: str, to: str, part: float) -> float:
         return median(quantile(each[name], part) / quantile(each[to], part) for each in rounds)
@@ -120,35 +120,35 @@ def compare(rounds: Sequence[dict[str, list[float]]]) -> list[Figure]:
     return figures
 
 
-def throughput(run: BenchRun, size: Size) -> Figure:
-    """Events a second, from the first one's sending to the last one's arrival, all of them journaled."""
+def throughput(run: BenchRun, size: BenchSize) -> Figure:
+    """Measure journaled events per second, from sending the first to the arrival of the last."""
     rates = [one_flood(run, f"flood-{number}", size.flood) for number in range(size.floods)]
     return Figure(f"durable events into {AGENTS} agents", max(rates), "/s", bar=5000, at_least=True)
 
 
 def one_flood(run: BenchRun, name: str, count: int) -> float:
-    """Events a second in a coordinator of its own.
+    """Measure events per second in a new coordinator.
 
     Raises:
-        RuntimeError: The journal doesn't hold exactly what has arrived.
+        RuntimeError: The journal doesn't match the arrivals.
     """
     run.add(name, "product", str(AGENTS))
     run.wait_until_ready(name)
-    run.flood(name, AGENTS, AGENTS)  # starts the agents
+    run.flood(name, AGENTS, AGENTS)  # start the agents
     samples = run.flood(name, count, AGENTS)
     said = run.end(name)
     if said != {"abandoned": [], "messages": count + AGENTS, "handed": count + AGENTS}:
-        raise RuntimeError(f"the journal doesn't hold what has arrived: {said}")
+        raise RuntimeError(f"the journal doesn't match the arrivals: {said}")
     return count / ((max(arrived for _, arrived in samples) - samples[0][0]) / 1e9)
 
 
 def milliseconds(samples: Samples) -> list[float]:
-    """How long each took, sorted."""
+    """Return the duration of each sample, sorted."""
     return sorted((arrived - sent) / 1e6 for sent, arrived in samples)
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The value at this part of the sorted values."""
+    """Return the quantile of sorted values."""
     return values[min(len(values) - 1, int(len(values) * part))]
 
 
@@ -163,15 +163,17 @@ def show(where: str, figures: Sequence[Figure]) -> None:
 
 
 def main() -> int:
-    """Measure and show; 1 if a bar does not hold."""
+    """Measure, print the figures, and return the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"what to measure: {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="a third of the time, and less exact")
+    parser.add_argument("parts", nargs="*", help=f"parts to measure: {', '.join(PARTS)} (default: all)")
+    parser.add_argument(
+        "--quick", action="store_true", help="take a third of the time, with less exact figures"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     if not set(options.parts) <= set(PARTS):
         parser.error(f"there is only {' and '.join(PARTS)}")
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # clears up, as Ctrl-C does
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # clean up, as Ctrl-C does
     where = f"{machine.describe()}, load {os.getloadavg()[0]:.1f}"
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         figures = measure(Path(directory), QUICK if options.quick else WHOLE, options.parts or PARTS)

@@ -1,7 +1,7 @@
-"""A process that plays the backend: it sends stamped events to whoever is connected.
+"""A process that plays the backend and sends stamped events to its clients.
 
-Prints its port, then obeys one JSON object a line: ``{"do": "probe" | "flood", "to": [<path>, …], …}``, and
-answers each with a line ``done``. A connection is known by its path.
+It prints its port, then reads commands, one JSON object a line: ``{"do": "probe" | "flood", "to": [<path>, …], …}``.
+It answers each with a line ``done``. Connections are identified by their paths.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from tools.common.arrivals import stamp
 WELCOME = b'{"type":"welcome","server":"bench","instance":"bench","acks":true,"last_seq":0}'
 
 
-class Backend:
-    """The connections, and what is sent on them."""
+class StampingBackend:
+    """The clients' connections, on which it sends stamped events."""
 
     def __init__(self) -> None:
         self._peers: dict[str, ServerConnection] = {}
@@ -30,20 +30,20 @@ class Backend:
         self._seq = 0
 
     async def converse(self, peer: ServerConnection) -> None:
-        """Greet, then acknowledge what is published until the peer hangs up."""
+        """Greet a client, then acknowledge its publications until it disconnects."""
         path = peer.request.path if peer.request else ""
         await peer.send(WELCOME, text=True)
         async with self._connected:
             self._peers[path] = peer
             self._connected.notify_all()
-        with suppress(ConnectionClosed):  # however it hangs up
+        with suppress(ConnectionClosed):  # the client may disconnect in any way
             async for raw in peer:
                 message = orjson.loads(raw)
                 if "event_type" in message:
                     await peer.send(orjson.dumps({"type": "ack", "id": message["id"]}), text=True)
 
     async def obey(self, command: dict[str, Any]) -> None:
-        """Do what the measurement asks for."""
+        """Carry out a command."""
         wanted = command["to"]
         async with self._connected:
             await self._connected.wait_for(lambda: self._peers.keys() >= set(wanted))
@@ -55,7 +55,7 @@ class Backend:
             await self._flood(peers[0], numbers, command["agents"])
 
     async def _probe(self, peers: list[ServerConnection], numbers: range, agent: str, gap: float) -> None:
-        """Complete a subtask that another one waits for, at one peer after the other, in changing order."""
+        """Complete subtasks that others wait for, at one peer after the other, in random order."""
         for peer in peers:
             for number in numbers:
                 await self._send(peer, "subtask.created", id=f"up-{number}", title="The upstream")
@@ -77,7 +77,7 @@ class Backend:
                 )  # fmt: skip
 
     async def _flood(self, peer: ServerConnection, numbers: range, agents: list[str]) -> None:
-        """Send a message to each agent in turn, as fast as they are taken."""
+        """Send messages to the agents in turn, as fast as they are accepted."""
         for number in numbers:
             agent = agents[number % len(agents)]
             text = f"{stamp(number, agent)} " + "Please have a look at this. " * 4
@@ -102,8 +102,8 @@ class Backend:
 
 
 async def main() -> None:
-    """Serve on loopback until the standard input ends."""
-    backend = Backend()
+    """Serve on loopback until standard input ends."""
+    backend = StampingBackend()
     async with serve(backend.converse, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         print(next(iter(server.sockets)).getsockname()[1], flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):

@@ -1,7 +1,7 @@
-"""A process with the barest pipeline: websocket-client, two plain pykka actors, ``os.write`` into a pipe.
+"""A process with the simplest pipeline: websocket-client, two plain pykka actors, ``os.write`` into a pipe.
 
-No graph, no deduplication, no receipts. With ``--durable`` the event is committed to SQLite before it is
-passed on. Usage: ``bare.py URL DIRECTORY [--durable]``; ends when its standard input does.
+It has no graph, no deduplication and no receipts. With ``--durable``, each event is committed to SQLite before it is
+passed on. Usage: ``bare.py URL DIRECTORY [--durable]``. It ends when its standard input does.
 """
 
 import os
@@ -22,20 +22,20 @@ from tools.common.arrivals import TINY_CLAUDE
 
 
 class Writer(pykka.ThreadingActor):
-    """Writes contexts into the agent's standard input."""
+    """Writes contexts to the agent's standard input."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
 
     def on_receive(self, message: str) -> None:
-        """Write one."""
+        """Write a context."""
         line = {"type": "user", "uuid": str(uuid4()), "message": {"role": "user", "content": message}}
         os.write(self._descriptor, orjson.dumps(line) + b"\n")
 
 
 class Parser(pykka.ThreadingActor):
-    """Reads events and makes contexts of them."""
+    """Parses events and creates contexts from them."""
 
     def __init__(self, writer: "pykka.ActorRef[Writer]", journal: Path | None) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Parser(pykka.ThreadingActor):
         self._journal = journal
 
     def on_start(self) -> None:
-        """Open the journal, if there is to be one."""
+        """Open the journal, if one is configured."""
         if self._journal is not None:
             self._database = sqlite3.connect(self._journal, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
@@ -52,7 +52,7 @@ class Parser(pykka.ThreadingActor):
             self._database.execute("CREATE TABLE events (number INTEGER PRIMARY KEY, document BLOB)")
 
     def on_receive(self, message: bytes) -> None:
-        """Pass one on."""
+        """Commit an event if durable, and pass on its context."""
         event: dict[str, Any] = orjson.loads(message)
         if event.get("event_type") == "subtask.completed":
             if self._database is not None:
@@ -66,13 +66,13 @@ class Parser(pykka.ThreadingActor):
 
 
 def receive(connection: websocket.WebSocket, parser: "pykka.ActorRef[Parser]") -> None:
-    """Tell the first actor what comes in, until the connection ends."""
+    """Tell the parser each message, until the connection ends."""
     while data := connection.recv_data()[1]:
         parser.tell(data)
 
 
 def main(url: str, directory: Path, *, durable: bool) -> None:
-    """Run until the standard input ends."""
+    """Run until standard input ends."""
     tuning.share_fairly()
     with subprocess.Popen(  # noqa: S603 - our own program
         TINY_CLAUDE, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""Gives a work directory a long history, as if the coordinator had worked there for a long time."""
+"""Creation of a long history in a work directory, as after a long time of work."""
 
 from actors.graph.graph import Graph
 from actors.journal.history import EventHistory
@@ -9,14 +9,14 @@ from actors.workdir import WorkDir
 
 SUBTASKS = 20_000
 OPEN = 2_000
-"""So many of them still wait, each for the one before it."""
+"""Number of subtasks that still wait, each for the one before it."""
 EVENTS_A_SUBTASK = 5
 BATCH = 1_000
 """Subtasks in one transaction."""
 
 
 def fill(workdir: WorkDir) -> None:
-    """Journal 20,000 subtasks with 100,000 events, and write the history file that belongs to them."""
+    """Journal 20,000 subtasks with 100,000 events, and write the matching history file."""
     journal = Journal(workdir.journal)
     graph = Graph(journal.nodes.find)
     history, last = EventHistory(journal), 0

@@ -1,7 +1,7 @@
 """A process with the whole coordinator, its journal on disk, and tiny claudes as its agents.
 
-Usage: ``product.py URL DIRECTORY AGENTS [--full]``; ends when its standard input does, and then prints what its
-journal holds. With ``--full`` the journal has a long history before the coordinator starts.
+Usage: ``product.py URL DIRECTORY AGENTS [--full]``. It ends when its standard input does, and then prints counts from
+its journal. With ``--full``, the journal has a long history before the coordinator starts.
 """
 
 import json
@@ -15,7 +15,7 @@ from tools.common import product
 
 
 def main(url: str, directory: Path, agents: int, *, full: bool) -> None:
-    """Run until the standard input ends."""
+    """Run until standard input ends."""
     coordinator = product.make(url, directory, [f"agent-{number}" for number in range(agents)])
     if full:
         fill(coordinator.workdir)
@@ -25,7 +25,7 @@ def main(url: str, directory: Path, agents: int, *, full: bool) -> None:
 
 
 def journaled(path: Path) -> dict[str, int]:
-    """Count the messages that the journal holds, and the contexts that were handed to a session."""
+    """Count the messages in the journal, and the contexts that were handed to a session."""
     with closing(sqlite3.connect(path)) as database:
         (messages,) = database.execute("SELECT count(*) FROM events WHERE kind = 'agent.message'").fetchone()
         (handed,) = database.execute("SELECT count(handed_at) FROM deliveries").fetchone()

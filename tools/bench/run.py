@@ -1,4 +1,4 @@
-"""The processes of a measurement: started, talked to, and ended together."""
+"""The processes of a measurement, which are started, controlled and ended together."""
 
 import contextlib
 import json
@@ -11,14 +11,14 @@ from tools.common import arrivals
 from tools.common.part import Part
 
 Samples = list[tuple[int, int]]
-"""When each event was sent and when its context arrived, in nanoseconds, in the order of sending."""
+"""For each event, the times in nanoseconds of its sending and its context's arrival, in the order of sending."""
 
 
 class BenchRun:
-    """The backend, and the pipelines that are connected to it.
+    """A backend, and the pipelines connected to it.
 
     Args:
-        directory: For everything that is written; the caller removes it.
+        directory: The directory for all files; the caller removes it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -29,7 +29,7 @@ class BenchRun:
         self._next = 0
 
     def add(self, name: str, module: str, *arguments: str) -> None:
-        """Start a pipeline; it connects under its name."""
+        """Start a pipeline, which connects under its name."""
         noted = self._arrivals(name)
         noted.mkdir(parents=True)
         url = f"ws://127.0.0.1:{self._port}/{name}"
@@ -42,20 +42,20 @@ class BenchRun:
         )
 
     def wait_until_ready(self, *names: str) -> None:
-        """Wait until these pipelines are."""
+        """Wait until these pipelines are ready."""
         for name in names:
             self._parts[name].hear()
 
     def probe(self, names: Sequence[str], count: int, gap: float) -> dict[str, Samples]:
-        """Have each of these pipelines bring a context to its agent ``count`` times, ``gap`` seconds apart.
+        """Send each of these pipelines ``count`` events that lead to a context, ``gap`` seconds apart.
 
-        They take turns event by event, in changing order, so that whatever else the machine does hits all alike.
+        The pipelines take turns event by event, in random order, so that other load on the machine affects all alike.
         """
         command = {"do": "probe", "count": count, "gap": gap, "agents": ["agent-0"]}
         return self._run(command, names, seconds=60.0)
 
     def flood(self, name: str, count: int, agents: int) -> Samples:
-        """Send so many messages to this pipeline's agents, as fast as it takes them."""
+        """Send ``count`` messages to this pipeline's agents, as fast as it accepts them."""
         command = {"do": "flood", "count": count, "agents": [f"agent-{each}" for each in range(agents)]}
         return self._run(command, [name], seconds=60.0)[name]
 
@@ -63,8 +63,8 @@ class BenchRun:
         """Send events, and wait until a context for each has arrived.
 
         Raises:
-            TimeoutError: Some are missing.
-            RuntimeError: One has arrived twice.
+            TimeoutError: Some contexts are missing.
+            RuntimeError: A context has arrived twice.
         """
         first, self._next = self._next, self._next + command["count"]
         self._backend.say(json.dumps(command | {"to": [f"/{name}" for name in names], "first": first}))
@@ -75,13 +75,13 @@ class BenchRun:
         return {name: [found[name][number] for number in numbers] for name in names}
 
     def end(self, name: str) -> dict[str, Any]:
-        """End a pipeline; what it says about itself."""
+        """End a pipeline, and return its final report."""
         return self._parts.pop(name).end()
 
     def close(self) -> None:
-        """End everything."""
+        """End all processes."""
         for part in (*self._parts.values(), self._backend):
-            with contextlib.suppress(ValueError):  # what it said is cut off, or was never asked for
+            with contextlib.suppress(ValueError):  # its report is cut off, or not wanted
                 part.end()
         self._parts.clear()
 
@@ -89,7 +89,7 @@ class BenchRun:
         return self._directory / name / "arrivals"
 
     def _wait_for(self, name: str, numbers: range, deadline: float) -> dict[int, tuple[int, int]]:
-        """Look at the files only once they have stopped growing: looking takes time that others need."""
+        """Read the files only after they have stopped growing, because reading takes time from the pipelines."""
         before, found = 0, {}
         while time.monotonic() < deadline:
             time.sleep(0.1)
@@ -113,7 +113,7 @@ class BenchRun:
 
 @contextlib.contextmanager
 def running(directory: Path) -> Iterator[BenchRun]:
-    """Run it, and end everything in every case."""
+    """Start a run, and end all its processes in every case."""
     run = BenchRun(directory)
     try:
         yield run

@@ -1,1 +1,1 @@
-"""Kills parts of the running product at random, and compares what its agents received with what they should have."""
+"""Chaos: kills parts of the running product at random, and checks that every agent received what it should."""

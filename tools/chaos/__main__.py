@@ -11,35 +11,37 @@ from pathlib import Path
 
 from tools.chaos.killer import SCRIPTED_ODDS
 from tools.chaos.report import SHOW, is_clean
-from tools.chaos.run import Outcome, Scale, run
+from tools.chaos.run import ChaosResult, Scale, run
 from tools.chaos.testbed import real, scripted
 from tools.chaos.verdict import judge_model
 
 SCRIPTED = Scale(agents=6, busy=24, pause=0.25, think=0.5, freeze=4.0, settle=120.0)
 REAL = Scale(agents=3, busy=8, pause=1.0, think=1.0, freeze=6.0, settle=240.0)
 KILL_SECONDS, REAL_KILL_SECONDS = 0.4, 2.0
-"""Seconds from one kill to the next, on average."""
+"""Average seconds between two kills."""
 REAL_ODDS = {**SCRIPTED_ODDS, "coordinator, SIGKILL": 5, "actor": 15}
 
 
 def options() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/chaos",
-        description="Runs the coordinator, its agents and its backend, gives out work all the time, and kills one of"
-        " them after the other at random. Then compares what each agent received with what it should have. Exits with"
-        " 0 only if nothing was lost, doubled, reordered or wrong; else with 1, and keeps the directory.",
+        description="Run the coordinator, its agents and its backend under constant work, and kill them at random. Then"
+        " check that each agent received what it should. The exit code is 0 only if nothing was lost, doubled,"
+        " reordered or wrong; otherwise it is 1, and the directory is kept.",
     )
-    parser.add_argument("--minutes", type=minutes, default=1.0, help="how long things die (default 1)")
+    parser.add_argument("--minutes", type=minutes, default=1.0, help="minutes of killing (default 1)")
     parser.add_argument(
-        "--seed", default=secrets.token_hex(4), help="the same seed gives out and kills the same"
-    )
-    parser.add_argument("--kills", type=number, help=f"how many (default: one in {KILL_SECONDS} seconds)")
-    parser.add_argument(
-        "--real", action="store_true", help="the real claude, before a local double of its API"
+        "--seed", default=secrets.token_hex(4), help="seed; the same seed gives the same work and kills"
     )
     parser.add_argument(
-        "--keep", type=new_directory, help="use this directory, which must not exist, and keep it"
+        "--kills", type=number, help=f"number of kills (default: one every {KILL_SECONDS} seconds)"
+    )
+    parser.add_argument(
+        "--real", action="store_true", help="use the real claude, with a local double of its API"
+    )
+    parser.add_argument(
+        "--keep", type=new_directory, help="use and keep this directory, which must not exist yet"
     )
     parser.add_argument("--json", dest="form", action="store_const", const="json", help="print JSON")
     parser.add_argument(
@@ -50,7 +52,7 @@ def options() -> argparse.Namespace:
 
 
 def minutes(text: str) -> float:
-    """A duration that there is; raises ValueError, which the parser tells."""
+    """Parse a duration; a ValueError becomes the parser's message."""
     found = float(text)
     if not 0 < found < math.inf:
         raise argparse.ArgumentTypeError(f"{text} must be more than 0")
@@ -58,7 +60,7 @@ def minutes(text: str) -> float:
 
 
 def number(text: str) -> int:
-    """How many; the same."""
+    """Parse a number of 1 or more; a ValueError becomes the parser's message."""
     found = int(text)
     if found < 1:
         raise argparse.ArgumentTypeError(f"{text} must be at least 1")
@@ -66,7 +68,7 @@ def number(text: str) -> int:
 
 
 def new_directory(text: str) -> Path:
-    """A directory that can be made."""
+    """Parse the path of a directory that can be created."""
     path = Path(text).absolute()
     if path.exists() or not path.parent.is_dir():
         problem = "exists already" if path.exists() else "is in a directory that doesn't exist"
@@ -75,10 +77,10 @@ def new_directory(text: str) -> Path:
 
 
 def main() -> int:
-    """Run once and print what came of it; 1 if anything is amiss."""
+    """Run once, print the result, and return the exit code."""
     given = options()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))  # so that everything is ended on the way out
+        signal.signal(number, lambda *_: sys.exit(130))  # so that all processes are ended
     if given.form == "text":
         print(f"seed {given.seed}", flush=True)
     directory = given.keep or Path(tempfile.mkdtemp(prefix="chaos-"))
@@ -92,21 +94,21 @@ def main() -> int:
         if clean and not given.keep:
             shutil.rmtree(directory)
         else:
-            print(f"everything is in {directory}", file=sys.stderr)
+            print(f"all files are in {directory}", file=sys.stderr)
     return 0 if clean else 1
 
 
-def run_scripted(directory: Path, given: argparse.Namespace) -> Outcome:
-    """With the scripted stand-in as claude."""
+def run_scripted(directory: Path, given: argparse.Namespace) -> ChaosResult:
+    """Run with the scripted stand-in as claude."""
     seconds = 60 * given.minutes
     kills = given.kills or round(seconds / KILL_SECONDS)
     claude = scripted(pace=0.15)
     return run(directory, claude, SCRIPTED, seed=given.seed, seconds=seconds, kills=kills, odds=SCRIPTED_ODDS)
 
 
-def run_real(directory: Path, given: argparse.Namespace) -> Outcome:
-    """With the real claude; what the model was told is compared too."""
-    from tools.common.model_api import ModelApi  # noqa: PLC0415 - needed for this only
+def run_real(directory: Path, given: argparse.Namespace) -> ChaosResult:
+    """Run with the real claude; the model's input is checked too."""
+    from tools.common.model_api import ModelApi  # noqa: PLC0415 - only needed here
 
     seconds = 60 * given.minutes
     kills = given.kills or round(seconds / REAL_KILL_SECONDS)

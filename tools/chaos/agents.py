@@ -1,4 +1,4 @@
-"""The agents' processes: found by the mark of their sessions, and nobody else's touched."""
+"""The agents' processes, found by the mark of their sessions so that no others are touched."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ from actors.lib.process_marks import MARK
 
 
 def processes_of(session_ids: Iterable[str]) -> dict[str, list[psutil.Process]]:
-    """All processes that carry the mark of one of these sessions, by session."""
+    """Return all processes with the mark of one of these sessions, by session."""
     wanted = set(session_ids)
     found: dict[str, list[psutil.Process]] = {}
     for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):  # gone, or not ours to look at
+        with suppress(psutil.Error, OSError):  # gone, or another user's
             session_id = process.environ().get(MARK)
             if session_id in wanted and process.status() != psutil.STATUS_ZOMBIE:
                 found.setdefault(str(session_id), []).append(process)
@@ -23,7 +23,7 @@ def processes_of(session_ids: Iterable[str]) -> dict[str, list[psutil.Process]]:
 
 
 def claudes(sessions: Mapping[str, str]) -> dict[str, psutil.Process]:
-    """The claude of each agent that has one, as against the tools that it started.
+    """Return the claude process of each agent that has one, without the tools that it started.
 
     Args:
         sessions: Session ids by agent.
@@ -32,14 +32,14 @@ def claudes(sessions: Mapping[str, str]) -> dict[str, psutil.Process]:
     found = {}
     for agent, session_id in sessions.items():
         for process in marked.get(session_id, []):
-            with suppress(psutil.Error):  # it has ended meanwhile
-                if session_id in process.cmdline():  # of --session-id or --resume
+            with suppress(psutil.Error):  # it has ended
+                if session_id in process.cmdline():  # the value of --session-id or --resume
                     found[agent] = process
     return found
 
 
 def send(process: psutil.Process, number: signal.Signals) -> bool:
-    """Send it a signal; False if it has ended meanwhile."""
+    """Send a process a signal; return False if it has ended."""
     try:
         process.send_signal(number)
     except psutil.Error:
@@ -48,7 +48,7 @@ def send(process: psutil.Process, number: signal.Signals) -> bool:
 
 
 def kill_group(process: psutil.Process) -> bool:
-    """Kill it and all in its group; False if it has ended meanwhile."""
+    """Kill a process and its group; return False if it has ended."""
     try:
         if os.getpgid(process.pid) != process.pid or not process.is_running():
             return False
@@ -59,7 +59,7 @@ def kill_group(process: psutil.Process) -> bool:
 
 
 def kill_all(session_ids: Iterable[str]) -> int:
-    """End what is left of these sessions; how many there were."""
+    """Kill the remaining processes of these sessions, and return their number."""
     left = [process for each in processes_of(session_ids).values() for process in each]
     for process in left:
         send(process, signal.SIGCONT)

@@ -1,7 +1,7 @@
-"""The coordinator as it is, with one door more: each line on its standard input names an actor that is to fail.
+"""The coordinator with fault injection: each line on its standard input names an actor that must fail.
 
-The product itself has no such door. This program is the command ``run`` but for that thread, and takes its settings
-from the environment. It ends when its standard input does, so that nothing runs on when whoever drills it is gone.
+The product itself has no fault injection. Apart from that thread, this program is the command ``run``, with its
+settings from the environment. It ends when its standard input does, so that it doesn't outlive its parent.
 """
 
 import os
@@ -21,19 +21,19 @@ from tools.chaos.keeper import STAYS_DOWN
 
 
 class DrillError(RuntimeError):
-    """The failure of an actor that was asked to fail."""
+    """The injected failure of an actor."""
 
 
 def drill(coordinator: Coordinator) -> None:
-    """Crash the actors that the standard input names, until it ends."""
+    """Crash the actors that standard input names, until it ends."""
     for line in sys.stdin:
-        with suppress(NotRunning):  # it is between two lives already
+        with suppress(NotRunning):  # it is being restarted already
             crash(coordinator.system, line.strip(), DrillError("a fault drill"))
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> int:
-    """Run it until it is stopped; the exit code is the command's."""
+    """Run the coordinator until it is stopped, and return the command's exit code."""
     try:
         settings = load()
         set_up_logging(settings.log_level, form=settings.log_format)

@@ -1,4 +1,4 @@
-"""What is left when all is over: the journal, the backend's database, and the transcripts that the agents wrote."""
+"""The evidence after a run: the journal, the backend's database, and the agents' transcripts."""
 
 import json
 import re
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 class Received(NamedTuple):
-    """A message that an agent received, by its own transcript."""
+    """A message that an agent received, according to its transcript."""
 
     agent: str
     id: str
@@ -27,17 +27,17 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """All of it.
+    """The evidence of a run.
 
     Attributes:
-        deliveries, events, publications: The journal's, in order.
-        nodes: The journal's, by id.
+        deliveries, events, publications: Rows of the journal, in order.
+        nodes: The journal's nodes, by id.
         told: The backend's events, in order.
         items: The backend's tasks and subtasks, by id.
-        received: What the agents received, each agent's in its order.
-        continued: How often an agent was asked to go on after it had died in the midst of a turn.
-        sound: What SQLite says of the journal's file.
-        rejected: How much input the coordinator could not use, by where it came in.
+        received: The messages that the agents received, each agent's in order.
+        continued: The number of turns that were continued after claude had died in the middle.
+        sound: The result of SQLite's check of the journal's file.
+        rejected: The numbers of rejected inputs, by origin.
     """
 
     deliveries: list[Row]
@@ -53,18 +53,18 @@ class Evidence:
 
     @property
     def stamps(self) -> list[float]:
-        """When anything happened by the journal, in order."""
+        """The times of all steps in the journal, in order."""
         steps = [each[name] for each in self.deliveries for name in STAMPS if each[name]]
         return sorted([*steps, *(each["at"] for each in self.events)])
 
 
 def gather(journal: Path, backend: Path, home: Path) -> Evidence:
-    """Read everything; nothing may run any more.
+    """Read all evidence, after all processes have ended.
 
     Args:
         journal: The journal's file.
         backend: The backend's database.
-        home: Where the agents' programs keep their transcripts.
+        home: The home directory with the transcripts.
     """
     with _open(journal) as database:
         agents = {row["session_id"]: row["agent"] for row in _rows(database, "SELECT * FROM agents")}
@@ -112,13 +112,13 @@ def _node(row: Row) -> Row:
 
 
 def _messages(transcript: Path) -> Iterator[tuple[str, str]]:
-    """The user's messages in it, in order: uuid and text."""
+    """Return the uuids and texts of a transcript's user messages, in order."""
     with transcript.open(encoding="utf-8") as lines:
         for line in lines:
             try:
                 data = json.loads(line)
             except ValueError:
-                continue  # it was killed in the midst of the line
+                continue  # it was killed while it wrote the line
             attachment = data.get("attachment") or {}
             if data.get("type") == "user":
                 yield from _parts(data, _text(data["message"]["content"]))
@@ -127,7 +127,7 @@ def _messages(transcript: Path) -> Iterator[tuple[str, str]]:
 
 
 def _parts(line: Row, text: str) -> Iterator[tuple[str, str]]:
-    """The messages of one line: those that waited together for the end of a turn were made one."""
+    """Split one line into its messages: claude joins those that waited together for the end of a turn."""
     ids = [*line.get("mergedSendUuids", ()), line["uuid"]]
     texts = re.split(r"\n(?=\[coordinator[ \]])", text) if len(ids) > 1 else [text]
     if len(texts) != len(ids):

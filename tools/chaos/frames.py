@@ -1,4 +1,4 @@
-"""Cuts the byte stream of a WebSocket connection into its frames (RFC 6455), whichever way it flows."""
+"""A splitter of a WebSocket connection's byte stream into frames (RFC 6455), in either direction."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,10 +7,10 @@ TEXT, CLOSE = 1, 8
 
 
 class Piece(NamedTuple):
-    """A part of the stream that belongs together: the handshake, or one frame.
+    """A unit of the stream: the handshake, or one frame.
 
     Attributes:
-        is_message: It is a whole message by itself, so that it may come twice.
+        is_message: True for a frame that is a whole message, which can be duplicated.
     """
 
     data: bytes
@@ -18,14 +18,14 @@ class Piece(NamedTuple):
 
 
 class Splitter:
-    """Takes bytes as they come, gives pieces as they are complete."""
+    """Splits a byte stream into pieces."""
 
     def __init__(self) -> None:
         self._data = b""
         self._is_open = False
 
     def feed(self, data: bytes) -> Iterator[Piece]:
-        """The pieces that these bytes complete."""
+        """Add bytes, and yield the pieces that they complete."""
         self._data += data
         if not self._is_open:
             head, end, rest = self._data.partition(b"\r\n\r\n")
@@ -39,7 +39,7 @@ class Splitter:
 
 
 def _frame_size(data: bytes) -> int:
-    """How long the frame is that these bytes begin with; 0 while it isn't whole."""
+    """Return the length of the frame at the beginning of these bytes; 0 while it is incomplete."""
     if len(data) < 2:  # noqa: PLR2004 - flags and length
         return 0
     length, head = data[1] & 0x7F, 2

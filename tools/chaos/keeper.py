@@ -1,4 +1,4 @@
-"""Keeps a program running: started again when it ends, as systemd would, and like that not after exit code 2."""
+"""A service manager like systemd: it restarts a program that ends, except after exit code 2."""
 
 import signal
 import subprocess
@@ -10,33 +10,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tools.chaos.log import Restart, restart
+from tools.chaos.log import ActorRestart, restart
 
 STOP_SECONDS = 20.0
 PAUSE = 0.2
-"""Seconds before a program that ended by itself is tried again."""
+"""Seconds before a program that ended by itself is restarted."""
 STAYS_DOWN = 2
-"""The exit code by which it says that a person has to mend something first (``RestartPreventExitStatus``)."""
+"""The exit code for user errors, after which it is not restarted (``RestartPreventExitStatus``)."""
 
 
 class DownError(RuntimeError):
-    """The program has said that it should not be started again."""
+    """The program's exit code forbids a restart."""
 
 
 class Keeper:
-    """Starts a program in a thread, and again each time that it ends, unless it says that there is no sense in it.
+    """Runs a program from a thread, and restarts it when it ends, unless its exit code forbids that.
 
     Args:
         command: The program.
         environment: Its whole environment.
-        directory: Where it is started.
-        ready: Whether a line, of its standard output or error, says that it is ready.
-        log: Takes its standard error.
+        directory: Its working directory.
+        ready: Tells whether a line of its standard output or error is its ready line.
+        log: The file for its standard error.
 
     Attributes:
-        started: When it became ready, each time, in seconds since the epoch.
-        restarts: Those of its actors, by its log.
-        exits: How often it ended with which code, but for the ends that were asked for.
+        started: The times at which it became ready, in seconds since the epoch.
+        restarts: The restarts of its actors, from its log.
+        exits: The number of ends by exit code, without the requested ends.
     """
 
     def __init__(
@@ -57,20 +57,20 @@ class Keeper:
         self._is_down = False
         self._killed = False
         self.started: list[float] = []
-        self.restarts: list[Restart] = []
+        self.restarts: list[ActorRestart] = []
         self.exits: Counter[int] = Counter()
         self._thread = threading.Thread(target=self._run, name=f"keeper-{log.stem}", daemon=True)
 
     def start(self) -> None:
-        """Begin to keep it running."""
+        """Start the program and keep it running."""
         self._thread.start()
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
-        """Wait until it runs and is ready.
+        """Wait until the program is ready.
 
         Raises:
-            DownError: It stays down.
-            TimeoutError: It isn't.
+            DownError: It ended and will not be restarted.
+            TimeoutError: It is not ready in time.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._is_ready or self._is_down, seconds):
@@ -80,12 +80,12 @@ class Keeper:
 
     @property
     def pid(self) -> int | None:
-        """Its process, while there is one."""
+        """The id of its process; None while there is none."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> bool:
-        """End it with a signal; False if it doesn't run at the moment."""
+        """Kill the program with a signal; return False if it isn't running."""
         with self._changed:
             if self.pid is None or self._process is None:
                 return False
@@ -94,7 +94,7 @@ class Keeper:
             return True
 
     def say(self, line: str) -> bool:
-        """Write a line to its standard input; False if nobody is there to read it."""
+        """Write a line to its standard input; return False if it isn't running."""
         with self._changed:
             if not self._is_ready or self._process is None or self._process.stdin is None:
                 return False
@@ -105,7 +105,7 @@ class Keeper:
         return False
 
     def stop(self) -> int | None:
-        """End it for good, with SIGTERM; its exit code, or None if it had to be killed."""
+        """End the program for good with SIGTERM. Return its exit code; None if it had to be killed."""
         with self._changed:
             self._is_over = True
             process = self._process
@@ -154,14 +154,14 @@ class Keeper:
         reader.join()
         with self._changed:
             self._is_ready = False
-            # No signal that was sent leads to that code, whenever it was sent.
+            # None of the signals sent here leads to that code.
             self._is_down = code == STAYS_DOWN and not self._is_over
             expected = (self._killed and not self._is_down) or self._is_over
             if not expected:
                 self.exits[code] += 1
             self._changed.notify_all()
         for stream in (process.stdin, process.stdout, process.stderr):
-            with suppress(OSError):  # what was still to be written has no reader
+            with suppress(OSError):  # the rest of the input has no reader
                 stream.close()  # type: ignore[union-attr]  # they are pipes
         if not expected:
             time.sleep(PAUSE)

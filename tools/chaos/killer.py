@@ -1,4 +1,4 @@
-"""Chooses what dies next, and has it die."""
+"""The killer: chooses and kills parts of the product at random."""
 
 import math
 import random
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 ACTORS = ("router", "workdir", "gateway", "sessions", "connection")
 
 ROUNDS, ROUND_SECONDS = 8, 0.3
-"""So often all actors are crashed where the coordinator is to give up."""
+"""Number of crashes of all actors that make the coordinator give up."""
 
 
 class Kill(NamedTuple):
-    """Something was killed.
+    """One kill.
 
     Attributes:
-        at: When, in seconds since the epoch.
-        kind: What sort of thing, and how.
-        target: Which one, where there are several.
+        at: Its time, in seconds since the epoch.
+        kind: The kind of part and of kill.
+        target: The name of the part, if there are several of that kind.
     """
 
     at: float
@@ -38,7 +38,7 @@ class Kill(NamedTuple):
 
 
 LONGEST_SWALLOW = 2.5
-"""How many times longer than ``freeze`` the network swallows everything, at most."""
+"""Longest silence of the network, as a multiple of ``freeze``."""
 FROZEN = "agent, SIGSTOP and SIGKILL"
 SCRIPTED_ODDS = {
     "coordinator, SIGKILL": 8,
@@ -55,19 +55,19 @@ SCRIPTED_ODDS = {
     "network, half-open": 3,
     "network, delay": 6,
 }
-"""How often which kind of kill is tried, of a hundred."""
+"""Percentage of each kind of kill."""
 
 
 class Killer:
     """Kills at random, in a thread of its own.
 
     Args:
-        rng: Decides.
-        pause: Seconds between two kills, on average.
-        most: No more than so many.
-        odds: How likely each kind is.
-        freeze: The longest that a process is stopped before it is killed.
-        alarm: Set where it can't go on; ``stop`` says why.
+        rng: The random generator.
+        pause: Average seconds between two kills.
+        most: Greatest number of kills.
+        odds: The weight of each kind of kill.
+        freeze: Longest stop of a process before it is killed, in seconds.
+        alarm: Set if it can't continue; ``stop`` raises the reason.
     """
 
     def __init__(
@@ -94,14 +94,14 @@ class Killer:
         self.kills: list[Kill] = []
 
     def start(self) -> None:
-        """Begin."""
+        """Start to kill."""
         self._thread.start()
 
     def stop(self) -> list[Kill]:
-        """Stop, and let what was only stopped go on; all kills, in order.
+        """Stop, continue the stopped processes, and return all kills in order.
 
         Raises:
-            BaseException: What it stumbled over.
+            BaseException: The error that stopped its thread.
         """
         self._stopped.set()
         self._thread.join()
@@ -174,7 +174,7 @@ class Killer:
             self._note("actor", name)
 
     def _crash_all_actors(self, kind: str) -> None:
-        """Again and again, so that the root supervisor gives up: the coordinator ends, to be started again."""
+        """Crash all actors repeatedly, so that the root supervisor gives up and the coordinator must be restarted."""
         self._note_if(self._coordinator.say(ACTORS[0]), kind)
         for _ in range(ROUNDS):
             for name in ACTORS:
@@ -188,7 +188,7 @@ class Killer:
         elif how == "cut in a message":
             self._proxy.truncate(happened)
         elif how == "half-open":
-            # At times too short to be noticed, at times so long that it is, and that other attempts fail too.
+            # Sometimes too short to be noticed, sometimes long enough for further attempts to fail.
             self._proxy.swallow(self._rng.uniform(0, LONGEST_SWALLOW * self._freeze), happened)
         else:
             self._proxy.delay(self._rng.uniform(0, 1))

@@ -1,15 +1,15 @@
-"""The coordinator's log (``LOG_FORMAT=json``) as the events that chaos waits for."""
+"""A parser of the coordinator's log (``LOG_FORMAT=json``) for the events that chaos needs."""
 
 import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
 
-class Restart(NamedTuple):
-    """An actor lives again.
+class ActorRestart(NamedTuple):
+    """The restart of an actor.
 
     Attributes:
-        at: Since when, in seconds since the epoch.
+        at: Its time, in seconds since the epoch.
     """
 
     at: float
@@ -17,20 +17,20 @@ class Restart(NamedTuple):
 
 
 def is_ready(line: bytes) -> bool:
-    """Whether the coordinator says that it is ready."""
+    """Tell whether a line is the coordinator's ready line."""
     return _fields(line).get("event") == "coordinator_ready"
 
 
-def restart(line: bytes) -> Restart | None:
-    """Find the restart that a line tells of."""
+def restart(line: bytes) -> ActorRestart | None:
+    """Return the restart that a line reports; None for other lines."""
     fields = _fields(line)
     if fields.get("event") != "child_restarted":
         return None
-    return Restart(datetime.fromisoformat(fields["timestamp"]).timestamp(), fields["child"])
+    return ActorRestart(datetime.fromisoformat(fields["timestamp"]).timestamp(), fields["child"])
 
 
 def _fields(line: bytes) -> dict[str, Any]:
-    """Read a line of the log; none for what isn't one, such as the words of an interpreter that could not start."""
+    """Parse a line of the log; return no fields for other lines, such as an interpreter's error message."""
     try:
         found = json.loads(line)
     except ValueError:

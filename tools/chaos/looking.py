@@ -1,4 +1,4 @@
-"""Looks into a database that others write."""
+"""Queries of a database that other processes write."""
 
 import sqlite3
 from contextlib import closing
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def look(path: Path, question: str) -> list[Any]:
-    """The rows that answer the question; none while the database isn't there or is just being made."""
+    """Return the rows of a query; none while the database doesn't exist or is being created."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             return database.execute(question).fetchall()
@@ -16,5 +16,5 @@ def look(path: Path, question: str) -> list[Any]:
 
 
 def sessions(journal: Path) -> dict[str, str]:
-    """The sessions that a journal knows: agent and session id."""
+    """Return the session ids in a journal, by agent."""
     return dict(look(journal, "SELECT agent, session_id FROM agents"))

@@ -1,4 +1,4 @@
-"""Those who give out work: they create workflows, change subtasks and write to agents, all the time."""
+"""Simulated people, who constantly create workflows, change subtasks and write to agents."""
 
 import json
 import random
@@ -12,40 +12,40 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tools.chaos.looking import look
-from tools.chaos.plans import Planner, Step, Workflow
+from tools.chaos.plans import PlannedWorkflow, Planner, Step
 
 TIMEOUT = 10.0
 PATIENCE = 60.0
-"""Seconds that a backend may be out of reach."""
+"""Seconds that a backend may be unreachable."""
 TAKEN = 409
 
 
 class UnknownOutcomeError(Exception):
-    """Nobody answered: it may have been done or not."""
+    """There was no answer, so the request may have been carried out or not."""
 
 
 @dataclass
 class Given:
-    """What was given out.
+    """The work that was given out.
 
     Attributes:
-        workflows: Those that the backend has.
-        certain: Messages of which it was said that they are recorded, and to whom.
-        perhaps: Messages of which nothing was said.
+        workflows: The workflows that the backend has.
+        certain: The acknowledged messages, with their agents.
+        perhaps: The messages without an answer, with their agents.
     """
 
-    workflows: list[Workflow] = field(default_factory=list)
+    workflows: list[PlannedWorkflow] = field(default_factory=list)
     certain: dict[str, str] = field(default_factory=dict)
     perhaps: dict[str, str] = field(default_factory=dict)
 
     @property
     def steps(self) -> dict[str, Step]:
-        """All subtasks by id."""
+        """All subtasks, by id."""
         return {step.id: step for workflow in self.workflows for step in workflow.steps}
 
 
-class Door:
-    """A REST interface on loopback.
+class RestClient:
+    """A client of a REST interface on loopback.
 
     Args:
         token: Its bearer token.
@@ -56,10 +56,10 @@ class Door:
         self._token = token
 
     def call(self, method: str, path: str, body: dict[str, Any]) -> int:
-        """Call it; the status that it answers.
+        """Send a request, and return the status of the answer.
 
         Raises:
-            UnknownOutcomeError: It doesn't answer.
+            UnknownOutcomeError: There was no answer.
         """
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         request = Request(self._base + path, json.dumps(body).encode(), headers, method=method)  # noqa: S310 - loopback
@@ -75,16 +75,16 @@ class Door:
 
 
 class People:
-    """Give out work in a thread of their own, so that always about ``busy`` subtasks are open.
+    """Give out work from a thread, so that about ``busy`` subtasks are always open.
 
     Args:
-        planner: Makes the workflows up.
-        backend: The backend's door.
-        gateway: The coordinator's.
-        journal: Tells how much is open.
-        busy: How many subtasks are to be open.
-        pause: The longest pause between two deeds, in seconds.
-        alarm: Set where they can't go on; ``stop`` says why.
+        planner: Creates the workflows.
+        backend: The backend's REST interface.
+        gateway: The coordinator's REST interface.
+        journal: The coordinator's journal, to count open subtasks.
+        busy: The number of subtasks to keep open.
+        pause: The longest pause between two actions, in seconds.
+        alarm: Set if they can't continue; ``stop`` raises the reason.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class People:
         rng: random.Random,
         planner: Planner,
         *,
-        backend: Door,
-        gateway: Door,
+        backend: RestClient,
+        gateway: RestClient,
         journal: Path,
         busy: int,
         pause: float,
@@ -109,14 +109,14 @@ class People:
         self._thread = threading.Thread(target=self._run, name="people", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start to give out work."""
         self._thread.start()
 
     def stop(self) -> Given:
-        """Stop, once the present deed is done; what was given out.
+        """Stop after the current action, and return the work that was given out.
 
         Raises:
-            BaseException: What they stumbled over.
+            BaseException: The error that stopped their thread.
         """
         self._stopped.set()
         self._thread.join()
@@ -144,14 +144,14 @@ class People:
         rows = look(self._journal, "SELECT count(*) FROM nodes WHERE status IN ('unknown', 'open')")
         return int(rows[0][0]) if rows else self._busy
 
-    def _create(self, workflow: Workflow) -> None:
-        """Again and again until it is there: its ids are ours, so it can't be there twice."""
+    def _create(self, workflow: PlannedWorkflow) -> None:
+        """Create a workflow, and retry until it exists. Its ids are chosen here, so it can't be created twice."""
         if self._insist("POST", "/api/tasks", workflow.request) not in (200, 201, TAKEN):
             raise RuntimeError(f"the backend refuses {workflow.id}")
         self.given.workflows.append(workflow)
 
     def _change(self) -> None:
-        """Give a subtask another title; one that is done by then refuses it."""
+        """Change a subtask's title; the backend refuses this for one that is done."""
         if not self.given.workflows:
             return
         step = self._rng.choice(self._rng.choice(self.given.workflows[-6:]).steps)
@@ -160,7 +160,7 @@ class People:
         self._insist("PATCH", f"/api/subtasks/{step.id}", {"title": title})
 
     def _write(self) -> None:
-        """Write to an agent, by way of the backend or of the coordinator; once, whatever comes of it."""
+        """Write to an agent through the backend or the coordinator, once and without retries."""
         agent = self._rng.choice(list(self._planner.agents))
         self._numbers += 1
         text = f"Note {self._numbers}."
@@ -182,4 +182,4 @@ class People:
             except UnknownOutcomeError:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.1)  # it is started again meanwhile
+                time.sleep(0.1)  # it is being restarted

@@ -1,4 +1,4 @@
-"""The work that is given out: random workflows of which each result is known beforehand."""
+"""Random workflows, whose results are known in advance."""
 
 import json
 import random
@@ -14,8 +14,8 @@ class Step:
     """A subtask.
 
     Attributes:
-        upstreams: The ids of what it waits for.
-        summary: What whoever does it will say; each is different.
+        upstreams: The ids of the subtasks that it waits for.
+        summary: Its expected result, different for each.
     """
 
     id: str
@@ -25,12 +25,12 @@ class Step:
 
     @property
     def summary(self) -> str:
-        """What whoever does it says when it is done."""
+        """The result that its agent reports."""
         return f"what came of {self.id}."
 
     @property
     def request(self) -> dict[str, Any]:
-        """As the backend is asked for it."""
+        """The part of the request to the backend."""
         steps = [*self.play, {"complete": {"completion_summary": self.summary}}]
         return {
             "id": self.id,
@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Workflow:
+class PlannedWorkflow:
     """A task with its subtasks."""
 
     id: str
@@ -50,7 +50,7 @@ class Workflow:
 
     @property
     def request(self) -> dict[str, Any]:
-        """As the backend is asked for it."""
+        """The part of the request to the backend."""
         return {
             "id": self.id,
             "title": f"Workflow {self.id}",
@@ -60,12 +60,12 @@ class Workflow:
 
 @dataclass
 class Planner:
-    """Makes workflows up.
+    """Creates random workflows.
 
     Args:
-        rng: Decides.
-        agents: Who may be given work.
-        think: The longest that a step is thought about, in seconds.
+        rng: The random generator.
+        agents: The agents that may get work.
+        think: The longest time that an agent thinks about a step, in seconds.
     """
 
     rng: random.Random
@@ -74,8 +74,8 @@ class Planner:
     _made: int = 0
     _earlier: list[str] = field(default_factory=list)
 
-    def workflow(self) -> Workflow:
-        """The next one."""
+    def workflow(self) -> PlannedWorkflow:
+        """Return a new workflow."""
         self._made += 1
         shape = self.rng.choice(list(SIZES))
         task_id = f"w{self._made}-{shape}"
@@ -85,10 +85,10 @@ class Planner:
             for number, others in enumerate(self._edges(shape, size))
         )
         self._earlier = [*self._earlier[-50:], *(step.id for step in steps)]
-        return Workflow(task_id, steps)
+        return PlannedWorkflow(task_id, steps)
 
     def _edges(self, shape: str, size: int) -> Iterator[list[int]]:
-        """For each step the places of those that it waits for."""
+        """Return for each step the positions of the steps that it waits for."""
         yield []
         for number in range(1, size):
             if shape == "chain":
@@ -100,7 +100,7 @@ class Planner:
 
     def _step(self, step_id: str, upstreams: list[str]) -> Step:
         if not upstreams and self._earlier and self.rng.random() < 0.2:  # noqa: PLR2004 - now and then
-            upstreams = [self.rng.choice(self._earlier)]  # of another workflow, done or not
+            upstreams = [self.rng.choice(self._earlier)]  # from another workflow, done or not
         agents = self.rng.sample(list(self.agents), 2 if self.rng.random() < 0.1 else 1)  # noqa: PLR2004 - the same
         return Step(step_id, tuple(agents), tuple(upstreams), tuple(self._play(step_id)))
 

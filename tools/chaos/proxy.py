@@ -1,7 +1,7 @@
-"""Stands between the coordinator and its backend, and is a bad network on request.
+"""A proxy between the coordinator and its backend that simulates a bad network on request.
 
-It cuts connections, also in the midst of a frame, holds them up, swallows all that is sent for a while, and lets
-messages come twice in either direction.
+It cuts connections, also in the middle of a frame, delays them, drops all data for a while, and duplicates messages in
+either direction.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from tools.chaos.frames import Piece, Splitter
 
 CHUNK = 65536
 RESET = struct.pack("ii", 1, 0)
-"""``SO_LINGER`` of a connection that is reset where it is closed."""
+"""``SO_LINGER`` that makes a close reset the connection."""
 TWICE = 0.03
-"""How likely each message comes twice."""
+"""Probability that a message is duplicated."""
 
 
 class Link:
-    """One connection, with what is to happen to it.
+    """One connection, and the faults to inject into it.
 
     Args:
-        rng: Decides which messages come twice.
-        twice: How likely each does.
-        on_cut: Called when what was ordered has happened.
+        rng: The random generator for duplicates.
+        twice: The probability of a duplicate.
+        on_cut: Called when a requested cut has happened.
     """
 
     def __init__(self, writers: list[asyncio.StreamWriter], rng: random.Random, twice: float) -> None:
@@ -40,7 +40,7 @@ class Link:
         self._is_cut = asyncio.Event()
 
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one direction until it ends; then the other one ends too, unless that is swallowed as well."""
+        """Forward one direction until it ends, then end the other too, unless data is being swallowed."""
         splitter = Splitter()
         with suppress(OSError, asyncio.IncompleteReadError):
             while data := await reader.read(CHUNK):
@@ -65,7 +65,7 @@ class Link:
         await writer.drain()
 
     def cut(self, *, reset: bool) -> None:
-        """End it, in an orderly way or by a reset."""
+        """End the connection, in an orderly way or by a reset."""
         self._is_cut.set()
         for writer in self._writers:
             if reset:
@@ -82,8 +82,8 @@ class Proxy:
 
     Args:
         port: The backend's, on loopback.
-        rng: Its dice.
-        twice: How likely each message comes twice.
+        rng: Its random generator.
+        twice: The probability that a message is duplicated.
     """
 
     def __init__(self, port: int, rng: random.Random, twice: float = TWICE) -> None:
@@ -98,7 +98,7 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -106,20 +106,20 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join(10.0)
 
-    # What the weather does; each may be called from any thread, and tells when it has happened.
+    # The faults. Each may be called from any thread; `happened` is called when the fault takes effect.
 
     def cut(self, happened: Callable[[], None], *, reset: bool) -> None:
-        """Cut what is connected."""
+        """Cut the current connections."""
         self._do(lambda link: link.cut(reset=reset), happened)
 
     def truncate(self, happened: Callable[[], None]) -> None:
-        """Cut in the midst of the next message."""
+        """Cut the connections in the middle of the next message."""
         self._do(lambda link: setattr(link, "on_truncated", happened), None)
 
     def swallow(self, seconds: float, happened: Callable[[], None]) -> None:
-        """Let nothing through, not even that an end hangs up, while all believe that they are connected; then cut.
+        """Drop all data and all disconnects, while both ends believe that they are connected; then cut.
 
-        What connects meanwhile fares the same: it is accepted, and never hears a word.
+        New connections are treated the same: they are accepted, but receive no data.
         """
 
         def swallow() -> None:
@@ -133,7 +133,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(swallow)
 
     def heal(self) -> None:
-        """Swallow no longer."""
+        """Stop dropping data, and cut the connections that were affected."""
         self._loop.call_soon_threadsafe(self._heal)
 
     def _heal(self) -> None:
@@ -143,7 +143,7 @@ class Proxy:
                 link.cut(reset=True)
 
     def delay(self, seconds: float) -> None:
-        """Hold everything up."""
+        """Delay all data."""
 
         def hold(link: Link) -> None:
             link.flows.clear()

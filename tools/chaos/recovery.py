@@ -1,4 +1,4 @@
-"""How long it took until things went on, from each kill to the sign of life that belongs to it."""
+"""Recovery times, from each kill to the matching sign of life."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -14,9 +14,9 @@ class Recovery(NamedTuple):
     """The times of one kind of kill, in seconds, sorted.
 
     Attributes:
-        kills: How many there were.
-        times: From those that weren't overtaken by the death of something greater.
-        sign: What counts as the recovery.
+        kills: The number of kills.
+        times: The times, without kills that were followed by the death of a larger part.
+        sign: The event that counts as the recovery.
     """
 
     kind: str
@@ -25,12 +25,12 @@ class Recovery(NamedTuple):
     sign: str
 
     def quantile(self, part: float) -> float:
-        """The value at this part of the sorted values."""
+        """Return a quantile of the times."""
         return self.times[min(len(self.times) - 1, int(len(self.times) * part))]
 
 
 class Signs:
-    """Signs of life, by kind and target, each in order."""
+    """Times of signs of life, by kind and target, each in order."""
 
     def __init__(self, found: Evidence, coordinator: Keeper) -> None:
         self._times: dict[str, list[float]] = defaultdict(list)
@@ -45,14 +45,14 @@ class Signs:
         self._times["anything"] = found.stamps
 
     def after(self, at: float, what: str) -> float | None:
-        """The first of these after a time."""
+        """Return the first of these signs after a time."""
         times = self._times[what]
         place = bisect_right(times, at)
         return times[place] if place < len(times) else None
 
 
 def recoveries(kills: Sequence[Kill], found: Evidence, coordinator: Keeper) -> list[Recovery]:
-    """The times of all kinds, and at the end those of any progress after any kill."""
+    """Return the recoveries of all kinds, followed by those of any progress after any kill."""
     signs = Signs(found, coordinator)
     ends = sorted(each.at for each in kills if each.kind.startswith("coordinator"))
     kinds = sorted({each.kind for each in kills})

@@ -1,4 +1,4 @@
-"""What is printed of a run."""
+"""The report of a run, as text, Markdown or JSON."""
 
 import json
 import sys
@@ -7,23 +7,23 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from tools.chaos.recovery import Recovery
-from tools.chaos.run import Outcome
+from tools.chaos.run import ChaosResult
 from tools.chaos.verdict import KINDS
 from tools.common import machine
 
 SHOWN = 40
-"""Findings that are printed; the directory holds the rest."""
+"""Number of findings that are printed; the directory holds the rest."""
 Line = tuple[str, str]
 
 
-def counts(outcome: Outcome) -> dict[str, int]:
-    """How many findings there are of each kind."""
+def counts(outcome: ChaosResult) -> dict[str, int]:
+    """Count the findings of each kind."""
     found = Counter(finding.kind for finding in outcome.findings)
     return {kind: found[kind] for kind in KINDS}
 
 
-def figures(outcome: Outcome) -> Iterator[Line]:
-    """What happened, in numbers."""
+def figures(outcome: ChaosResult) -> Iterator[Line]:
+    """Yield the run's figures."""
     found, given = outcome.found, outcome.given
     deliveries = Counter(each["state"] for each in found.deliveries)
     yield "duration", f"{outcome.seconds:.0f} s, of it {outcome.settled_after:.1f} s until all was done"
@@ -45,13 +45,13 @@ def figures(outcome: Outcome) -> Iterator[Line]:
         yield kind, str(count)
 
 
-def _pauses(outcome: Outcome) -> list[float]:
+def _pauses(outcome: ChaosResult) -> list[float]:
     stamps = outcome.found.stamps
     return [after - before for before, after in pairwise(stamps)]
 
 
-def show(outcome: Outcome, seed: str) -> None:
-    """Print it for a person."""
+def show(outcome: ChaosResult, seed: str) -> None:
+    """Print the report for people."""
     print(f"seed {seed}; {machine.describe()}")
     for name, value in figures(outcome):
         print(f"{name:<30}{value}")
@@ -70,8 +70,8 @@ def _times(each: Recovery) -> str:
     return "".join(f"{value:>8.2f}" for value in (each.quantile(0.5), each.quantile(0.99), each.times[-1]))
 
 
-def show_markdown(outcome: Outcome, seed: str) -> None:
-    """Print it for docs/explanation/reliability.md."""
+def show_markdown(outcome: ChaosResult, seed: str) -> None:
+    """Print the report for docs/explanation/reliability.md."""
     print(f"Seed {seed}; {machine.describe()}.\n\n| what | figure |\n|---|---|")
     for name, value in figures(outcome):
         print(f"| {name} | {value} |")
@@ -82,8 +82,8 @@ def show_markdown(outcome: Outcome, seed: str) -> None:
         print(f"| {each.kind} | {each.kills} | {each.sign} | {cells} |")
 
 
-def show_json(outcome: Outcome, seed: str) -> None:
-    """Print it for a program."""
+def show_json(outcome: ChaosResult, seed: str) -> None:
+    """Print the report for programs."""
     print(
         json.dumps(
             {
@@ -111,6 +111,6 @@ def _row(each: Recovery) -> dict[str, object]:
 SHOW = {"text": show, "markdown": show_markdown, "json": show_json}
 
 
-def is_clean(outcome: Outcome) -> bool:
-    """Whether nothing was lost, doubled, reordered or wrong, and nothing is left undone."""
+def is_clean(outcome: ChaosResult) -> bool:
+    """Tell whether nothing was lost, doubled, reordered or wrong, and all work was finished."""
     return not outcome.findings and not any(outcome.left.values())

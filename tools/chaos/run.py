@@ -1,4 +1,4 @@
-"""One run: start everything, let it work while things die, let it settle, and look at what came of it."""
+"""One run: start everything, kill parts while it works, wait until all work is done, and judge the result."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from actors.gateway import Tokens, load_secret
 from tools.chaos.evidence import Evidence, gather
 from tools.chaos.keeper import DownError
 from tools.chaos.killer import Kill, Killer
-from tools.chaos.people import Door, Given, People
+from tools.chaos.people import Given, People, RestClient
 from tools.chaos.plans import Planner
 from tools.chaos.recovery import Recovery, recoveries
 from tools.chaos.settling import Left, Settling
@@ -23,15 +23,15 @@ from tools.common.chance import dice
 
 @dataclass(frozen=True)
 class Scale:
-    """How much goes on.
+    """The size of a run.
 
     Attributes:
-        agents: How many agents there are.
-        busy: How many subtasks are open at a time.
-        pause: The longest pause between two deeds of those who give out work, in seconds.
-        think: The longest that a step is thought about, in seconds.
-        freeze: The longest that something is stopped before it is killed, in seconds.
-        settle: How long it may take until all is done when nothing dies any more, in seconds.
+        agents: The number of agents.
+        busy: The number of subtasks that are open at a time.
+        pause: The longest pause between two actions of the people, in seconds.
+        think: The longest time that an agent thinks about a step, in seconds.
+        freeze: The longest stop of a process before it is killed, in seconds.
+        settle: The longest time until all work is done after the last kill, in seconds.
     """
 
     agents: int
@@ -43,8 +43,8 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a run."""
+class ChaosResult:
+    """The result of a run."""
 
     seconds: float
     given: Given
@@ -67,18 +67,18 @@ def run(
     kills: int,
     odds: Mapping[str, int],
     check: Callable[[Evidence], list[Finding]] = lambda _: [],
-) -> Outcome:
+) -> ChaosResult:
     """Run once.
 
     Args:
-        directory: For everything that is written.
-        claude: What plays the agents.
-        scale: How much goes on.
-        seed: Decides what is given out and what dies.
-        seconds: How long things die.
-        kills: How many, at most; they are spread over that time.
-        odds: How likely each kind is.
-        check: More to be compared, while everything is still there.
+        directory: The directory for all files.
+        claude: The program that plays the agents.
+        scale: The size of the run.
+        seed: Determines the work and the kills.
+        seconds: The duration of the killing.
+        kills: The greatest number of kills, spread over that time.
+        odds: The weight of each kind of kill.
+        check: A further check, before everything is stopped.
     """
     names = [f"agent-{number}" for number in range(scale.agents)]
     began = time.monotonic()
@@ -96,7 +96,7 @@ def run(
             alarm.wait(seconds)
         finally:
             killed, given = killer.stop(), people.stop()
-        with suppress(DownError):  # which is a finding, as all that is left undone
+        with suppress(DownError):  # unfinished work is a finding
             testbed.backend.wait_until_ready()
             testbed.coordinator.wait_until_ready()
         settling = time.monotonic()
@@ -104,7 +104,7 @@ def run(
         settled_after = time.monotonic() - settling
     found = gather(testbed.journal, testbed.database, testbed.home)
     findings = judge(given, found) + check(found) + _ends(testbed)
-    return Outcome(
+    return ChaosResult(
         seconds=time.monotonic() - began,
         given=given,
         kills=killed,
@@ -122,8 +122,8 @@ def _people(testbed: Testbed, scale: Scale, names: list[str], seed: str, alarm: 
     return People(
         dice(seed, "people"),
         Planner(dice(seed, "plans"), names, scale.think),
-        backend=Door(testbed.backend_port, testbed.token),
-        gateway=Door(testbed.gateway_port, tokens.operator),
+        backend=RestClient(testbed.backend_port, testbed.token),
+        gateway=RestClient(testbed.gateway_port, tokens.operator),
         journal=testbed.journal,
         busy=scale.busy,
         pause=scale.pause,
@@ -137,7 +137,7 @@ def _exits(testbed: Testbed) -> list[tuple[str, int, int]]:
 
 
 def _ends(testbed: Testbed) -> list[Finding]:
-    """Ends that nobody had asked for; a coordinator may give up and ask to be started again."""
+    """Return a finding for each unexpected end of a process; a coordinator may give up and be restarted."""
     return [
         Finding("wrong", f"the {name} ended by itself with exit code {code}, {count} times")
         for name, code, count in _exits(testbed)

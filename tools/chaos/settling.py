@@ -1,4 +1,4 @@
-"""Waits until all that was given out is done."""
+"""The wait until all work is done."""
 
 import threading
 import time
@@ -10,12 +10,12 @@ from actors.journal.conditions import DELIVERY_OPEN
 from tools.chaos.looking import look
 
 QUIET = 30.0
-"""Seconds without any change after which nothing more is expected."""
+"""Seconds without any change after which no more is expected."""
 Left = dict[str, int]
 
 
 class Settling:
-    """Looks at the journal and the backend whenever one of them is written.
+    """Checks the journal and the backend whenever one of them is written.
 
     Args:
         journal: The journal's file.
@@ -26,7 +26,7 @@ class Settling:
         self._journal, self._backend = journal, backend
 
     def wait(self, seconds: float) -> Left:
-        """Wait until nothing is left to do, or nothing happens any more; what is left then."""
+        """Wait until no work is left, or nothing changes any more, and return the work that is left."""
         deadline = time.monotonic() + seconds
         left, seen, changed = self._left(), None, time.monotonic()
         stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Everything that a run needs, started in order, and ended in every case."""
+"""The processes of a run, started in order and ended in every case."""
 
 import os
 import secrets
@@ -26,11 +26,11 @@ PROMPT = "You work in a drill.\n"
 
 @dataclass(frozen=True)
 class Claude:
-    """What plays the agents.
+    """The program that plays the agents.
 
     Attributes:
-        command: The program.
-        environment: What it needs beside the closed environment.
+        command: The command.
+        environment: Variables that it needs in addition to the minimal environment.
     """
 
     command: tuple[str, ...]
@@ -38,15 +38,15 @@ class Claude:
 
 
 def scripted(pace: float) -> Claude:
-    """The scripted stand-in; it thinks so long before each answer, in seconds."""
+    """Return the scripted stand-in, which thinks for ``pace`` seconds before each answer."""
     return Claude(tuple(scripted_command()), {"SCRIPTED_CLAUDE_PACE": str(pace)})
 
 
 def real(url: str) -> Claude:
-    """The pinned claude, which knows no other peer than a double of the Messages API at this address.
+    """Return the pinned claude, connected only to a double of the Messages API at this address.
 
     Raises:
-        FileNotFoundError: It isn't installed.
+        FileNotFoundError: It is not installed.
     """
     if not REAL.exists():
         raise FileNotFoundError(f"{REAL}: run scripts/install-claude first")
@@ -61,13 +61,13 @@ def real(url: str) -> Claude:
 
 
 class Testbed:
-    """The backend, the network before it, and the coordinator with its agents; a context manager.
+    """The backend, the network before it, and the coordinator with its agents. A context manager.
 
     Args:
-        directory: For everything that is written.
-        claude: What plays the agents.
+        directory: The directory for all files.
+        claude: The program that plays the agents.
         names: The agents' names.
-        seed: Of the network's dice.
+        seed: The seed of the network's random generator.
 
     Attributes:
         token: The backend's bearer token.
@@ -126,7 +126,7 @@ class Testbed:
         start()
 
     def _end_agents(self) -> None:
-        """What a coordinator that was killed has left behind; the coordinator itself has ended by now."""
+        """Kill agents that a killed coordinator has left behind. The coordinator itself has ended by now."""
         agents.kill_all(sessions(self.journal).values())
 
     def _environment(self, claude: Claude) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Compares what happened with what should have happened; each difference is a finding."""
+"""The verdict: a comparison of the evidence with the work given out. Each difference is a finding."""
 
 import json
 import re
@@ -17,14 +17,14 @@ ASSIGNING = ("task_ready", "dependency_completed")
 
 
 class Finding(NamedTuple):
-    """Something is not as it should be."""
+    """A difference between the expected and the actual result."""
 
     kind: Kind
     text: str
 
 
 def judge(given: Given, found: Evidence) -> list[Finding]:
-    """All differences."""
+    """Return all differences."""
     checks: list[Callable[[Given, Evidence], Iterator[Finding]]] = [
         _deliveries,
         _strangers,
@@ -42,12 +42,12 @@ def judge(given: Given, found: Evidence) -> list[Finding]:
 
 
 def judge_model(found: Evidence, texts: list[str]) -> list[Finding]:
-    """The model was told every finished delivery once; ``texts`` are all that it was told."""
+    """Check that the model got every finished delivery exactly once; ``texts`` are all user texts that it got."""
     told = Counter(TOLD.findall("\n".join(texts)))
     return [
         Finding(
             "doubled" if told[each["id"]] else "lost",
-            f"the model was told {each['id']} {told[each['id']]} times",
+            f"the model got {each['id']} {told[each['id']]} times",
         )
         for each in found.deliveries
         if each["state"] == "completed" and told[each["id"]] != 1
@@ -55,7 +55,7 @@ def judge_model(found: Evidence, texts: list[str]) -> list[Finding]:
 
 
 def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every delivery that wasn't withdrawn was received exactly once, by its agent, as it was written."""
+    """Check that every delivery that wasn't withdrawn was received once, by its agent, unchanged."""
     received: dict[str, list[Received]] = defaultdict(list)
     for each in found.received:
         received[each.id].append(each)
@@ -92,7 +92,7 @@ def _strangers(_given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _order(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Each agent received in the order in which the router handed over."""
+    """Check that each agent received its deliveries in the order in which the router handed them over."""
     handed = {each["id"]: (each["handed_at"] or 0.0, each["number"]) for each in found.deliveries}
     last: dict[str, Received] = {}
     for each in found.received:
@@ -103,26 +103,28 @@ def _order(_given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _subtasks(given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every subtask is done, here and there, with the one result that it had to have, and told once."""
+    """Check that every subtask is done in both databases, with the expected result, completed only once."""
     here = Counter(each["subject"] for each in found.events if each["kind"] == "subtask.completed")
     there = _completed(found, "subtask")
     for step in given.steps.values():
         node, item = found.nodes.get(step.id, {}), found.items.get(step.id, {})
         if node.get("status") != "completed":
             hold = f"; {node['hold']}: {node.get('reason')}" if node.get("hold") else ""
-            yield Finding("lost", f"subtask {step.id} is {node.get('status', 'not there')} here{hold}")
+            yield Finding(
+                "lost", f"subtask {step.id} is {node.get('status', 'missing')} in the journal{hold}"
+            )
         if item.get("status") != "done":
-            yield Finding("lost", f"subtask {step.id} is {item.get('status', 'not there')} in the backend")
-        for name, summary in (("here", node.get("summary")), ("there", item.get("completion_summary"))):
+            yield Finding("lost", f"subtask {step.id} is {item.get('status', 'missing')} in the backend")
+        for name, summary in (("journal", node.get("summary")), ("backend", item.get("completion_summary"))):
             if summary and summary not in _endings(step, found):
-                yield Finding("wrong", f"subtask {step.id} ended {name} with {summary[:200]!r}")
-        for name, times in (("here", here[step.id]), ("in the backend", there[step.id])):
+                yield Finding("wrong", f"subtask {step.id} has the result {summary[:200]!r} in the {name}")
+        for name, times in (("journal", here[step.id]), ("backend", there[step.id])):
             if times > 1:
-                yield Finding("doubled", f"subtask {step.id} was completed {times} times {name}")
+                yield Finding("doubled", f"subtask {step.id} was completed {times} times in the {name}")
 
 
 def _endings(step: Step, found: Evidence) -> list[str]:
-    """What a subtask may end with: as planned; or with what the stand-in says that had to be reminded of it."""
+    """Return the possible results of a subtask: the planned one, or the stand-in's answer to a reminder."""
     reminded = any(each["kind"] == "reminder" and each["subtask_id"] == step.id for each in found.deliveries)
     return [step.summary, f"(simulated) Done: {step.id}"] if reminded else [step.summary]
 
@@ -141,7 +143,7 @@ def _completed(found: Evidence, entity: str) -> Counter[str]:
 
 
 def _contexts(given: Given, found: Evidence) -> Iterator[Finding]:
-    """Each assignment was given once to an agent, to the right one, with the results of all upstreams."""
+    """Check that each subtask was assigned once to each right agent, with the results of all upstreams."""
     assignments: dict[str, list[Row]] = defaultdict(list)
     for delivery in found.deliveries:
         if delivery["kind"] in ASSIGNING and delivery["state"] not in ("withdrawn", "dead"):
@@ -149,12 +151,12 @@ def _contexts(given: Given, found: Evidence) -> Iterator[Finding]:
     for step in given.steps.values():
         times = Counter(each["agent"] for each in assignments[step.id])
         if not times:
-            yield Finding("lost", f"subtask {step.id} was never given to anybody")
+            yield Finding("lost", f"subtask {step.id} was never assigned")
         for agent, count in times.items():
             if count > 1:
-                yield Finding("doubled", f"subtask {step.id} was given to {agent} {count} times")
+                yield Finding("doubled", f"subtask {step.id} was assigned to {agent} {count} times")
             if agent not in step.agents:
-                yield Finding("wrong", f"subtask {step.id} was given to {agent}")
+                yield Finding("wrong", f"subtask {step.id} was assigned to {agent}")
         for delivery in assignments[step.id]:
             yield from _upstreams(step, delivery, found)
 
@@ -168,7 +170,7 @@ def _upstreams(step: Step, delivery: Row, found: Evidence) -> Iterator[Finding]:
 
 
 def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
-    """The last change of a subtask that was known before its end was told to whoever had it."""
+    """Check that a subtask's last change before its end was delivered to an agent."""
     latest: dict[str, str] = {}
     over: set[str] = set()
     for event in found.events:
@@ -185,25 +187,25 @@ def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
         if subtask_id in given.steps and not any(
             f"Title: {title}\n" in text + "\n" for text in texts[subtask_id]
         ):
-            yield Finding("lost", f"nobody was told that {subtask_id} is called {title!r}")
+            yield Finding("lost", f"no agent got the new title {title!r} of {subtask_id}")
 
 
 def _title(event: Row) -> str | None:
-    """The title that an event gives, if it is one of the people's changes."""
+    """Return the title in an event, if it is one of the people's changes."""
     title: str | None = json.loads(event["document"]).get("title")
     return title if title and ", change " in title else None
 
 
 def _incoming(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every event of the backend's came in."""
+    """Check that every event of the backend arrived."""
     known = {event["key"] for event in found.events}
     for event in found.told:
         if event["id"] not in known:
-            yield Finding("lost", f"the backend's event {event['seq']} ({event['event_type']}) never came in")
+            yield Finding("lost", f"the backend's event {event['seq']} ({event['event_type']}) never arrived")
 
 
 def _messages(given: Given, found: Evidence) -> Iterator[Finding]:
-    """Every message became one delivery; one of which nothing was said when it was written, one at most."""
+    """Check that every acknowledged message became one delivery, and any other at most one."""
     contexts: dict[str, list[Row]] = defaultdict(list)
     for delivery in found.deliveries:
         if delivery["kind"] == "message":
@@ -216,18 +218,18 @@ def _messages(given: Given, found: Evidence) -> Iterator[Finding]:
         if len(copies) > 1:
             yield Finding("doubled", f"the message {text!r} for {agent} became {len(copies)} deliveries")
         if any(each["agent"] != agent for each in copies):
-            yield Finding("wrong", f"the message {text!r} for {agent} went to somebody else")
+            yield Finding("wrong", f"the message {text!r} for {agent} went to another agent")
 
 
 def _publications(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Everything that was to be published is in the backend once, under its key."""
+    """Check that every publication is in the backend, under its key."""
     keys = Counter(event["id"] for event in found.told)
     for each in found.publications:
         what = f"publication {each['key']} ({each['event_type']})"
         if each["state"] != "published":
             yield Finding("lost", f"{what} is {each['state']}: {each['reason']}")
         elif not keys[each["key"]]:
-            yield Finding("lost", f"{what} counts as published, and the backend doesn't have it")
+            yield Finding("lost", f"{what} counts as published, but is missing in the backend")
 
 
 def _file(_given: Given, found: Evidence) -> Iterator[Finding]:

@@ -1,1 +1,1 @@
-"""Shared parts of the tools: the double of the Messages API, the real claude."""
+"""Shared parts of the tools: the double of the Messages API, the tiny claude, and helpers for processes."""

@@ -1,8 +1,8 @@
-"""Chance that can be repeated."""
+"""Reproducible randomness."""
 
 import random
 
 
 def dice(seed: str, what: str) -> random.Random:
-    """Make dice of their own for each part, so that none depends on how often another one rolls."""
+    """Return a random generator for one part, so that parts don't influence each other's random numbers."""
     return random.Random(f"{seed}-{what}")  # noqa: S311 - dice

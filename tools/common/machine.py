@@ -1,4 +1,4 @@
-"""The machine that a tool runs on, and what the process needs of it."""
+"""Facts about the machine and this process's memory."""
 
 import ctypes
 import gc
@@ -10,13 +10,13 @@ import psutil
 
 
 def describe() -> str:
-    """Describe it in a line: cores, system, Python."""
+    """Describe the machine in a line: cores, system, Python."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 def free_ports(count: int) -> list[int]:
-    """Find so many ports on loopback that nobody has at the moment."""
+    """Find ``count`` free ports on loopback."""
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(probe.getsockname()[1]) for probe in probes]
     for probe in probes:
@@ -25,13 +25,13 @@ def free_ports(count: int) -> list[int]:
 
 
 def resident() -> int:
-    """Measure this process' memory in bytes, without what only waits to be collected."""
+    """Measure this process's memory in bytes, after a garbage collection."""
     gc.collect()
     return int(psutil.Process().memory_info().rss)
 
 
 def held() -> int:
-    """Measure it once the allocator has given back what it can (where it is glibc's)."""
+    """Measure this process's memory in bytes after the allocator has returned what it can (with glibc)."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

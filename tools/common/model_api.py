@@ -1,10 +1,10 @@
-"""A local double of the Messages API: streams, uses tools, fails on request, and remembers every word.
+"""A local double of the Messages API: it streams, uses tools, fails on request, and records every request.
 
-What it answers is what the messages' plays say (`actors.scripted_claude.play`), reckoned afresh from the
-history that comes with each request: it keeps no state of a conversation, so it survives a resume as well.
-A test asserts at the model's door: `api.user_texts()`, `api.wait_for(…)`.
+Its answers follow the plays in the messages (`actors.scripted_claude.play`). It computes them from the history in
+each request and keeps no state of a conversation, so a resume works too.
+Tests can check the text that the model received: `api.user_texts()`, `api.wait_for(…)`.
 
-By itself, `python -m tools.common.model_api --port 0` prints `ready http://127.0.0.1:PORT` and serves until
+As a program, `python -m tools.common.model_api --port 0` prints `ready http://127.0.0.1:PORT` and serves until
 SIGTERM.
 """
 
@@ -34,17 +34,17 @@ _ERRORS = {
 
 @dataclass
 class _Failure:
-    """What the next requests of a turn get instead of an answer."""
+    """A failure that the next requests of turns get instead of an answer."""
 
     fault: Fault
     times: int
 
 
 class ModelApi:
-    """The double; a context manager. `url` is what ANTHROPIC_BASE_URL takes.
+    """The double, a context manager. `url` is the value for ANTHROPIC_BASE_URL.
 
     Args:
-        port: where to listen on loopback; 0 takes a free one.
+        port: the port on loopback; 0 for any free one.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -55,7 +55,7 @@ class ModelApi:
         self._open.set()
         self._failures: list[_Failure] = []
         self._played: Counter[str] = Counter()
-        self._server = _Server(self, port)
+        self._server = _ApiServer(self, port)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="model-api")
 
@@ -67,7 +67,7 @@ class ModelApi:
         self.close()
 
     def close(self) -> None:
-        """Ends every answer under way and waits until the last thread is gone."""
+        """Cut off all answers, and wait until the last thread has ended."""
         self._stopping.set()
         self._open.set()
         self._server.shutdown()
@@ -75,15 +75,15 @@ class ModelApi:
         self._server.server_close()
         self._thread.join()
 
-    # What a test asks for.
+    # For tests.
 
     def turns(self, session: str = "") -> list[Request]:
-        """The requests that belong to conversations (of one session), oldest first."""
+        """Return the requests of conversations (or of one session), oldest first."""
         with self._changed:
             return [r for r in self.requests if r.is_turn and session in ("", r.session)]
 
     def user_texts(self, session: str = "") -> list[str]:
-        """Each text of the user as often as the model was told it, though requests repeat the history."""
+        """Return each user text as often as the model received it, not counting the history in later requests."""
         told: dict[tuple[str, str], int] = {}
         for request in self.turns(session):
             for text, times in Counter(request.user_texts).items():
@@ -92,18 +92,18 @@ class ModelApi:
         return [text for (_, text), times in told.items() for _ in range(times)]
 
     def told(self, part: str, session: str = "") -> int:
-        """How often the model was told a text that holds `part`."""
+        """Count how often the model received a user text that contains `part`."""
         return sum(text.count(part) for text in self.user_texts(session))
 
     def wait_for(self, predicate: Callable[["ModelApi"], bool], timeout: float = 20.0) -> None:
-        """Waits until the predicate holds, asked again at each request.
+        """Wait until the predicate holds; it is evaluated at each request.
 
         Args:
-            predicate: given this double.
+            predicate: called with this double.
             timeout: in seconds.
 
         Raises:
-            TimeoutError: it didn't hold in time.
+            TimeoutError: it did not hold in time.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: predicate(self), timeout):
@@ -112,34 +112,34 @@ class ModelApi:
     def fail(
         self, status: int, *, times: int = 1, retry_after: float | None = None, message: str = ""
     ) -> None:
-        """Answers the next requests of turns with an error."""
+        """Answer the next requests of turns with an error."""
         detail = {"status": status, "retry_after": retry_after, "message": message}
         self._failures.append(_Failure(Fault("error", detail), times))
 
     def recover(self) -> None:
-        """Fails no more."""
+        """Stop failing."""
         self._failures.clear()
 
     def drop(self, *, times: int = 1, at_once: bool = False) -> None:
-        """Cuts the connection in the midst of the next answers, or before they begin."""
+        """Cut the connection in the middle of the next answers, or before they begin."""
         self._failures.append(_Failure(Fault("drop", {"at_once": at_once}), times))
 
     def stall(self, *, times: int = 1) -> None:
-        """Gives the next requests no answer, and keeps the connection open."""
+        """Give the next requests no answer, and keep the connection open."""
         self._failures.append(_Failure(Fault("hang", {}), times))
 
     def hold(self) -> None:
-        """Lets the requests of turns wait for `release`."""
+        """Make the requests of turns wait for `release`."""
         self._open.clear()
 
     def release(self) -> None:
-        """Lets the requests go on that wait."""
+        """Answer the requests that wait."""
         self._open.set()
 
-    # What the server asks for.
+    # For the server.
 
     def arrived(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Request:
-        """Remembers a request and wakes who waits for it."""
+        """Record a request, and wake the tests that wait for it."""
         with self._changed:
             request = Request(len(self.requests), path, headers, body)
             self.requests.append(request)
@@ -147,7 +147,7 @@ class ModelApi:
         return request
 
     def answer(self, request: Request) -> list[Step]:
-        """The steps of the answer; a fault that is due stands alone or last."""
+        """Return the steps of the answer; a due fault is the only or the last one."""
         if not request.is_turn:
             return [Say("ok")]
         self._open.wait()
@@ -157,11 +157,11 @@ class ModelApi:
         return [*steps, failure] if failure else steps
 
     def sleep(self, seconds: float) -> None:
-        """Thinks, unless the double is being closed."""
+        """Think for a while, unless the double is being closed."""
         self._stopping.wait(seconds)
 
     def hang(self) -> None:
-        """Waits for the end of the double."""
+        """Wait until the double is closed."""
         self._stopping.wait()
 
     def _due(self) -> Fault | None:
@@ -173,7 +173,7 @@ class ModelApi:
         return None
 
     def _still_fails(self, step: Step, request: Request) -> bool:
-        """A fault of a play happens `times` often (once) in a conversation, then the play goes on."""
+        """Tell whether a step is still due: a fault only the first `times` times (default once) in a conversation."""
         if not isinstance(step, Fault):
             return True
         key = f"{request.session} {step!r} {len(request.user_texts)}"
@@ -188,8 +188,8 @@ class ModelApi:
         return step
 
 
-class _Server(ThreadingHTTPServer):
-    """The double's HTTP server; knows its connections, so that it can end them."""
+class _ApiServer(ThreadingHTTPServer):
+    """The double's HTTP server, which tracks its connections in order to close them."""
 
     daemon_threads = False
 
@@ -210,22 +210,22 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
-        """Wakes the threads that read from a connection which its client keeps open."""
+        """Close connections that clients keep open, so that the threads that read from them end."""
         with self._lock:
             for connection in self._connections:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is the everyday case here."""
+        """Ignore clients that disconnect, which is normal here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _ApiServer
     _ids = itertools.count(1)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  named and typed so by the base
-        """Silent: the requests are remembered."""
+        """Log nothing, because the requests are recorded."""
 
     def do_HEAD(self) -> None:
         self._json(200, {})
@@ -370,7 +370,7 @@ def _error(status: int, message: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description="A local double of the Messages API.")
     parser.add_argument("--port", type=int, default=0)
     ended = threading.Event()

@@ -1,4 +1,4 @@
-"""A request as it came to the double of the Messages API."""
+"""A request to the double of the Messages API."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from actors.scripted_claude.play import user_texts
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came, with the time of its arrival (monotonic seconds)."""
+    """One request, with the time of its arrival (monotonic seconds)."""
 
     number: int
     path: str
@@ -19,22 +19,22 @@ class Request:
 
     @property
     def is_turn(self) -> bool:
-        """Whether this is a step of a conversation, not a side request (a title, a quota)."""
+        """True for a step of a conversation, False for a side request (a title, a quota)."""
         return self.path == "/v1/messages" and bool(self.body.get("tools"))
 
     @property
     def session(self) -> str:
-        """The session that it belongs to; empty where it doesn't say."""
+        """The session that it belongs to; empty if it names none."""
         return self.headers.get("x-claude-code-session-id", "")
 
     @property
     def user_texts(self) -> list[str]:
-        """Every text of the user in its history, oldest first (claude ends joined ones with a newline)."""
+        """All user texts in its history, oldest first (claude ends joined ones with a newline)."""
         texts = [text for message in self.body.get("messages", []) for text in user_texts(message)]
         return [text.removesuffix("\n") for text in texts]
 
     @property
     def tool_results(self) -> list[dict[str, Any]]:
-        """Every result of a tool in its history, oldest first."""
+        """All results of tools in its history, oldest first."""
         contents = [m["content"] for m in self.body.get("messages", []) if isinstance(m.get("content"), list)]
         return [block for content in contents for block in content if block.get("type") == "tool_result"]

@@ -1,4 +1,4 @@
-"""A process of a measurement: started, talked to, ended, and what it says of itself at its end."""
+"""A process of a measurement, which is controlled over pipes and reports at its end."""
 
 import json
 import os
@@ -34,13 +34,13 @@ class Part:
         self.pid = self._process.pid
 
     def say(self, line: str) -> None:
-        """Write a line to it."""
+        """Write a line to its standard input."""
         if self._process.stdin is not None:
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
 
     def hear(self) -> str:
-        """Return its next line.
+        """Return the next line of its output.
 
         Raises:
             RuntimeError: It has ended.
@@ -51,13 +51,13 @@ class Part:
         return line.strip()
 
     def end(self) -> dict[str, Any]:
-        """Have it end, by force if it takes too long.
+        """End the process, by force if it takes too long.
 
         Returns:
-            What it still had to say: one JSON object, or nothing.
+            Its final report: one JSON object, or empty if there is none.
 
         Raises:
-            ValueError: It was ended by force, and what it said is cut off.
+            ValueError: It was ended by force, and its report is cut off.
         """
         try:
             said = self._process.communicate(timeout=STOP_SECONDS)[0]

@@ -1,4 +1,4 @@
-"""The whole coordinator in a process of its own, with tiny claudes as its agents, for whoever measures it."""
+"""The whole coordinator in a process of its own, with tiny claudes as its agents, for measurements."""
 
 import os
 import sys
@@ -17,14 +17,14 @@ from tools.common.arrivals import TINY_CLAUDE
 def make(
     url: str, directory: Path, agents: Iterable[str], *, log_level: str = "warning", actors: Actors = ACTORS
 ) -> Coordinator:
-    """Make a coordinator, which isn't started yet.
+    """Create a coordinator, without starting it.
 
     Args:
-        url: The backend's.
-        directory: An empty one, for everything that is written.
-        agents: The names of those that have prompts.
-        log_level: What is logged to standard error.
-        actors: What makes its actors.
+        url: The backend's URL.
+        directory: An empty directory for all files.
+        agents: The names of the agents, which get prompts.
+        log_level: The lowest level that is logged to standard error.
+        actors: The makers of its actors.
     """
     tuning.share_fairly()
     set_up_logging(log_level)
@@ -43,10 +43,10 @@ def make(
 
 @contextmanager
 def started(coordinator: Coordinator) -> Iterator[list[str]]:
-    """Start it, and stop it at the end of the block.
+    """Start a coordinator, and stop it at the end of the block.
 
     Yields:
-        The names of what had to be abandoned; complete after the block.
+        The names of abandoned actors, complete after the block.
     """
     abandoned: list[str] = []
     coordinator.start()
@@ -58,6 +58,6 @@ def started(coordinator: Coordinator) -> Iterator[list[str]]:
 
 
 def wait_until_told() -> None:
-    """Say that it is ready, and wait until the standard input ends."""
+    """Print the ready line, and wait until standard input ends."""
     print("ready", flush=True)
     sys.stdin.readline()

@@ -1,12 +1,13 @@
-"""A tiny claude: notes when each message arrives in its standard input, and plays through its turn.
+"""A tiny claude: records when each message arrives on its standard input, and acknowledges it.
 
-It uses no more than the standard library, so that twenty of them start at once and cost next to nothing. As claude
-is, it is idempotent: a message whose uuid it has had is acknowledged and nothing else. Two environment variables set
-it up:
+It uses only the standard library, so that twenty of them start at once at almost no cost. Environment variables
+configure it:
 
 - ``TINY_CLAUDE_ARRIVALS`` names the directory where it appends ``<number> <agent> <sent> <arrived>`` for each stamped
   message (see ``tools.common.arrivals``), the times in nanoseconds of the machine's monotonic clock.
-- ``TINY_CLAUDE_GATE``, if set, names a file: it begins to read once that is there.
+- ``TINY_CLAUDE_GATE``, if set, names a file: it starts to read when that exists.
+- ``TINY_CLAUDE_ONCE``, if set, makes it as idempotent as claude: a message that is resent under the same uuid is
+  acknowledged, but not recorded again. Otherwise every arrival is recorded, so that a repeated one is noticed.
 """
 
 import os
@@ -27,11 +28,11 @@ RESULT = (
 
 
 def main() -> None:
-    """Read until the standard input ends."""
+    """Read until standard input ends."""
     wait_for_gate()
     path = Path(os.environ["TINY_CLAUDE_ARRIVALS"]) / f"{os.getpid()}"
     arrivals = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    rest, known = b"", set[bytes]()
+    rest, known = b"", set[bytes]() if os.environ.get("TINY_CLAUDE_ONCE") else None
     while data := os.read(0, 65536):
         now = time.monotonic_ns()
         *lines, rest = (rest + data).split(b"\n")
@@ -41,29 +42,38 @@ def main() -> None:
 
 
 def wait_for_gate() -> None:
-    """Wait until the gate is there, if there is to be one."""
+    """Wait until the gate exists, if one is configured."""
     gate = os.environ.get("TINY_CLAUDE_GATE")
     while gate and not Path(gate).exists():
         time.sleep(0.05)
 
 
-def note(line: bytes, now: int, known: set[bytes]) -> bytes:
-    """Make the record of one message; nothing for one that has arrived before, or that isn't stamped."""
+def note(line: bytes, now: int, known: set[bytes] | None) -> bytes:
+    """Return the record of a stamped message; empty for others.
+
+    Args:
+        line: The message.
+        now: The time of its arrival.
+        known: The uuids recorded so far, which are not recorded again; None to record every arrival.
+    """
     uuid, stamp = UUID.search(line), STAMP.search(line)
-    if uuid is None or stamp is None or uuid[1] in known:
+    if stamp is None:
         return b""
-    known.add(uuid[1])
+    if known is not None and uuid is not None:
+        if uuid[1] in known:
+            return b""
+        known.add(uuid[1])
     return b"%b %b %b %d\n" % (stamp[1], stamp[2], stamp[3], now)
 
 
 def play(line: bytes) -> bytes:
-    """Say what claude says of a message from its arrival to its end."""
+    """Return claude's output for a message, from its arrival to its end."""
     uuid = UUID.search(line)
     return MOVED % (uuid[1], uuid[1], uuid[1]) if uuid else b""
 
 
 def write_all(file: int, data: bytes) -> None:
-    """Write the whole of it, into a file, a pipe or a terminal."""
+    """Write all data to a file, a pipe or a terminal."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]

@@ -1,1 +1,1 @@
-"""Random and mutated input for every door of the product, and what must hold whatever comes in."""
+"""Random and mutated input for every entry point of the product, and the rules that must hold for any input."""

@@ -1,4 +1,4 @@
-"""The doors through which input comes to the coordinator: for each, how an input is made and how it is taken in."""
+"""The coordinator's entry points. Each class creates inputs for one, and feeds them in."""
 
 import json
 import random
@@ -36,20 +36,20 @@ from tools.fuzz.rules import BrokenError, check_text
 from tools.fuzz.samples import Story
 
 MAX_MESSAGE = 8192
-"""The longest message that the socket takes, in bytes: short, so that many are longer."""
+"""The longest message that the socket accepts, in bytes; short, so that many are longer."""
 KEPT = 4096
 SHORT = 125
 """The longest frame whose length fits into its second byte."""
 LONGEST_PROBLEMS = 10_000
-"""The longest explanation of what was wrong with one input, in characters."""
+"""The longest explanation of a fault in an input, in characters."""
 
 
 class Round:
-    """What the doors of one round share.
+    """The objects that the entry points of one round share.
 
     Args:
-        directory: An empty one.
-        source: Where chance comes from.
+        directory: An empty directory.
+        source: The random generator.
     """
 
     def __init__(self, directory: Path, source: random.Random) -> None:
@@ -60,12 +60,12 @@ class Round:
         self.rig = RouterRig(directory, source)
 
 
-class Door(ABC):
-    """One way in.
+class EntryPoint(ABC):
+    """An entry point, that is, one kind of input.
 
     Attributes:
-        name: What its inputs are called.
-        weight: How often it is used, in parts of a hundred.
+        name: The name of its inputs.
+        weight: Its share of the inputs in percent.
     """
 
     name: ClassVar[str]
@@ -79,21 +79,21 @@ class Door(ABC):
 
     @abstractmethod
     def make(self) -> bytes:
-        """An input, valid or not."""
+        """Create an input, valid or not."""
 
     @abstractmethod
     def take(self, raw: bytes) -> bool:
-        """Take an input in, as the product does; whether it was of use.
+        """Feed an input in, as the product does, and tell whether it was accepted.
 
         Raises:
-            Exception: The product broke.
+            Exception: The product failed.
         """
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Let go of what it holds."""
+        """Release its resources."""
 
     def varied(self, sample: Callable[[], Any]) -> bytes:
-        """A sample as it is, with wrong values in it, with wrong bytes in it, or nothing like it."""
+        """Return a sample unchanged, with wrong values, with wrong bytes, or replaced by noise."""
         match self.mutator.random.choices(("as it is", "values", "bytes", "noise"), (4, 9, 6, 1))[0]:
             case "as it is":
                 return self.mutator.dump(sample())
@@ -107,8 +107,8 @@ class Door(ABC):
 # ---------------------------------------------------------------- the socket
 
 
-class Socket(Door):
-    """The backend's bytes: frames, messages, events; and what follows from those in the router."""
+class Socket(EntryPoint):
+    """The backend's bytes: frames, messages and events, with their effects in the router."""
 
     name, weight = "frames", 42
 
@@ -117,7 +117,7 @@ class Socket(Door):
         self._translator = Translator()
 
     def make(self) -> bytes:
-        """One message in one frame or more, now and then a control frame or another message, and wrong bytes."""
+        """Create a message in one or more frames, sometimes with control frames, another message or wrong bytes."""
         chance = self.mutator.random
         raw = b"".join(
             self._framed(self.varied(self.story.message)) for _ in range(chance.choice((1, 1, 1, 2)))
@@ -133,7 +133,7 @@ class Socket(Door):
         return frame(message[:place], final=False) + between + frame(message[place:], 0)
 
     def take(self, raw: bytes) -> bool:
-        """Read the frames, whole and in pieces, and take in the messages."""
+        """Read the frames, whole and in pieces, and handle the messages."""
         items = decode([raw])
         pieces = decode(cut(raw, random.Random(crc32(raw))))  # noqa: S311 - only to be cut alike again
         if items[0] is None and pieces != items:
@@ -175,7 +175,7 @@ class Socket(Door):
 
 
 def frame(data: bytes, opcode: int = 1, *, final: bool = True) -> bytes:
-    """One frame as a server sends it."""
+    """Return one frame as a server sends it."""
     head = bytes([final << 7 | opcode])
     if len(data) < 126:  # noqa: PLR2004 - RFC 6455
         return head + bytes([len(data)]) + data
@@ -185,16 +185,16 @@ def frame(data: bytes, opcode: int = 1, *, final: bool = True) -> bytes:
 
 
 def cut(raw: bytes, source: random.Random) -> Iterable[bytes]:
-    """The bytes in a few pieces."""
+    """Cut the bytes into a few pieces."""
     places = sorted(source.randrange(len(raw) + 1) for _ in range(source.choice((0, 1, 3, 8))))
     return [raw[begin:end] for begin, end in zip([0, *places], [*places, len(raw)], strict=True)]
 
 
 def decode(pieces: Iterable[bytes]) -> tuple[str | None, list[Item]]:
-    """The items up to the first fault, and the fault.
+    """Return the items before the first fault, and the fault.
 
     Raises:
-        BrokenError: More is held than one message.
+        BrokenError: The decoder buffers more than one message.
     """
     decoder = FrameDecoder(MAX_MESSAGE)
     items: list[Item] = []
@@ -210,10 +210,10 @@ def decode(pieces: Iterable[bytes]) -> tuple[str | None, list[Item]]:
 
 
 def check_problems(parsed: Parsed) -> None:
-    """See that what was wrong is said in bounded words, and that nothing was an accident.
+    """Check that the explanations of faults are bounded, and that none is an internal error.
 
     Raises:
-        BrokenError: The parser raised, or says too much.
+        BrokenError: The parser raised, or an explanation is too long.
     """
     if any("it could not be read" in problem for problem in parsed.problems):
         raise BrokenError(f"the parser raised: {parsed.problems}")
@@ -221,7 +221,7 @@ def check_problems(parsed: Parsed) -> None:
 
 
 def check_reason(reason: str) -> None:
-    """See that it is bounded.
+    """Check that an explanation is bounded.
 
     Raises:
         BrokenError: It isn't.
@@ -233,17 +233,17 @@ def check_reason(reason: str) -> None:
 # ---------------------------------------------------------------- agents
 
 
-class Results(Door):
-    """Result files."""
+class Results(EntryPoint):
+    """The agents' result files."""
 
     name, weight = "result files", 12
 
     def make(self) -> bytes:
-        """A file's content."""
+        """Create a file's content."""
         return self.varied(self.story.result)
 
     def take(self, raw: bytes) -> bool:
-        """Write it as the result of a subtask, read it, and tell the router."""
+        """Write a subtask's result file, read it, and tell the router."""
         subtask = f"S{crc32(raw) % 200}"
         path = self.round.directory / f"task_result_{subtask}.json"
         path.write_bytes(raw)
@@ -255,7 +255,7 @@ class Results(Door):
 
 
 def as_report(found: ResultFile | ResultProblem) -> ReportCompletion | ReportBlocked | InputRejected:
-    """What the router is told of it."""
+    """Return the report to the router."""
     if isinstance(found, ResultProblem):
         check_reason(found.reason)
         return InputRejected(origin="file", reason=found.reason, raw=found.head, size=len(found.head))
@@ -266,18 +266,18 @@ def as_report(found: ResultFile | ResultProblem) -> ReportCompletion | ReportBlo
     return ReportCompletion(agent=None, way="file", completion=outcome, subtask_id=subtask)
 
 
-class Stream(Door):
-    """Lines of claude's output."""
+class Stream(EntryPoint):
+    """Lines of claude's output stream."""
 
     name, weight = "stream lines", 16
 
     def make(self) -> bytes:
-        """A line; some are about messages that the session really has."""
+        """Create a line; some are about messages that the session has."""
         self.story.uuids = self.rig.outstanding[:50] + self.rig.keys
         return self.varied(self.story.line)
 
     def take(self, raw: bytes) -> bool:
-        """Read it, and tell the router what a session would."""
+        """Read a line, and tell the router what a session would tell it."""
         facts = parse_line(raw)
         for fact in facts:
             self._tell(fact)
@@ -299,18 +299,18 @@ class Stream(Door):
                 self.rig.tell(ended)
 
 
-class Transcripts(Door):
+class Transcripts(EntryPoint):
     """Transcripts of conversations."""
 
     name, weight = "transcripts", 10
 
     def make(self) -> bytes:
-        """A few lines, the last of them perhaps torn."""
+        """Create a few lines; the last may be incomplete."""
         lines = [self.varied(self.story.spoken) for _ in range(self.mutator.random.randrange(4))]
         return b"\n".join(lines) + self.mutator.random.choice((b"\n", b"", b"\r\n", b"\n{"))
 
     def take(self, raw: bytes) -> bool:
-        """Write it to a file and read that."""
+        """Write a transcript file, and read it."""
         path = self.round.directory / "transcript.jsonl"
         path.write_bytes(raw)
         conversation = read_transcript(path)
@@ -319,21 +319,21 @@ class Transcripts(Door):
         return bool(conversation.arrived or conversation.last_text)
 
 
-class Calls(Door):
+class Calls(EntryPoint):
     """Calls of the agents' tools."""
 
     name, weight = "tool calls", 12
 
     def make(self) -> bytes:
-        """A call as JSON."""
+        """Create a call as JSON."""
         return self.varied(self.story.call)
 
     def take(self, raw: bytes) -> bool:
-        """Read the arguments, and have the router answer."""
+        """Validate the arguments, and let the router answer."""
         try:
             call = json.loads(raw)
         except (ValueError, RecursionError):
-            return False  # such a request never gets to a tool
+            return False  # such a request never reaches a tool
         name, arguments = (
             (call.get(each) for each in ("name", "arguments")) if isinstance(call, dict) else (None, None)
         )
@@ -353,7 +353,7 @@ class Calls(Door):
 
 
 def check_answer(answer: Answer) -> None:
-    """See that it can be sent, and that its words are ours.
+    """Check that an answer can be sent, and that others' text in it is quoted.
 
     Raises:
         BrokenError: They aren't.

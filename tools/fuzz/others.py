@@ -1,4 +1,4 @@
-"""Doors that don't lead to the router: agents' prompts, plans of workflows, and the embedded backend's socket."""
+"""Entry points that don't lead to the router: agents' prompts, workflow plans, and the embedded backend's socket."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,22 +13,22 @@ from backend.plan import PlanError, read_plan
 from backend.requests import NewTask, Publication
 from backend.service import TaskService
 from backend.storage import open_database
-from tools.fuzz.doors import Door, Round
+from tools.fuzz.doors import EntryPoint, Round
 from tools.fuzz.rules import BrokenError
 from tools.fuzz.samples import PLAN, PROMPT, YAML_TOKENS
 
 SUBTASKS = 30
 LONGEST = 1500
-"""The longest YAML, in bytes: its parser takes a hundred times as long as all else."""
+"""The longest YAML in bytes; its parser is a hundred times slower than the others."""
 
 
-class Yaml(Door):
-    """What people write as YAML."""
+class Yaml(EntryPoint):
+    """Input that people write as YAML."""
 
     sample: bytes
 
     def make(self) -> bytes:
-        """A valid one with something put in or gone wrong."""
+        """Create a valid text with an insertion or a fault."""
         return self._changed()[:LONGEST]
 
     def _changed(self) -> bytes:
@@ -47,7 +47,7 @@ class Prompts(Yaml):
     name, weight, sample = "prompts", 1, PROMPT
 
     def take(self, raw: bytes) -> bool:
-        """Write it to its file and find it there."""
+        """Write a prompt to its file, and find it there."""
         directory = self.round.directory / "prompts"
         directory.mkdir(exist_ok=True)
         (directory / "coder.md").write_bytes(raw)
@@ -66,7 +66,7 @@ class Plans(Yaml):
     name, weight, sample = "plans", 1, PLAN
 
     def take(self, raw: bytes) -> bool:
-        """Read it."""
+        """Read a plan."""
         try:
             plan = read_plan(raw.decode())
         except (UnicodeDecodeError, PlanError):
@@ -75,7 +75,7 @@ class Plans(Yaml):
         return True
 
 
-class Publications(Door):
+class Publications(EntryPoint):
     """Events that clients publish to the embedded backend."""
 
     name, weight = "publications", 6
@@ -88,11 +88,11 @@ class Publications(Door):
         self._service.create_task(NewTask.model_validate({"id": "T1", "title": "Task", "subtasks": subtasks}))
 
     def make(self) -> bytes:
-        """A message to the backend's socket."""
+        """Create a message to the backend's socket."""
         return self.varied(self.story.publication)
 
     def take(self, raw: bytes) -> bool:
-        """Publish it."""
+        """Publish an event."""
         try:
             message: Any = orjson.loads(raw)
         except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""A rig for the router: a journal of its own, agents that answer, and checks of what must hold."""
+"""A test rig for the router, with a journal, agents that answer, and checks of its invariants."""
 
 import random
 import sqlite3
@@ -23,20 +23,20 @@ from actors.protocol.sessions import (
     TurnEnded,
 )
 from actors.router.handlers import Work
-from tools.fuzz.router import Router
+from tools.fuzz.router import BareRouter
 from tools.fuzz.rules import BrokenError, check_delivery, check_text
 
 GROUP = 8
-"""So many messages share a commit."""
+"""Number of messages in a commit."""
 ALL = 1_000_000
 
 
 class RouterRig:
-    """A router on a rig: it handles at once what it is told, and commits in groups.
+    """A router on a test rig. It handles messages at once, and commits them in groups.
 
     Args:
-        directory: An empty one, for the journal.
-        source: Where chance comes from.
+        directory: An empty directory for the journal.
+        source: The random generator.
     """
 
     def __init__(self, directory: Path, source: random.Random) -> None:
@@ -50,11 +50,11 @@ class RouterRig:
         self._start()
 
     def _start(self) -> None:
-        self._router = Router(self._path, self._clock)
+        self._router = BareRouter(self._path, self._clock)
         self.tell(BackendOpened(instance="one", acks=True))
 
     def close(self) -> None:
-        """End it."""
+        """Close the router and its journal."""
         self._router.close()
 
     def _clock(self) -> float:
@@ -63,23 +63,23 @@ class RouterRig:
 
     @property
     def outstanding(self) -> list[str]:
-        """The messages that sessions have and that aren't over."""
+        """The deliveries in sessions that are not finished."""
         return [each for ids in self._open.values() for each in ids]
 
     @property
     def keys(self) -> list[str]:
-        """Of publications that were sent."""
+        """The keys of the publications that were sent."""
         return self._keys
 
     def tell(self, message: Work) -> None:
-        """Say something to the router."""
+        """Tell the router a message."""
         self._router.handle(message)
         self._waiting += 1
         if self._waiting >= GROUP:
             self.commit()
 
     def commit(self) -> None:
-        """Make it durable, take what the router says, and let the sessions answer now and then."""
+        """Commit, collect the router's messages, and let the sessions answer from time to time."""
         self._waiting = 0
         for message in self._router.commit():
             self._take(message)
@@ -88,14 +88,14 @@ class RouterRig:
             self._show()
 
     def _show(self) -> None:
-        """Bring the files for people up to date."""
+        """Update the files for people."""
         for page in self._router.pages(self._shown):
             check_page(page)
             if page.events:
                 self._shown = orjson.loads(page.events[-1])["number"]
 
     def whose(self, delivery_id: str) -> str:
-        """The agent that has this message; anybody, if nobody has it."""
+        """Return the agent that has this delivery; any agent if none has it."""
         return next((agent for agent, ids in self._open.items() if delivery_id in ids), "coder")
 
     # ------------------------------------------------------------ what the router says
@@ -116,7 +116,7 @@ class RouterRig:
                 self._keys = [*self._keys[-20:], key]
 
     def _answer(self) -> None:
-        """Every session has read what it was given, and ends its turn; the backend takes what it was sent."""
+        """Make every session read its deliveries and end its turn, and the backend accept its publications."""
         given, self._open = self._open, {}
         for agent, ids in given.items():
             steps = [
@@ -133,13 +133,13 @@ class RouterRig:
     # ------------------------------------------------------------ whether all is well
 
     def check(self) -> None:
-        """See that the journal is sound, and that another router would go on from the same point.
+        """Check that the journal is intact, and that another router would continue from the same state.
 
         Raises:
             BrokenError: It isn't, or it wouldn't.
         """
         self.commit()
-        while self._waiting:  # what the router said may have led to answers
+        while self._waiting:  # the router's messages may have led to answers
             self.commit()
         with closing(sqlite3.connect(self._path)) as database:
             self._check_rows(database.execute)
@@ -156,7 +156,7 @@ class RouterRig:
                     raise BrokenError(f"another router sees {name} {key} differently: {old} became {new}")
 
     def digest(self) -> bytes:
-        """Of all that the journal holds, wherever it lies: contexts name the files of their directory."""
+        """Return a digest of the journal's content, independent of its directory, whose path contexts contain."""
         with closing(sqlite3.connect(self._path)) as database:
             text = "\n".join(database.iterdump()).replace(str(self._path.parent), "")
         return blake2b(text.encode()).digest()
@@ -174,10 +174,10 @@ class RouterRig:
 
 
 def check_page(page: FeedPage) -> None:
-    """See that the files for people get one JSON object a line, and nothing that JSON can't hold.
+    """Check that the files for people get one valid JSON object a line.
 
     Raises:
-        BrokenError: A line is none.
+        BrokenError: A line is not.
     """
     for line in page.events:
         if b"\n" in line or not isinstance(orjson.loads(line), dict):
@@ -186,7 +186,7 @@ def check_page(page: FeedPage) -> None:
 
 
 def check_reader(path: Path) -> None:
-    """See that people can read the whole journal."""
+    """Check that the read-only commands can read the whole journal."""
     reader = JournalReader(path)
     try:
         reader.counts(), reader.agents(), reader.dead_letters()

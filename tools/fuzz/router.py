@@ -1,4 +1,4 @@
-"""The router without its actor: all that fuzzing needs to know of its parts."""
+"""The router's parts without its actor, for fuzzing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +11,15 @@ from actors.router import ContextBuilder, RouterParts, RouterSettings
 from actors.router.handlers import Work
 
 LIMIT = 6000
-"""The longest context in bytes: short, so that many go into a file."""
+"""The longest context in bytes; short, so that many go into a file."""
 
 
-class Router:
-    """The router's parts, driven by calls: what it is told it handles at once.
+class BareRouter:
+    """The router's parts, driven by calls. It handles each message at once.
 
     Args:
         journal: The journal's file.
-        clock: Tells the time.
+        clock: Returns the time.
     """
 
     def __init__(self, journal: Path, clock: Callable[[], float]) -> None:
@@ -40,28 +40,28 @@ class Router:
         self._parts.handle(message)
 
     def commit(self) -> list[Any]:
-        """Commit what was handled; the messages that it sends then, in order."""
+        """Commit the handled messages, and return the resulting messages in order."""
         self._parts.commit()
         self._parts.outgoing.flush(lambda _name, message: self._post.append(message), self._host)
         post, self._post[:] = self._post[:], []
         return post
 
     def pages(self, after: int) -> list[FeedPage]:
-        """Gather what the files for people need of the events after this number."""
+        """Return what the files for people need of the events after this number."""
         self._parts.feed.ask(FeedRequest(subscriber=WORKDIR, events=after, states=True))
         return [page for _, page in self._parts.feed.pages()]
 
     def close(self) -> None:
-        """Close the journal, as a router does that dies."""
+        """Close the journal, as a dying router does."""
         self._parts.journal.close()
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the journal was taken to be damaged."""
+        """True if the journal was considered damaged."""
         return self._parts.journal.loss is not None
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """Describe where it goes on from: its open nodes and its lanes."""
+        """Return the state to continue from: the open nodes and the lanes."""
         nodes = self._parts.graph.open
         lanes = self._parts.lanes.by_agent
         return {
@@ -83,7 +83,7 @@ class Router:
 
 
 class _Host:
-    """A host of sessions that keeps what each is told, and who is to run."""
+    """A session host that records each session's messages, and which sessions should run."""
 
     def __init__(self, kept: list[Any]) -> None:
         self._kept = kept

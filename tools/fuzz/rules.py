@@ -1,4 +1,4 @@
-"""What must hold of every text that an agent reads, whatever it was made of."""
+"""The rules for every text that an agent reads, whatever input it contains."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from actors.router.context import header, opening
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, formats, surrogates, and separators of lines and paragraphs."""
 FORMATS = "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001d17a]"
-"""Formats that belong to the writing of a language, of shorthand or of music: they hide nothing."""
+"""Format characters of languages, shorthand and music, which hide nothing."""
 _ODD = re.compile(r"[^\n\t -~]")
 _HARMLESS = re.compile(FORMATS)
 _OURS = re.compile(
@@ -21,14 +21,14 @@ _OURS = re.compile(
 
 
 class BrokenError(Exception):
-    """Something that must hold does not."""
+    """A rule is broken."""
 
 
 def check_delivery(delivery: Delivery) -> None:
-    """See that nothing in a context poses as the coordinator's words.
+    """Check that no text in a context imitates the coordinator's own.
 
     Raises:
-        BrokenError: It does, or the text holds what a terminal might obey.
+        BrokenError: It does, or it contains control characters.
     """
     first, *lines = check_text(delivery.text).split("\n")
     if first != header(delivery.id, delivery.kind, delivery.subtask_id):
@@ -41,7 +41,7 @@ def check_delivery(delivery: Delivery) -> None:
 
 
 def check_text(text: str) -> str:
-    """The text, if it holds nothing that is hidden and no line that poses as a header but the first.
+    """Return the text if it has no hidden characters, and no line but the first imitates a header.
 
     Raises:
         BrokenError: It does.

@@ -1,4 +1,4 @@
-"""Round by round: a fresh coordinator is fed, looked at, and closed; meanwhile the memory is watched."""
+"""Fuzzing in rounds: each feeds and checks a new coordinator, while the memory is watched."""
 
 import base64
 import random
@@ -14,25 +14,34 @@ from unittest.mock import patch
 
 from tools.common import machine
 from tools.common.chance import dice
-from tools.fuzz.doors import Calls, Door, Results, Round, Socket, Stream, Transcripts
+from tools.fuzz.doors import Calls, EntryPoint, Results, Round, Socket, Stream, Transcripts
 from tools.fuzz.others import Plans, Prompts, Publications
 
-DOORS: tuple[type[Door], ...] = (Socket, Results, Stream, Transcripts, Calls, Prompts, Plans, Publications)
+DOORS: tuple[type[EntryPoint], ...] = (
+    Socket,
+    Results,
+    Stream,
+    Transcripts,
+    Calls,
+    Prompts,
+    Plans,
+    Publications,
+)
 SIZE = 5000
-"""Inputs of a round; then the journal is checked, and the next begins with an empty one."""
+"""Inputs of a round. Then the journal is checked, and the next round starts with an empty one."""
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory with a name of its own is made in it
-"""Where the files of a round lie, if there is such a place: nothing is to survive, so nothing need wait for a disk."""
+"""The directory for the files of a round, if it exists. It is in memory, because nothing needs to survive."""
 WARM_UP = 0.2
-"""The part of all rounds after which no more memory should be needed."""
+"""The part of all rounds after which the memory should not grow."""
 GROWTH = 32 * 1024 * 1024
-"""How much more may be needed all the same, in bytes: what the allocator keeps in pieces."""
+"""Growth after the warm-up that is accepted, in bytes, because of the allocator's fragmentation."""
 STILL_HELD = 16 * 1024 * 1024
-"""How much more may be in use at the end than after the first round, in bytes: caches that are bounded."""
+"""Growth from the first round to the end that is accepted, in bytes, because of bounded caches."""
 
 
 @dataclass
 class Count:
-    """The inputs of one kind, and how many of them were rejected."""
+    """The numbers of fed and rejected inputs of one kind."""
 
     fed: int = 0
     rejected: int = 0
@@ -40,10 +49,10 @@ class Count:
 
 @dataclass(frozen=True)
 class Failure:
-    """What broke, and how to see it again.
+    """A failure, with the data to reproduce it.
 
     Attributes:
-        where: The kind of the input; empty where the journal was found unsound after the round.
+        where: The kind of the input; empty if the check after the round failed.
         base64: The input.
     """
 
@@ -55,13 +64,13 @@ class Failure:
 
 
 @dataclass
-class Outcome:
-    """What came of a run; sizes in bytes.
+class FuzzResult:
+    """The result of a run; sizes in bytes.
 
     Attributes:
-        memory: What the process needed at the end of each round.
-        held: What is in use at the end, without what the allocator keeps of what was given back.
-        digest: Of all inputs, of what became of each, and of what the router made of them.
+        memory: The process's memory at the end of each round.
+        held: The memory in use at the end, without the allocator's reserve.
+        digest: A digest of all inputs, their results and the router's output.
     """
 
     seed: str
@@ -74,35 +83,35 @@ class Outcome:
 
     @property
     def fed(self) -> int:
-        """All inputs."""
+        """The number of all inputs."""
         return sum(count.fed for count in self.counts.values())
 
     @property
     def warm(self) -> int:
-        """What was needed after the warm-up."""
+        """The memory after the warm-up."""
         return self.memory[int(len(self.memory) * WARM_UP)]
 
     @property
     def grew(self) -> int:
-        """How much more was needed after the warm-up, at most."""
+        """The greatest growth after the warm-up."""
         return max(self.memory) - self.warm
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing broke and the memory stayed bounded."""
+        """True if nothing failed and the memory stayed bounded."""
         return self.failure is None and self.grew <= GROWTH and self.held - self.memory[0] <= STILL_HELD
 
 
-def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> Outcome:
-    """Feed so many inputs, or as many as fit into the time.
+def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> FuzzResult:
+    """Feed ``count`` inputs, or as many as the time allows.
 
     Args:
         seed: The same seed makes the same inputs.
-        count: How many.
-        seconds: Stop after so long.
-        first: The round to begin with: each has chances of its own, so that one can be run again alone.
+        count: The number of inputs.
+        seconds: The time limit.
+        first: The first round. Each round has its own seed, so that one can be repeated alone.
     """
-    outcome = Outcome(seed)
+    outcome = FuzzResult(seed)
     begin = time.monotonic()
     for number in range(first, first + -(-count // SIZE)):
         size = min(SIZE, count - outcome.fed)
@@ -117,14 +126,14 @@ def run(seed: str, count: int, seconds: float | None = None, first: int = 0) -> 
 
 @dataclass
 class _At:
-    """Where a round is."""
+    """The position within a round."""
 
     number: int = 0
     door: str = ""
     raw: bytes = b""
 
 
-def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Failure | None:
+def _round(outcome: FuzzResult, number: int, size: int, until: float | None) -> Failure | None:
     source = dice(outcome.seed, f"round {number}")
     at = _At()
     digest = blake2b(outcome.digest.encode(), digest_size=16)
@@ -151,7 +160,7 @@ def _round(outcome: Outcome, number: int, size: int, until: float | None) -> Fai
 
 @contextmanager
 def _seeded(seed: str, number: int) -> Iterator[None]:
-    """Have the product's ids come from the seed too: ``uuid4`` asks the system for chance."""
+    """Make the product's ids come from the seed too, which ``uuid4`` otherwise takes from the system."""
     chance = dice(seed, f"ids of round {number}")
     with patch("os.urandom", chance.randbytes):
         yield
@@ -166,7 +175,7 @@ def _describe(error: Exception) -> str:
 
 
 @contextmanager
-def _opened(source: random.Random) -> Iterator[tuple[Round, list[Door]]]:
+def _opened(source: random.Random) -> Iterator[tuple[Round, list[EntryPoint]]]:
     directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
     try:
         the_round = Round(directory, source)

@@ -1,4 +1,4 @@
-"""Valid inputs of every kind, to be changed: each call makes another one."""
+"""Valid inputs of every kind, as a base for mutations. Each call makes another one."""
 
 import random
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 AGENTS = ("coder", "tester", "architect-agent", "a", "B.2")
 WINDOW = 60
-"""Subtasks that events are about at a time; then the story moves on."""
+"""Number of subtasks that events are about at a time, before the story continues with new ones."""
 WORDS = (
     "A summary.",
     "Two\nlines",
@@ -21,13 +21,13 @@ WORDS = (
 
 
 class Story:
-    """What happens in a project, told by all who may tell it.
+    """The story of a project: matching inputs from its backend, its agents and their claudes.
 
     Args:
-        source: Where chance comes from.
+        source: The random generator.
 
     Attributes:
-        uuids: Of messages that are in a session, for whoever reports on them.
+        uuids: The uuids of messages that are in a session.
     """
 
     def __init__(self, source: random.Random) -> None:
@@ -48,15 +48,15 @@ class Story:
         return self._seq // 20 + self._random.randrange(WINDOW)
 
     def subtask(self) -> str:
-        """The id of one."""
+        """Return a subtask's id."""
         return f"S{self._number()}"
 
     def agent(self) -> str:
-        """The name of one."""
+        """Return an agent's name."""
         return str(self._random.choice(AGENTS))
 
     def uuid(self) -> str:
-        """Of a message: often one that is there."""
+        """Return a message's uuid, often of an existing one."""
         if self.uuids and self._chance(0.7):
             return self._random.choice(self.uuids)
         return str(UUID(int=self._random.getrandbits(128), version=4))
@@ -64,7 +64,7 @@ class Story:
     # ------------------------------------------------------------ the backend's messages
 
     def message(self) -> Json:
-        """One message on the socket, of any kind."""
+        """Return a message on the socket, of any kind."""
         self._seq += 1
         if self._chance(0.12):
             return self._control()
@@ -131,13 +131,13 @@ class Story:
     # ------------------------------------------------------------ what agents write
 
     def result(self) -> Json:
-        """A result file."""
+        """Return the content of a result file."""
         if self._chance(0.7):
             return {"status": "success", **self._completion()}
         return {"status": self._pick("blocked", "failed", "?"), "reason": self._words()}
 
     def line(self) -> Json:
-        """A line of claude's stream."""
+        """Return a line of claude's stream."""
         state = self._pick("queued", "started", "completed", "cancelled")
         return self._pick(
             {"type": "command_lifecycle", "command_uuid": self.uuid(), "state": state},
@@ -154,7 +154,7 @@ class Story:
         )  # fmt: skip
 
     def spoken(self) -> Json:
-        """A line of a transcript."""
+        """Return a line of a transcript."""
         return self._pick(
             {"type": "user", "uuid": self.uuid(), "message": {"role": "user", "content": self._words()}},
             {"type": "attachment", "attachment": {"type": "queued_command", "source_uuid": self.uuid(), "prompt": "x"}},
@@ -165,7 +165,7 @@ class Story:
         )  # fmt: skip
 
     def call(self) -> Json:
-        """A call of one of the agents' tools."""
+        """Return a call of one of the agents' tools."""
         arguments: Json = self._pick(
             {"name": "complete_subtask", "arguments": {**self._completion(), "subtask_id": self.subtask()}},
             {"name": "complete_subtask", "arguments": self._completion()},
@@ -177,7 +177,7 @@ class Story:
         return arguments
 
     def publication(self) -> Json:
-        """An event for the embedded backend."""
+        """Return an event for the embedded backend."""
         kind, payload = self._pick(
             ("subtask.completed", {"id": f"P{self._random.randrange(30)}", **self._completion()}),
             (

@@ -1,1 +1,1 @@
-"""More than can be handled at once: what waits where, and what it costs."""
+"""Tests under more load than the coordinator can handle at once, with a check of its queues and its memory."""

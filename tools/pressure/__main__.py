@@ -1,4 +1,4 @@
-"""The command line of scripts/pressure, and its trials."""
+"""Send the coordinator more than it can handle at once, and check its memory and every arrival."""
 
 import argparse
 import json
@@ -13,18 +13,19 @@ from tools.pressure.run import LIMIT, PressureRun, running
 
 MEBI = 1024 * 1024
 IN_MEMORY = 100
-"""Deliveries of one agent that the coordinator holds in memory, unless it is told otherwise."""
+"""The coordinator's default limit on deliveries of one agent in memory."""
 ROOM = 10_000
-"""Messages that may wait for the connection, and for the router, before the socket is left alone."""
+"""Messages that may wait for the connection, and for the router, before the coordinator stops reading the socket."""
 
 
 @dataclass(frozen=True)
-class Size:
-    """How much is said.
+class TrialSize:
+    """The size of a trial.
 
     Attributes:
-        bytes: Of each message.
-        growth: How much more memory the coordinator may need meanwhile, in bytes.
+        count: Number of messages.
+        bytes: Size of each message in bytes.
+        growth: Greatest growth of the coordinator's memory in bytes.
     """
 
     count: int
@@ -32,27 +33,27 @@ class Size:
     growth: int
 
 
-DEAF, QUICK_DEAF = Size(10_000, 10_000, 450 * MEBI), Size(1500, 10_000, 250 * MEBI)
-BURST, QUICK_BURST = Size(50_000, 1000, 250 * MEBI), Size(6000, 10_000, 350 * MEBI)
-LARGE, QUICK_LARGE = Size(600, 1_000_000, 900 * MEBI), Size(150, 1_000_000, 280 * MEBI)
+DEAF, QUICK_DEAF = TrialSize(10_000, 10_000, 450 * MEBI), TrialSize(1500, 10_000, 250 * MEBI)
+BURST, QUICK_BURST = TrialSize(50_000, 1000, 250 * MEBI), TrialSize(6000, 10_000, 350 * MEBI)
+LARGE, QUICK_LARGE = TrialSize(600, 1_000_000, 900 * MEBI), TrialSize(150, 1_000_000, 280 * MEBI)
 UNDER_WAY = 20
-"""Messages that may wait for the work directory: each is answered before the next, but for hints to look at files."""
+"""Messages that may wait for the work directory. Each is answered before the next, except hints to check files."""
 SLOW = 0.0005
-"""Seconds that the router takes longer for each event in the burst."""
+"""Seconds of delay in the router for each event of the burst."""
 
 
 @dataclass
 class Trial:
-    """What came of a trial; memory in bytes, times in seconds.
+    """The result of a trial; memory in bytes, times in seconds.
 
     Attributes:
-        held: What is still in use after it, without what the allocator keeps.
-        facts: What else was seen, for people.
-        problems: What is not as it should be.
+        held: Memory in use after the trial, without the allocator's reserve.
+        facts: Other observations, for people.
+        problems: Expectations that did not hold.
     """
 
     name: str
-    size: Size
+    size: TrialSize
     before: int = 0
     most: int = 0
     after: int = 0
@@ -61,13 +62,13 @@ class Trial:
     problems: list[str] = field(default_factory=list)
 
     def expect(self, what: str, *, holds: bool) -> None:
-        """Note a problem, unless it holds."""
+        """Record a problem, unless the expectation holds."""
         if not holds:
-            self.problems.append(f"not so: {what}")
+            self.problems.append(f"expectation failed: {what}")
 
 
-def deaf(directory: Path, size: Size) -> Trial:
-    """An agent that reads nothing of its standard input while messages for it come in, and then reads again."""
+def deaf(directory: Path, size: TrialSize) -> Trial:
+    """Test an agent that reads nothing while messages for it arrive, and then reads again."""
     trial, agents = Trial("an agent that does not read", size), ["deaf"]
     with serving() as (backend, url), running(directory, url, agents) as run:
         backend.say(range(1), agents, size.bytes)
@@ -90,18 +91,18 @@ def deaf(directory: Path, size: Size) -> Trial:
     return trial
 
 
-def burst(directory: Path, size: Size) -> Trial:
-    """Many events at once for a router that is slow."""
+def burst(directory: Path, size: TrialSize) -> Trial:
+    """Test many events at once with a slow router."""
     return flood(Trial("a burst on the socket, a slow router", size), directory, SLOW)
 
 
-def large(directory: Path, size: Size) -> Trial:
-    """Large events that come faster than the disk takes the lines of the history file."""
+def large(directory: Path, size: TrialSize) -> Trial:
+    """Test large events that arrive faster than the history file can be written."""
     return flood(Trial("large messages", size), directory, 0.0)
 
 
 def flood(trial: Trial, directory: Path, slow: float) -> Trial:
-    """Say everything at once to four agents that read."""
+    """Send all messages at once to four agents that read."""
     size, agents = trial.size, [f"agent-{each}" for each in range(4)]
     with serving() as (backend, url), running(directory, url, agents, slow) as run:
         run.open_gate()
@@ -117,7 +118,7 @@ def flood(trial: Trial, directory: Path, slow: float) -> Trial:
 
 
 def finish(trial: Trial, run: PressureRun, agents: list[str]) -> None:
-    """See that everything has arrived, once and in order, that the journal says so, and what it has cost."""
+    """Check that all messages have arrived once and in order, the journal, the queues and the memory."""
     count = trial.size.count
     run.wait_until_journaled(count, "state = 'completed'")
     for place, agent in enumerate(agents):
@@ -138,14 +139,14 @@ def finish(trial: Trial, run: PressureRun, agents: list[str]) -> None:
         f"{number} for the {name}" for name, number in said["waited"].items()
     )
     trial.held = said["held"]
-    # What waits for the connection when the socket is left alone goes on to the router.
+    # Messages that wait for the connection when it stops reading the socket are still passed to the router.
     for name, number in said["waited"].items():
         most = UNDER_WAY if name == "workdir" else 2 * ROOM
         trial.expect(f"at most {most} wait for the {name} ({number})", holds=number <= most)
     trial.expect("it stopped in order", holds=said["abandoned"] == [])
 
 
-TRIALS: dict[str, tuple[Callable[[Path, Size], Trial], Size, Size]] = {
+TRIALS: dict[str, tuple[Callable[[Path, TrialSize], Trial], TrialSize, TrialSize]] = {
     "deaf": (deaf, DEAF, QUICK_DEAF),
     "burst": (burst, BURST, QUICK_BURST),
     "large": (large, LARGE, QUICK_LARGE),
@@ -153,10 +154,12 @@ TRIALS: dict[str, tuple[Callable[[Path, Size], Trial], Size, Size]] = {
 
 
 def main() -> int:
-    """Run the trials and print what came of them; 1 if anything is amiss."""
+    """Run the trials, print their results, and return the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/pressure", description=__doc__)
-    parser.add_argument("trials", nargs="*", metavar="TRIAL", help=f"{' or '.join(TRIALS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="with fewer messages")
+    parser.add_argument(
+        "trials", nargs="*", metavar="TRIAL", help=f"trial to run: {' or '.join(TRIALS)} (default: all)"
+    )
+    parser.add_argument("--quick", action="store_true", help="use fewer messages")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
     if not set(given.trials) <= set(TRIALS):
@@ -175,7 +178,7 @@ def main() -> int:
 
 
 def show(trial: Trial) -> None:
-    """Print it for a person."""
+    """Print a trial's result for people."""
     print(f"{trial.name}: {trial.size.count:,} messages of {trial.size.bytes:,} bytes")
     for name, value in (
         ("before", trial.before),

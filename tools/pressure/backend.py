@@ -1,4 +1,4 @@
-"""A backend that has a lot to say, and says it as fast as it is listened to."""
+"""A backend that sends many messages, as fast as the coordinator reads them."""
 
 import threading
 import time
@@ -15,11 +15,11 @@ from tools.common.arrivals import stamp
 WELCOME = b'{"type":"welcome","server":"pressure","instance":"pressure","acks":true,"last_seq":0}'
 
 
-class Backend:
-    """Sends messages to agents, each with a number.
+class FloodingBackend:
+    """Sends numbered messages to agents.
 
     Attributes:
-        said: Set when all that was to be said is sent.
+        said: Set when all requested messages have been sent.
     """
 
     def __init__(self) -> None:
@@ -27,16 +27,16 @@ class Backend:
         self._orders: SimpleQueue[tuple[range, list[str], int] | None] = SimpleQueue()
 
     def say(self, numbers: range, agents: list[str], size: int) -> None:
-        """Send a message of so many bytes for each number, to the agents in turn; ``said`` tells when it is out."""
+        """Send a message of ``size`` bytes for each number, to the agents in turn; ``said`` is set after the last."""
         self.said.clear()
         self._orders.put((numbers, agents, size))
 
     def end(self) -> None:
-        """Say nothing any more."""
+        """Stop sending, and close the connection."""
         self._orders.put(None)
 
     def converse(self, peer: ServerConnection) -> None:
-        """Greet, and send what was ordered."""
+        """Greet a client, and send it the requested messages."""
         reading = threading.Thread(target=_ignore, args=(peer,))
         with suppress(ConnectionClosed):
             peer.send(WELCOME, text=True)
@@ -56,7 +56,7 @@ def _ignore(peer: ServerConnection) -> None:
 
 
 def messages(numbers: range, agents: list[str], size: int) -> Iterator[bytes]:
-    """The messages on the wire."""
+    """Yield the messages in their wire format."""
     for number in numbers:
         agent = agents[number % len(agents)]
         text = f"{stamp(number, agent)} ".ljust(size, "x")
@@ -67,9 +67,9 @@ def messages(numbers: range, agents: list[str], size: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[Backend, str]]:
-    """A backend on loopback, and its URL."""
-    backend = Backend()
+def serving() -> Iterator[tuple[FloodingBackend, str]]:
+    """Serve a backend on loopback for the duration of the block; yield it with its URL."""
+    backend = FloodingBackend()
     with serve(backend.converse, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -86,10 +86,10 @@ def _port(server: Server) -> int:
 
 
 def wait(condition: threading.Event, seconds: float, what: str) -> float:
-    """Wait for it; how long it took, in seconds.
+    """Wait for an event, and return the seconds that it took.
 
     Raises:
-        TimeoutError: It didn't come.
+        TimeoutError: It was not set in time.
     """
     begin = time.monotonic()
     if not condition.wait(seconds):

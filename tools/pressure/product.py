@@ -1,8 +1,8 @@
-"""A process with the whole coordinator, whose router may be slowed, and which looks at how much waits for its actors.
+"""A process with the whole coordinator, whose router may be slowed, and which watches its actors' queues.
 
-Usage: ``product.py URL DIRECTORY SECONDS AGENT…``: the router takes so many seconds longer for each event. Ends when
-its standard input does, and then prints the most that has waited for each of those that much can wait for, and the
-memory that it really holds: without what the allocator keeps of what was given back.
+Usage: ``product.py URL DIRECTORY SECONDS AGENT…``. SECONDS is the router's delay for each event. The process ends when
+its standard input does, and then prints the greatest length of each watched queue, and its memory without the
+allocator's reserve.
 """
 
 import json
@@ -28,10 +28,10 @@ LOOK_SECONDS = 0.01
 
 
 class SlowRouter(RouterActor):
-    """A router that takes longer for each event.
+    """A router with a delay for each event.
 
     Args:
-        seconds: So much longer.
+        seconds: The delay.
     """
 
     def __init__(self, context: ActorContext, *, settings: RouterSettings, seconds: float) -> None:
@@ -39,14 +39,14 @@ class SlowRouter(RouterActor):
         self._seconds = seconds
 
     def on_receive(self, message: ToRouter | FeedDue) -> None:
-        """Wait, if it is an event, and handle it."""
+        """Handle a message, an event after the delay."""
         if isinstance(message, EventReceived):
             time.sleep(self._seconds)
         super().on_receive(message)
 
 
 def main(url: str, directory: Path, seconds: float, agents: list[str]) -> None:
-    """Run until the standard input ends."""
+    """Run until standard input ends."""
     actors = Actors(router=partial(SlowRouter, seconds=seconds)) if seconds else ACTORS
     coordinator = product.make(url, directory, agents, log_level="error", actors=actors)
     with product.started(coordinator) as abandoned:
@@ -58,7 +58,7 @@ def main(url: str, directory: Path, seconds: float, agents: list[str]) -> None:
 
 @contextmanager
 def looked_at(coordinator: Coordinator) -> Iterator[dict[str, int]]:
-    """Keep the most that waits for each of the actors that much can wait for, while the block runs."""
+    """Record the greatest queue lengths of the connection, the router and the work directory during the block."""
     waited: dict[str, int] = {CONNECTION: 0, ROUTER: 0, WORKDIR: 0}
     over = threading.Event()
     thread = threading.Thread(target=_look, args=(coordinator, waited, over))

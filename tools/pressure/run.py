@@ -1,4 +1,4 @@
-"""The coordinator's process, seen from outside: its memory, its journal, and what has arrived at its agents."""
+"""The coordinator's process, seen from outside: its memory, its journal, and the arrivals at its agents."""
 
 import sqlite3
 import threading
@@ -16,14 +16,14 @@ from tools.common.part import Part
 
 LOOK_SECONDS = 0.02
 LIMIT = 240.0
-"""Seconds that anything may take."""
+"""Seconds that any wait may take."""
 
 
 class Memory:
-    """Watches how much memory a process needs, in bytes.
+    """Watches a process's memory, in bytes.
 
     Attributes:
-        most: The most so far.
+        most: The greatest value so far.
     """
 
     def __init__(self, pid: int) -> None:
@@ -34,11 +34,11 @@ class Memory:
         self._thread.start()
 
     def now(self) -> int:
-        """What it needs now."""
+        """Return the present value."""
         return int(self._process.memory_info().rss)
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._over.set()
         self._thread.join()
 
@@ -51,10 +51,10 @@ class PressureRun:
     """A coordinator under pressure.
 
     Args:
-        directory: An empty one, for everything that is written.
-        url: The backend's.
-        agents: Its agents' names.
-        slow: So many seconds longer does the router take for each event.
+        directory: An empty directory for all files.
+        url: The backend's URL.
+        agents: The agents' names.
+        slow: Seconds of delay in the router for each event.
     """
 
     def __init__(self, directory: Path, url: str, agents: list[str], slow: float) -> None:
@@ -63,47 +63,47 @@ class PressureRun:
         self._journal = directory / "work" / "journal.db"
         self._product = Part(
             "tools.pressure.product", url, str(directory), str(slow), *agents,
-            environment=arrivals.environment(self._arrivals, self._gate),
+            environment=arrivals.environment(self._arrivals, self._gate, once=True),
         )  # fmt: skip
         self._product.hear()
         self.memory = Memory(self._product.pid)
 
     def open_gate(self) -> None:
-        """Have the agents read."""
+        """Let the agents read."""
         self._gate.touch()
 
     def arrived(self) -> dict[str, list[int]]:
-        """The numbers of the messages that have arrived at each agent, in the order of arrival."""
+        """Return the numbers of the messages that have arrived at each agent, in their order."""
         found: dict[str, list[int]] = defaultdict(list)
         for each in arrivals.read(self._arrivals):
             found[each.agent].append(each.number)
         return found
 
     def journaled(self, where: str) -> int:
-        """How many deliveries of this kind the journal holds."""
+        """Count the deliveries in the journal that match an SQL condition."""
         with closing(sqlite3.connect(f"file:{self._journal}?mode=ro", uri=True)) as database:
             (count,) = database.execute(f"SELECT count(*) FROM deliveries WHERE {where}").fetchone()  # noqa: S608 - our own words
         return int(count)
 
     def wait_until_journaled(self, count: int, where: str = "1") -> float:
-        """Wait until it holds so many; how long it took, in seconds."""
+        """Wait until the journal holds ``count`` such deliveries, and return the seconds that it took."""
         return wait_until(lambda: self.journaled(where) >= count, f"{count} deliveries with {where}")
 
     def wait_until_arrived(self, count: int) -> float:
-        """Wait until so many have arrived; how long it took, in seconds."""
+        """Wait until ``count`` messages have arrived, and return the seconds that it took."""
         return wait_until(lambda: arrivals.count(self._arrivals) >= count, f"{count} arrivals")
 
     def end(self) -> dict[str, Any]:
-        """End it; what it says of itself."""
+        """End the coordinator, and return its final report."""
         self.memory.close()
         return self._product.end()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> float:
-    """Wait for what tells nobody; how long it took, in seconds.
+    """Poll a condition until it holds, and return the seconds that it took.
 
     Raises:
-        TimeoutError: It didn't come.
+        TimeoutError: It did not hold in time.
     """
     begin = time.monotonic()
     while not condition():
@@ -115,7 +115,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> float:
 
 @contextmanager
 def running(directory: Path, url: str, agents: list[str], slow: float = 0.0) -> Iterator[PressureRun]:
-    """Run a coordinator; it is ended where the block fails, and else by the block itself."""
+    """Run a coordinator. The block ends it; if the block fails, it is ended here."""
     run = PressureRun(directory, url, agents, slow)
     try:
         yield run

@@ -242,7 +242,7 @@ def test_a_session_survives_a_crash_of_the_gateway(start_gateway: Callable[..., 
         (
             "complete_subtask",
             {"completion_summary": "ä" * (128 * KIB) + "x"},
-            f"completion_summary: is {256 * KIB + 1} bytes long, at most {256 * KIB} are taken",
+            f"completion_summary: is {256 * KIB + 1} bytes long, but at most {256 * KIB} are accepted",
         ),
         (
             "complete_subtask",

@@ -1,4 +1,4 @@
-"""Everything dies at random while work goes on, and nothing is lost, doubled, reordered or wrong."""
+"""Tests of chaos: parts are killed at random, and nothing is lost, doubled, reordered or wrong."""
 
 import json
 import os
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.timeout(SECONDS + 40), pytest.mark.alone]
 
 
 def chaos(*words: str) -> tuple[int, dict[str, Any], str]:
-    """Run it; its exit code, what it found, and what it said on standard error."""
+    """Run chaos, and return its exit code, its report and its standard error."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tools.chaos", "--json", *words]
     with subprocess.Popen(
@@ -34,7 +34,7 @@ def chaos(*words: str) -> tuple[int, dict[str, Any], str]:
 
 
 def left_behind(home: Path) -> list[list[str]]:
-    """The processes that still run in this home."""
+    """Return the processes that still run in this home."""
     found = []
     for process in psutil.process_iter():
         try:

@@ -1,4 +1,4 @@
-"""Nothing passes between coordinator and backend, and neither is told: both notice, go on, and make up for it."""
+"""Tests of a half-open connection between coordinator and backend: both notice it, continue and catch up."""
 
 import json
 import os
@@ -26,7 +26,7 @@ NEVER = 3600.0
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[Running]:
-    """A backend that pings often, once its witness is there."""
+    """Run a backend that pings often, once its witness exists."""
     running = Running(tmp_path)
     yield running
     running.stop()
@@ -34,7 +34,7 @@ def backend(tmp_path: Path) -> Iterator[Running]:
 
 @pytest.fixture
 def witness(backend: Running) -> Socket:
-    """Hears what the backend tells of."""
+    """Record the backend's events."""
     witness = backend.socket()
     backend.server.config.ws_ping_interval = backend.server.config.ws_ping_timeout = PING_SECONDS
     return witness
@@ -42,7 +42,7 @@ def witness(backend: Running) -> Socket:
 
 @pytest.fixture
 def network(backend: Running) -> Iterator[Proxy]:
-    """The only way to it, which carries each message once."""
+    """Run the proxy before the backend, without duplicates."""
     between = Proxy(backend.listener.getsockname()[1], dice("half-open", "network"), twice=0.0)
     between.start()
     yield between
@@ -51,7 +51,7 @@ def network(backend: Running) -> Iterator[Proxy]:
 
 @contextmanager
 def coordinator(directory: Path, network: Proxy) -> Iterator[Product]:
-    """A coordinator that pings often."""
+    """Run a coordinator that pings often."""
     (directory / "home").mkdir()
     product = Product(
         directory, SCRIPTED, scripted_environment(directory / "home"),
@@ -65,13 +65,13 @@ def coordinator(directory: Path, network: Proxy) -> Iterator[Product]:
 
 
 def step(name: str, agent: str, *play: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A subtask, and what its agent does for it."""
+    """Return a subtask and its agent's play."""
     details = f"@play {json.dumps([*play, {'complete': {'completion_summary': f'{name} is done.'}}])}"
     return {"id": name, "title": name, "details": details, "agent": agent, **more}
 
 
 def completed(witness: Socket, *names: str) -> list[str]:
-    """The completions that the backend tells of, up to the last of these."""
+    """Return the backend's completions, up to the last of these."""
     heard: list[str] = []
     while not set(names) <= set(heard):
         event = witness.hear()

@@ -1,4 +1,4 @@
-"""A program is kept running as systemd would keep it."""
+"""Tests of the keeper, which restarts a program as systemd would."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tools.chaos.keeper import DownError, Keeper
-from tools.chaos.log import Restart, is_ready
+from tools.chaos.log import ActorRestart, is_ready
 
 DEADLINE = 30.0
 LIVES = "print('ready', flush=True); import signal; signal.pause()"
 ONCE = "import os, sys; os.path.exists('been') and sys.exit({code}); open('been', 'w'); " + LIVES
-"""The first time it runs until it is ended; the second time it ends at once."""
+"""A program that runs until it is ended the first time, and ends at once the second time."""
 AT_FIRST = "import os, sys; not os.path.exists('been') and (open('been', 'w'), sys.exit({code})); " + LIVES
-"""The other way round."""
+"""A program that ends at once the first time, and runs until it is ended the second time."""
 Keep = Callable[[str], Keeper]
 
 
@@ -54,7 +54,7 @@ def test_what_it_logs_of_its_actors_is_noted(keep: Keep, tmp_path: Path) -> None
     keeper = keep(f"import sys; print(*{lines!r}, sep=chr(10), file=sys.stderr, flush=True); {LIVES}")
     keeper.wait_until_ready(DEADLINE)
     keeper.stop()  # its log is read to the end by then
-    assert keeper.restarts == [Restart(1767225600.5, "router")]
+    assert keeper.restarts == [ActorRestart(1767225600.5, "router")]
     assert (tmp_path / "log").read_text().splitlines() == lines
 
 

@@ -1,4 +1,4 @@
-"""The bad network: it carries everything as it is, until it is told not to."""
+"""Tests of the proxy, which forwards everything unchanged until it is told otherwise."""
 
 import random
 import socket
@@ -17,7 +17,7 @@ SECONDS = 10.0
 
 
 def frame(payload: bytes, *, masked: bool = False) -> bytes:
-    """A text message as one frame."""
+    """Return a text message as one frame."""
     size, bit = len(payload), 0x80 if masked else 0
     if size < 126:
         head = bytes([0x81, bit | size])
@@ -50,7 +50,7 @@ def test_control_frames_and_fragments_are_no_messages() -> None:
 
 @contextmanager
 def connected(twice: float = TWICE) -> Iterator[tuple[Proxy, socket.socket, socket.socket]]:
-    """The two ends of a connection through the proxy, past the handshake."""
+    """Return the two ends of a connection through the proxy, after the handshake."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         between = Proxy(listener.getsockname()[1], dice("1", "network"), twice)
         between.start()
@@ -69,7 +69,7 @@ def connected(twice: float = TWICE) -> Iterator[tuple[Proxy, socket.socket, sock
 
 
 def is_over(end: socket.socket) -> bool:
-    """Whether the connection ends, in whichever way."""
+    """Tell whether the connection ends, in any way."""
     try:
         return end.recv(1) == b""
     except ConnectionError:

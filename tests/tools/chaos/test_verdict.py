@@ -1,4 +1,4 @@
-"""The comparison finds what is amiss: each kind of it, in what would else be a clean run."""
+"""Tests of the verdict, with each kind of fault in an otherwise clean run."""
 
 import dataclasses
 import json
@@ -10,11 +10,11 @@ import pytest
 
 from tools.chaos.evidence import Evidence, Received
 from tools.chaos.people import Given
-from tools.chaos.plans import Step, Workflow
+from tools.chaos.plans import PlannedWorkflow, Step
 from tools.chaos.verdict import judge, judge_model
 
 A, B = Step("a", ("one",), ()), Step("b", ("two",), ("a",))
-GIVEN = Given([Workflow("w", (A, B))], certain={"Note 1.": "two"}, perhaps={"Note 2.": "two"})
+GIVEN = Given([PlannedWorkflow("w", (A, B))], certain={"Note 1.": "two"}, perhaps={"Note 2.": "two"})
 
 
 def delivery(
@@ -36,7 +36,7 @@ def told(key: str, seq: int, kind: str, **payload: Any) -> dict[str, Any]:
 
 
 def clean() -> Evidence:
-    """What a run leaves behind in which all went well: a, then b, which was renamed meanwhile, and a message."""
+    """Return the evidence of a clean run: a, then b, which was renamed meanwhile, and a message."""
     result = f"Result of subtask a:\n> Title: Step a\n> Summary:\n> {A.summary}\n"
     deliveries = [
         delivery(1, "one", "task_ready", "a", "Title: Step a"),

@@ -1,4 +1,4 @@
-"""The double of the Messages API, asked as claude asks it."""
+"""Tests of the double of the Messages API, with requests like claude's."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Whatever comes in through whichever door, nothing raises, poses as the coordinator, or piles up."""
+"""Tests of fuzzing: no input raises, imitates the coordinator, or accumulates."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tools.fuzz.run import DOORS, run
 
 COUNT = 5000
 SECONDS = 120
-"""As a deadline only: it feeds as many, however long that takes."""
+"""Only a deadline: the number of inputs doesn't depend on it."""
 pytestmark = [pytest.mark.timeout(2 * SECONDS), pytest.mark.alone]
 
 

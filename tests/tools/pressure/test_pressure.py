@@ -1,4 +1,4 @@
-"""More than can be handled at once waits where it is cheap, and all of it arrives."""
+"""Tests of pressure: excess messages wait in the journal, and all of them arrive."""
 
 import json
 import os
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.timeout(SECONDS + 5), pytest.mark.alone]
 
 
 def pressure(trial: str) -> tuple[int, dict[str, Any], str]:
-    """Run a trial; its exit code, what it saw, and what it said on standard error."""
+    """Run a trial, and return its exit code, its result and its standard error."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tools.pressure", "--quick", "--json", trial]
     done = subprocess.run(
