@@ -1,14 +1,28 @@
 """Tests of claims in the documents that can be checked automatically."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from actors.app.settings import Settings
 from actors.cli.app import app
+from actors.gateway.tools import TOOLS
+from actors.protocol.deliveries import DeliveryKind, DeliveryState
+from actors.protocol.feed import FactKind
+from actors.protocol.sessions import SessionState
+from tests.types.test_exhaustive import EXPECTED
 
 ROOT = Path(__file__).resolve().parent.parent
+CONTRIBUTING = ROOT / "docs" / "contributing.md"
+STEP = re.compile(r"^(\d+)\. `([^`]+)`( \(new\))?: ", re.MULTILINE)
+"""A step of a recipe: its number, the file to change, and whether the file is to be made."""
+FILE = re.compile(r"`([\w./-]*/[\w.-]+\.(?:py|md|sql|sh|toml|json))`( \(new\))?")
+"""A path in backticks that names a file."""
+UNTYPED = {"actors/journal/tables/events.py"}
+"""Where a new event belongs that is no type error there; ``tests/types/test_exhaustive.py`` has a test of each."""
 NONE = "\u2013"
 REFERENCE = ROOT / "docs" / "reference"
 REFERENCES = sorted(each.relative_to(ROOT).as_posix() for each in REFERENCE.glob("*.md"))
@@ -38,6 +52,23 @@ def test_the_reference_lists_every_command() -> None:
     page = (REFERENCE / "command-line.md").read_text("utf-8")
     table = page[page.index("| command |") : page.index("**Read-only commands**")]
     assert commands == set(re.findall(r"^\| `([\w-]+)", table, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("page", "head", "words"),
+    [
+        ("command-line.md", "| state of a delivery |", DeliveryState),
+        ("command-line.md", "| state of an agent |", SessionState),
+        ("events-and-dialects.md", "| kind | what the agent is told |", DeliveryKind),
+        ("gateway-api.md", "| `event` (the kind) |", (*get_args(FactKind), "gap")),
+        ("gateway-api.md", "| tool |", TOOLS),
+    ],
+)
+def test_the_reference_lists_every_word_that_there_is(page: str, head: str, words: Iterable[str]) -> None:
+    _, found, rest = (REFERENCE / page).read_text("utf-8").partition(f"\n{head}")
+    assert found
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", rest.partition("\n\n")[0], re.MULTILINE)
+    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted(words)
 
 
 @pytest.mark.parametrize("page", REFERENCES)
@@ -78,3 +109,39 @@ def test_the_index_lists_every_document(document: Path) -> None:
     index = (docs / "README.md").read_text("utf-8")
     name = document.relative_to(docs).as_posix()
     assert f"]({name})" in index or name == "README.md" or name.startswith("decisions/")
+
+
+def _recipes() -> dict[str, str]:
+    """The recipes of docs/contributing.md by their titles."""
+    _, _, text = CONTRIBUTING.read_text("utf-8").partition("\n## Recipes\n")
+    parts = re.split(r"^### (.*)$", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+@pytest.mark.parametrize("recipe", _recipes())
+def test_each_step_of_a_recipe_begins_with_a_file_that_is_there(recipe: str) -> None:
+    text = _recipes()[recipe]
+    steps = STEP.findall(text)
+    assert len(steps) > 1
+    assert [f"{number}. " for number, _, _ in steps] == re.findall(r"^\d+\. ", text, re.MULTILINE)
+    assert [int(number) for number, _, _ in steps] == list(range(1, len(steps) + 1))
+    assert [path for _, path, new in steps if (ROOT / path).is_file() == bool(new)] == []
+
+
+def test_the_recipe_for_an_event_visits_the_files_that_the_type_checker_names() -> None:
+    steps = [path for _, path, _ in STEP.findall(_recipes()["A new event"])]
+    product = [path for path in steps if path.split("/")[0] in ("actors", "supervisors", "backend")]
+    typed = {f"actors/{name}" for name in EXPECTED["an event"]}
+    assert product[0] == "actors/protocol/events.py"
+    assert set(product) == {"actors/protocol/events.py"} | typed | UNTYPED
+
+
+@pytest.mark.parametrize(
+    "document",
+    sorted(path for path in (ROOT / "docs").glob("**/*.md") if path.parent.name != "decisions"),
+    ids=lambda path: path.name,
+)
+def test_each_file_that_a_document_names_is_there(document: Path) -> None:
+    named = [path for path, new in FILE.findall(document.read_text("utf-8")) if not new]
+    places = [ROOT] if document == CONTRIBUTING else [ROOT, ROOT / "actors"]
+    assert [path for path in named if not any((place / path).is_file() for place in places)] == []
