@@ -34,11 +34,6 @@ class DeliveryState(StrEnum):
         return self in FINAL
 
 
-CONTEXT_FILE = "{context_file}"
-RESULT_FILE = "{result_file}"
-"""Where these stand in a text (never in a quotation), the session names the file with the whole context, and the one in
-which an agent without tools reports."""
-
 FINAL = frozenset({DeliveryState.COMPLETED, DeliveryState.WITHDRAWN, DeliveryState.DEAD})
 ORDER = {state: place for place, state in enumerate(DeliveryState)}
 """The place of each state on the way; a report of an earlier one is late and changes nothing."""

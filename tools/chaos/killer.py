@@ -17,7 +17,7 @@ from tools.chaos.proxy import Proxy
 if TYPE_CHECKING:
     import psutil
 
-ACTORS = ("router", "workdir", "gateway", "sessions", "connection")
+ACTORS = ("router", "workdir", "feed", "gateway", "sessions", "connection")
 
 ROUNDS, ROUND_SECONDS = 8, 0.3
 """Number of crashes of all actors that make the coordinator give up."""
