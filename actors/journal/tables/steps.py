@@ -1,4 +1,4 @@
-"""The table of delivery steps, for whoever follows what happens."""
+"""The table of delivery steps, for subscribers of the feed."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from actors.journal.batching import Execute, Table, up_to
 from actors.protocol.deliveries import Delivery, DeliveryStep
 
 KEPT = 20_000
-"""How many rows are kept; a subscriber that is further behind misses the steps before them."""
+"""The number of rows that are kept; a subscriber that is further behind misses older steps."""
 EVERY = 1_000
-"""After so many rows the oldest are deleted."""
+"""The number of rows after which the oldest are deleted."""
 
 
 class Steps(Table):
-    """The steps of deliveries: one row for each commit that has any, as a JSON list, oldest first.
+    """The steps of deliveries: one row for each commit with steps, as a JSON list, oldest first.
 
-    A row for each step would cost a statement each on the router's busiest path. What a commit gathers is written by
-    ``flush`` only, so that nobody sees a part of it.
+    A row for each step would cost a statement each on the router's busiest path. Steps are written by ``flush`` only,
+    at the commit, so that nobody sees a part of a row.
 
     Attributes:
         last: The number of the newest row; 0 if there was none.
@@ -29,11 +29,11 @@ class Steps(Table):
         self._gathered: list[dict[str, Any]] = []
 
     def add(self, delivery: Delivery, step: DeliveryStep, at: float) -> None:
-        """Gather one step of this delivery."""
+        """Gather a step of this delivery."""
         self._add(delivery, at, step.state, step.receipt, step.reason, step.attempts)
 
     def add_queued(self, delivery: Delivery, at: float) -> None:
-        """Gather the first step of this delivery: it was queued, for the first time or again."""
+        """Gather the first step of this delivery, which was queued or requeued."""
         self._add(delivery, at, "queued", None, None, None)
 
     def _add(
@@ -75,12 +75,12 @@ class Steps(Table):
             self._execute("DELETE FROM steps WHERE number <= ?", (self.last - KEPT,))
 
     def after(self, number: int, limit: int, size: int | None = None) -> list[tuple[int, bytes]]:
-        """Read rows behind this number, oldest first: each its number and its list of steps.
+        """Read rows after this number, oldest first: each its number and its list of steps.
 
         Args:
-            number: The last that is known.
-            limit: How many rows at most.
-            size: How many bytes; the row that exceeds them is the last.
+            number: The number of the last known row.
+            limit: The most rows to return.
+            size: The most bytes; the row that exceeds them is the last.
         """
         cursor = self._execute(
             "SELECT number, document FROM steps WHERE number > ? ORDER BY number LIMIT ?", (number, limit)
