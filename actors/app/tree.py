@@ -31,7 +31,7 @@ from actors.protocol.sessions import SessionsLost
 from actors.router import ContextBuilder, LocalSessionHost, RouterActor, RouterSettings, SessionHost
 from actors.scripted_claude.launch import command as scripted_command
 from actors.session import SessionActor, SessionSettings
-from actors.workdir import WorkDir, WorkdirActor, shown
+from actors.workdir import WorkDir, WorkdirActor, last_exported
 from actors.workdir.results import ResultFile, read_result
 from supervisors import (
     Actor,
@@ -215,7 +215,7 @@ def _router_settings(
         context=ContextBuilder(settings.max_context_bytes),
         host=host,
         read_result=lambda subtask_id: _read_report(workdir.result_file(subtask_id)),
-        shown=partial(shown, workdir.history),
+        last_exported=partial(last_exported, workdir.history),
         auto_start=settings.auto_start_sessions,
         queue_size=settings.max_queue_size,
         agents=partial(_agents, workdir.prompts),

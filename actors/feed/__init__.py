@@ -1,4 +1,4 @@
-"""The feed: keeps what happens, within a bound, for all who show it."""
+"""The feed: a bounded file of everything that happens, for clients and dashboards."""
 
 from actors.feed.actor import FeedActor
 from actors.feed.log import Fact

@@ -1,4 +1,4 @@
-"""The feed's actor: asks the router for what is committed, hears what agents say and do, and writes both down."""
+"""The feed's actor, which writes committed events and steps from the router, and agents' activities, to one file."""
 
 import sqlite3
 import time
@@ -8,7 +8,7 @@ from typing import NamedTuple, assert_never
 
 import structlog
 
-from actors.feed.log import FeedLog, Places, is_damage
+from actors.feed.log import FeedLog, FeedPosition, is_damage
 from actors.protocol.feed import AgentActive, FeedGrew, FeedPage, FeedRequest
 from actors.protocol.names import FEED, GATEWAY, ROUTER
 from actors.protocol.router import RouterStarted, ToSubscriber
@@ -17,9 +17,9 @@ from supervisors import Actor, ActorContext
 _log = structlog.stdlib.get_logger(__name__)
 
 REST = 29.0
-"""How many times as long as a page took of the processor the feed rests before it asks for another: it takes a
-thirtieth of one at most, and so writes some four thousand facts a second. In a flood it falls behind, and catches up
-later: the journal has it all."""
+"""The factor of the rest after a page, relative to the processor time that it took. So the feed uses a thirtieth of a
+processor at most, and writes about four thousand facts a second. In a flood it falls behind and catches up later, since
+the journal has everything."""
 
 
 GATHER = 0.02
@@ -27,29 +27,30 @@ GATHER = 0.02
 
 
 class _AskDue(NamedTuple):
-    """It has rested, and asks for more."""
+    """The end of the rest after a page."""
 
 
 class _TryAgain(NamedTuple):
-    """The file could not be written; perhaps it can be now."""
+    """The end of the wait after the file could not be written."""
 
 
 class FeedActor(Actor):
-    """Keeps what happens, for people, and tells the gateway when there is more of it.
+    """The actor that keeps what happens, for people, and tells the gateway of new facts.
 
-    Nobody waits for it. While its file can't be written it asks for nothing, since the journal has that anyway; what
-    agents say and do meanwhile is counted and dropped.
+    What must hold: nobody waits for it. While its file can't be written it asks for no page, since the journal keeps
+    those; activities of agents are counted and dropped meanwhile. And it asks for the next page only after the last
+    one is committed, together with the position that it ends at, so that no event or step is lost or doubled.
 
     Args:
-        context: Who it is.
+        context: The actor's context.
         path: The file of facts.
-        limit: Bytes kept of each agent, and of what is about no agent.
-        retry_seconds: When to try again, if it can't be written.
+        limit: The bytes that are kept of each agent, and of facts about no agent.
+        retry_seconds: The wait after the file could not be written.
     """
 
     batch_size = 200
     drains = True
-    """What sessions tell it last is written too."""
+    """The sessions' last messages are written before the end."""
 
     def __init__(self, context: ActorContext, *, path: Path, limit: int, retry_seconds: float = 30.0) -> None:
         super().__init__(context)
@@ -59,19 +60,19 @@ class FeedActor(Actor):
         self._limit = limit
         self._retry_seconds = retry_seconds
         self._facts: FeedLog | None = None
-        self._place = Places(0, 0)
+        self._position = FeedPosition(0, 0)
         self._pages: list[FeedPage] = []
         self._active: list[AgentActive] = []
         self._dropped: Counter[str] = Counter()
-        self._is_held = self._is_failing = False
+        self._is_paused = self._is_failing = False
         self._is_owed = True
 
     def on_start(self) -> None:
-        """Say up to where everything is written."""
+        """Open the file, and ask the router for what follows its end."""
         self.on_batch()
 
     def on_receive(self, message: ToSubscriber | AgentActive | _AskDue | _TryAgain) -> None:
-        """Take note of a message; it is written with its batch."""
+        """Collect a message; it is written with its batch."""
         match message:
             case FeedPage():
                 self._pages.append(message)
@@ -80,14 +81,14 @@ class FeedActor(Actor):
             case RouterStarted() | _AskDue():
                 self._is_owed = True
             case _TryAgain():
-                self._is_held, self._is_owed = False, True
+                self._is_paused, self._is_owed = False, True
             case _:
                 assert_never(message)
 
     def on_batch(self) -> None:
-        """Write what the batch brought, and only then ask for more."""
+        """Write the messages of the batch, and only then ask for more."""
         has_written = False
-        if not self._is_held:
+        if not self._is_paused:
             try:
                 has_written = self._write()
                 self._ask()
@@ -108,7 +109,7 @@ class FeedActor(Actor):
         """Write what there is; false where there is nothing."""
         facts = self._open()
         began = time.thread_time()
-        pages, place = self._next_pages()
+        pages, position = self._next_pages()
         active = [*self._make_up(), *self._active]
         if not pages and not active:
             return False
@@ -119,10 +120,10 @@ class FeedActor(Actor):
                 raise
             facts.set_aside(str(error))
             self._facts, pages = None, []
-            facts = self._open()  # it asks for all pages again
+            facts = self._open()  # at the journal's beginning: all pages are asked for again
             facts.write((), active)
         else:
-            self._place = place
+            self._position = position
         self._active.clear()
         self._dropped.clear()
         facts.prune()
@@ -138,23 +139,23 @@ class FeedActor(Actor):
         if self._is_owed:
             self._is_owed = False
             self._router.tell(
-                FeedRequest(subscriber=FEED, events=self._place.events, steps=self._place.steps)
+                FeedRequest(subscriber=FEED, events=self._position.events, steps=self._position.steps)
             )
 
-    def _next_pages(self) -> tuple[list[FeedPage], Places]:
-        """The pages that go on from where the file ends, and where it will end with them.
+    def _next_pages(self) -> tuple[list[FeedPage], FeedPosition]:
+        """Return the pages that continue the file, in order, and the position after them.
 
-        Others were under way when this actor, or its file, was replaced, and are sent again.
+        Other pages were in flight when this actor, or its file, was replaced; they are dropped, and sent again.
         """
-        pages, place = [], self._place
+        pages, position = [], self._position
         for page in self._pages:
-            if (page.after_event, page.after_step) == place:
+            if (page.after_event, page.after_step) == position:
                 pages.append(page)
-                place = Places(page.last_event, page.last_step)
-        return pages, place
+                position = FeedPosition(page.last_event, page.last_step)
+        return pages, position
 
     def _make_up(self) -> list[AgentActive]:
-        """What is to be said of activities that could not be written."""
+        """Return the counts of dropped activities, as facts."""
         now = time.time()
         return [
             AgentActive(agent=agent, at=now, activities=(), dropped=count)
@@ -162,13 +163,13 @@ class FeedActor(Actor):
         ]
 
     def _open(self) -> FeedLog:
-        """The file; opened (again) where it isn't, and where somebody has removed it."""
+        """Return the file, opened (again) if it isn't open or was removed."""
         if self._facts is not None and not self._facts.is_in_place:
             _log.error("feed_removed", file=str(self._path))
             self._close()
         if self._facts is None:
             self._facts = FeedLog(self._path, self._limit)
-            self._place, self._is_owed = self._facts.places(), True
+            self._position, self._is_owed = self._facts.position(), True
         return self._facts
 
     def _close(self) -> None:
@@ -177,9 +178,9 @@ class FeedActor(Actor):
             facts.close()
 
     def _go_without(self, error: sqlite3.Error | OSError) -> None:
-        """Write nothing for a while; said once."""
+        """Write nothing for a while; log the first failure only."""
         if not self._is_failing:
             _log.warning("feed_not_written", reason=str(error), retry_in=self._retry_seconds)
-        self._is_held = self._is_failing = True
+        self._is_paused = self._is_failing = True
         self._close()
         self.tell_later(self._retry_seconds, _TryAgain())

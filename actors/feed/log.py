@@ -1,4 +1,4 @@
-"""The file of facts: written by the feed's actor alone, read by whoever shows them."""
+"""The file of facts, written by the feed's actor alone and read by ``FeedReader``."""
 
 import os
 import sqlite3
@@ -18,9 +18,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 VERSION = 1
 ROW_BYTES = 64
-"""What a fact takes beside its document, roughly."""
+"""The approximate size of a fact beside its document."""
 KEPT = 0.9
-"""So much of its bound is left to an agent that has exceeded it: facts are deleted in pieces, not one by one."""
+"""The part of the bound that remains after pruning, so that facts are deleted many at a time."""
 _SCHEMA = f"""
 BEGIN;
 CREATE TABLE IF NOT EXISTS facts (
@@ -71,14 +71,14 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Fact(NamedTuple):
-    """Something that happened.
+    """An event, a step of a delivery, or an activity of an agent.
 
     Attributes:
-        number: Facts are numbered as the feed learns of them. Numbers only grow, but with gaps.
-        at: When it happened, in seconds since the epoch.
-        kind: Of which kind it is.
-        agent: Whom it is about, if it is about an agent.
-        document: One JSON object on one line; which keys it has depends on the kind.
+        number: Its number, in the order in which the feed learns of facts; rising, with gaps.
+        at: The time at which it happened, in seconds since the epoch.
+        kind: Its kind.
+        agent: The agent that it is about, if any.
+        document: One JSON object on one line; its keys depend on the kind.
     """
 
     number: int
@@ -88,29 +88,34 @@ class Fact(NamedTuple):
     document: bytes
 
 
-class Places(NamedTuple):
-    """How far the journal was read: the numbers of the last event and of the last step of a delivery."""
+class FeedPosition(NamedTuple):
+    """The position in the journal: the numbers of the last event and of the last delivery step that were read."""
 
     events: int
     steps: int
 
 
 class FeedLog:
-    """Appends facts, and deletes an agent's oldest ones where they exceed the bound.
+    """The facts, of which each agent's oldest are deleted when they exceed the bound.
 
-    A batch of facts and the place in the journal that they come from are one transaction, so a crash neither doubles
-    nor loses any. A file that is damaged is set aside, and begun anew from the journal.
+    What must hold:
 
-    The facts are handed to SQLite all at once, as JSON: it takes them apart without Python's lock, so that in a flood
-    of events the router isn't kept waiting.
+    - Facts and the position in the journal that they end at are one transaction. So a crash neither doubles nor loses
+      any fact of the journal.
+    - A number is never given to two facts, not even after the file was damaged, removed or cut short by a power cut.
+      So a client can ask for what follows a number.
+    - A damaged file is set aside, and its events and steps are read from the journal again.
+
+    Facts are given to SQLite all at once, as JSON, which it parses without Python's lock. So a flood of events doesn't
+    keep the router waiting.
 
     Args:
-        path: The file; made if there is none, for us alone.
-        limit: Bytes kept of each agent, and of what is about no agent.
-        clock: The time in seconds since the epoch.
+        path: The file; created private (0600) if there is none.
+        limit: The bytes that are kept of each agent, and of facts about no agent.
+        clock: Returns the time, in seconds since the epoch.
 
     Raises:
-        OSError: It can't be opened or made.
+        OSError: It can't be opened or created.
         sqlite3.Error: The same.
     """
 
@@ -142,10 +147,9 @@ class FeedLog:
         return database
 
     def _skip_numbers(self, database: sqlite3.Connection) -> None:
-        """Number what comes behind all that a file before this one can have held: by the clock, in milliseconds.
+        """Let numbers begin behind all that an earlier file can have given: at the clock's time, in milliseconds.
 
-        So a client that was shown a number is never shown another fact under it, or under a lower one, also if the
-        file was damaged or removed, or its end is lost to a power cut.
+        Numbers stay behind the clock while there are fewer than a thousand facts a second on average.
         """
         now = int(self._clock() * 1000)
         with database:
@@ -157,23 +161,23 @@ class FeedLog:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the file is where it belongs; if not, what is written to it is lost."""
+        """True if the file is where it belongs; otherwise anything written to it is lost."""
         return _identity(self._path) == self._file
 
-    def places(self) -> Places:
-        """How far the journal was read."""
+    def position(self) -> FeedPosition:
+        """Return the position in the journal that the facts end at."""
         found = dict(self._database.execute("SELECT name, number FROM places"))
-        return Places(found.get("events", 0), found.get("steps", 0))
+        return FeedPosition(found.get("events", 0), found.get("steps", 0))
 
     def write(self, pages: Sequence[FeedPage], active: Sequence[AgentActive]) -> int:
-        """Append facts in one transaction; the number of the last fact.
+        """Append facts in one transaction; return the number of the last fact.
 
         Args:
-            pages: What the router sent, each going on from the one before it, and the first from ``places``.
-            active: What agents say and do.
+            pages: Pages from the router; the first begins at ``position``, each other at the end of the one before.
+            active: Activities of agents.
 
         Raises:
-            OSError: They could not be written; none of them is.
+            OSError: They could not be written, none of them.
             sqlite3.Error: The same.
         """
         execute = self._database.execute
@@ -200,7 +204,7 @@ class FeedLog:
         return int(last)
 
     def prune(self) -> None:
-        """Delete the oldest facts of each agent that has exceeded the bound.
+        """Delete the oldest facts of each agent that exceeds the bound.
 
         Raises:
             OSError: They could not be deleted.
@@ -212,7 +216,7 @@ class FeedLog:
         ).fetchall():
             whose = agent or None
             found = execute(_OLDEST, (ROW_BYTES, whose, size - self._limit * KEPT)).fetchone()
-            if found is None:  # it was counted wrongly: an earlier program's doing
+            if found is None:  # an earlier program counted wrongly
                 continue
             number, total = found
             with self._database:
@@ -230,7 +234,7 @@ class FeedLog:
         except (sqlite3.OperationalError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                 raise
-            for each in documents:  # one of them is no JSON for SQLite: leave out that one alone
+            for each in documents:  # one of them isn't JSON to SQLite: leave out that one only
                 self._insert_alone(statement, each)
 
     def _insert_alone(self, statement: str, document: bytes) -> None:
@@ -242,7 +246,7 @@ class FeedLog:
             _log.warning("fact_unreadable", reason=str(error), document=document[:200])
 
     def set_aside(self, reason: str) -> None:
-        """Take the file away, since it is damaged. Of several only the last one is kept."""
+        """Move the damaged file out of the way. Of several, only the last one is kept."""
         self.close()
         aside = self._path.with_stem(f"{self._path.stem}.damaged")
         for suffix in ("", "-wal", "-shm"):
@@ -260,11 +264,11 @@ class FeedLog:
 
 
 class _OtherVersionError(sqlite3.DatabaseError):
-    """It was written by another version of this program: of no use here."""
+    """A file of another version of this program, which can't be used."""
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether no waiting will help: the file has to be begun anew."""
+    """Return whether the file is damaged, so that waiting can't help and it must be replaced."""
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(error, _OtherVersionError) or (code is not None and code & 0xFF in _DAMAGE)
 
@@ -280,7 +284,7 @@ def _joined(documents: Sequence[bytes]) -> str:
 
 
 def _rows(active: AgentActive) -> list[bytes]:
-    """The facts in what an agent said and did, each as a JSON list: (at, kind, agent, document)."""
+    """Convert an agent's activities to facts, each a JSON list: (at, kind, agent, document)."""
     head = {"at": active.at, "agent": active.agent}
     said: list[tuple[str, dict[str, object]]] = []
     if active.dropped:

@@ -1,4 +1,4 @@
-"""Reads the file of facts, beside the actor that writes it or without one; never writes."""
+"""A read-only view of the file of facts, usable while the feed's actor writes it."""
 
 import sqlite3
 import threading
@@ -14,9 +14,9 @@ from actors.lib.errors import CoordinatorError
 from actors.protocol.feed import FactKind
 
 PAGE = 500
-"""How many facts are read at once,"""
+"""The most facts that are read at once,"""
 PAGE_BYTES = 256 * 1024
-"""and how many bytes of documents, but for the last one's."""
+"""and the most bytes of documents; the fact that exceeds this is the last."""
 
 KINDS = get_args(FactKind)
 _COLUMNS = "SELECT number, at, kind, agent, document FROM facts"
@@ -27,16 +27,16 @@ T = TypeVar("T")
 
 
 class FeedUnreadableError(CoordinatorError):
-    """The file of facts can't be read now."""
+    """A file of facts that can't be read now."""
 
 
 class FeedPart(NamedTuple):
-    """What was found.
+    """A part of the facts.
 
     Attributes:
-        facts: Facts, oldest first.
-        place: Up to which number was looked; to be asked for what follows.
-        is_end: There was no more at the time.
+        facts: The facts, oldest first.
+        place: The number up to which facts were searched; pass it to ``after`` for the next part.
+        is_end: True if there were no more facts at the time.
     """
 
     facts: list[Fact]
@@ -45,10 +45,15 @@ class FeedPart(NamedTuple):
 
 
 class FeedReader:
-    """Questions about the facts that are kept; usable from several threads. A file that isn't there holds none.
+    """Queries of the kept facts, usable from several threads. A missing file has no facts.
 
     Args:
         path: The file.
+
+    Example:
+        >>> reader = FeedReader(workdir.feed)
+        >>> part = reader.after(0, kinds=["said"])
+        >>> more = reader.after(part.place, kinds=["said"])
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +65,7 @@ class FeedReader:
     def after(
         self, number: int, limit: int = PAGE, *, agent: str | None = None, kinds: Collection[str] = ()
     ) -> FeedPart:
-        """Facts behind this number, of this agent and of these kinds; without either, all.
+        """Return facts after this number, of this agent and these kinds (by default: of all), oldest first.
 
         Raises:
             FeedUnreadableError: They can't be read.
@@ -79,19 +84,19 @@ class FeedReader:
         return self._ask(find, FeedPart([], number, is_end=True))
 
     def last(self) -> int:
-        """The number of the newest fact; 0 if there has been none."""
+        """Return the number of the newest fact; 0 if there has been none."""
         return self._ask(_last, 0)
 
     def first(self, agent: str | None = None) -> int:
-        """The number of the oldest fact that is kept, of this agent or of all; 0 if there is none."""
+        """Return the number of the oldest kept fact, of this agent or of all; 0 if there is none."""
         where, names = ("WHERE agent = ?", (agent,)) if agent is not None else ("", ())
         statement = f"SELECT coalesce(min(number), 0) FROM facts {where}"  # noqa: S608 - one of two texts
         return self._ask(lambda database: int(database.execute(statement, names).fetchone()[0]), 0)
 
     def lost_after(self, number: int, agent: str | None = None) -> int:
-        """Up to which number facts behind this one are gone, of this agent or of all; 0 if none is.
+        """Return the number up to which facts after this one are lost, of this agent or of all; 0 if none is.
 
-        They were deleted for want of room, or with a file that was damaged.
+        They exceeded the bound, or were in a file that was damaged or removed.
         """
         where, names = ("WHERE agent = ?", (agent,)) if agent is not None else ("", ())
         pruned = f"SELECT coalesce(max(pruned), 0) FROM agents {where}"  # noqa: S608 - one of two texts
@@ -99,19 +104,19 @@ class FeedReader:
 
         def find(database: sqlite3.Connection) -> int:
             until = int(database.execute(pruned, names).fetchone()[0])
-            if number:  # else it wants all that is kept, and knows of no file before this one
+            if number:  # 0 asks for all kept facts, and knows of no earlier file
                 until = max(until, database.execute(begun).fetchone()[0])
             return until if until > number else 0
 
         return self._ask(find, 0)
 
     def since(self, at: float) -> int:
-        """The number behind which all facts lie that happened at this time or later; earlier ones may, too."""
+        """Return a number after which all facts of this time or later are found, perhaps with earlier ones."""
         statement = "SELECT coalesce(min(number) - 1, ?) FROM facts WHERE at >= ?"
         return self._ask(lambda found: int(found.execute(statement, (_last(found), at)).fetchone()[0]), 0)
 
     def close(self) -> None:
-        """Close the file; the next question opens it again."""
+        """Close the file; the next query opens it again."""
         with self._lock:
             self._close()
 
@@ -126,13 +131,13 @@ class FeedReader:
             return nothing if database is None else find(database)
 
     def _opened(self) -> sqlite3.Connection | None:
-        """The file that is there now: another one, perhaps, than at the last question."""
+        """Return a connection to the file at the path, which may have been replaced since the last query."""
         try:
             found = self._path.stat()
         except FileNotFoundError:
             self._close()
             return None
-        if not found.st_size:  # it is being made; and SQLite would remove what lies beside an emptied one
+        if not found.st_size:  # it is being created; and SQLite would remove the companions of an emptied one
             self._close()
             return None
         if self._database is None or self._file != (found.st_dev, found.st_ino):
@@ -142,7 +147,7 @@ class FeedReader:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
             raise sqlite3.DatabaseError(f"it is of version {version}")
-        return self._database if version else None  # else it is being made
+        return self._database if version else None  # without a version it is being created
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -160,7 +165,7 @@ def _last(database: sqlite3.Connection) -> int:
 
 
 def _up_to(size: int, facts: Iterable[Fact]) -> Iterator[Fact]:
-    """Facts until their documents exceed this size; the one that does is the last."""
+    """Yield facts until their documents exceed this size; the one that does is the last."""
     for fact in facts:
         yield fact
         size -= len(fact.document)

@@ -1,4 +1,4 @@
-"""What follows from an event in the graph, for those who work on its nodes."""
+"""Changes that follow from an event in the graph; the router turns each into deliveries and notes."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from actors.graph.node import Node
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """These agents are to be given the node."""
+    """An assignment of the node to these agents, now that it waits for nothing."""
 
     node: Node
     agents: tuple[str, ...]
@@ -15,7 +15,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """These agents are no longer to work on the node; it goes on without them."""
+    """A withdrawal of the node from these agents, which are to stop working on it."""
 
     node: Node
     agents: tuple[str, ...]
@@ -24,7 +24,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Amended:
-    """The node was changed while agents have it; ``fields`` says what."""
+    """A change of these fields while agents have the node."""
 
     node: Node
     fields: tuple[str, ...]
@@ -32,7 +32,7 @@ class Amended:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamDone:
-    """An upstream of a node that an agent already has is done."""
+    """The completion of an upstream while agents have the node already."""
 
     node: Node
     upstream: Node
@@ -40,7 +40,7 @@ class UpstreamDone:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Nothing more is to be done for the node; ``by`` is the agent that completed it, where one did."""
+    """The end of the node; ``by`` is the agent that completed it, if one did."""
 
     node: Node
     by: str | None = None
@@ -48,11 +48,11 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The node doesn't go on by itself; its ``hold`` and ``reason`` say why.
+    """A new hold on the node; its ``hold`` and ``reason`` say why.
 
     Attributes:
-        by: The agent that said so, where one did.
-        backend_knows: The backend itself said so, and need not be told.
+        by: The agent that reported it, if one did.
+        backend_knows: True if the backend itself reported it, and need not be told.
     """
 
     node: Node
@@ -62,7 +62,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What held the node is over: those who have it go on, and those who no longer do are given it again."""
+    """The end of a hold: agents that have the node go on, and the other assignees are given it again."""
 
     node: Node
 

@@ -1,6 +1,6 @@
-"""What waits for itself: whether an edge closes a cycle, who is caught in it, and how it is shown.
+"""Cycles of the dependency graph: their detection, their members, and the shortest path through them.
 
-Only open nodes are looked at: what isn't among them waits for nothing.
+Only open nodes are searched: the others wait for nothing.
 """
 
 from collections import deque
@@ -14,11 +14,11 @@ Direction = Literal["pending", "dependents"]
 
 
 def waits_for(nodes: Nodes, start: str, goal: str) -> bool:
-    """Whether ``start`` waits for ``goal``, directly or not; everything waits for itself.
+    """Return whether ``start`` waits for ``goal``, directly or not; each node waits for itself.
 
-    Both ends are searched at once, level by level, and whichever side runs out first ends it. A node that arrives
-    in order has no dependents yet, one that arrives in reverse order has no upstreams yet: both cost nothing,
-    however long the chain is.
+    The search runs from both ends at once, level by level, and stops when either side is exhausted. A node that
+    arrives in order has no dependents yet, and one that arrives in reverse order has no upstreams yet. So both cost
+    nothing, however long the chain is.
     """
     up, down = {start}, {goal}
     above, below = {start}, {goal}
@@ -33,12 +33,12 @@ def waits_for(nodes: Nodes, start: str, goal: str) -> bool:
 
 
 def knot(nodes: Nodes, node_id: str) -> set[str]:
-    """All that wait for the node and that it waits for, itself among them; empty if it doesn't wait for itself."""
+    """Return all nodes that wait for the node and that it waits for, itself included; empty if it is in no cycle."""
     return _reach(nodes, node_id, "pending") & _reach(nodes, node_id, "dependents")
 
 
 def shortest_cycle(nodes: Nodes, node_id: str) -> list[str]:
-    """One of the shortest ways from the node back to itself, always the same one, or nothing if there is none."""
+    """Return a shortest path from the node back to itself, always the same one; empty if there is none."""
     came_from: dict[str, str] = {}
     edge = deque([node_id])
     while edge:

@@ -1,8 +1,8 @@
-"""The dependency graph: what waits for what, and what follows from an event.
+"""The dependency graph: nodes, the edges between them, and the changes that follow from an event.
 
-A plain class without threads, files or clocks. Only nodes that are still open are held in memory; closed
-ones are looked up where they are needed, so neither memory nor the cost of an event grows with history.
-The order in which events arrive doesn't matter, nor does their repetition.
+A plain class without threads, files or clocks. Only open nodes are kept in memory; closed ones are looked up when they
+are needed, so neither memory nor the cost of an event grows with history. The order in which events arrive doesn't
+matter, nor does their repetition.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from typing import assert_never
 
 from actors.graph.changes import Amended, Change, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
 from actors.graph.cycles import knot, shortest_cycle, waits_for
-from actors.graph.node import BY_GRAPH, FINALITY, FOR_A_PERSON, Hold, Node, Status
+from actors.graph.node import BY_GRAPH, FINALITY, MANUAL, Hold, Node, Status
 from actors.protocol.events import (
     AnyNodeEvent,
     NodeCompleted,
@@ -28,16 +28,16 @@ DESCRIBED = {
     "dependencies": "upstreams",
     "status": "told",
 }
-"""The fields of a description, and where a node keeps them."""
+"""The fields of a description, and the node's attributes for them."""
 CLOSING = {"done": Status.COMPLETED, "completed": Status.COMPLETED, "cancelled": Status.CANCELLED}
 GOING_ON = ("todo", "in_progress", "open", "pending")
-"""A backend's words for what is over, and for what is to be done or being done."""
+"""The backend's statuses of closed nodes, and of open ones that aren't blocked."""
 TOLD = ("title", "details", "dependencies")
-"""Changes that an agent at work is told of."""
+"""The fields whose changes an agent at work is told of."""
 ANSWERS = ("assignees", *TOLD)
-"""Changes that take care of what held a node."""
+"""The fields whose changes answer what a node was held for."""
 BLOCKED = "blocked"
-"""A backend's word for what can't go on."""
+"""The backend's status of a blocked node."""
 
 
 class Graph:
@@ -46,6 +46,17 @@ class Graph:
     Args:
         lookup: Finds a closed node by its id, with its dependents.
         nodes: The open nodes to begin with, with their dependents, pending and broken upstreams.
+
+    Attributes:
+        open: The open nodes, by id.
+        touched: The nodes that changed since ``take_touched``, by id.
+        edges: The edges that changed since then: (upstream, dependent, True if it exists now).
+
+    Example:
+        >>> graph = Graph()
+        >>> [change] = graph.apply(NodeCreated(entity="subtask", id="A", assignees=("coder",)), now=0.0)
+        >>> change.agents  # of ``Released``: A depends on nothing, so its agent is to be given it
+        ('coder',)
     """
 
     def __init__(
@@ -54,19 +65,18 @@ class Graph:
         self._lookup = lookup
         self.open: dict[str, Node] = {node.id: node for node in nodes}
         self._cyclic = {node.id for node in self.open.values() if node.hold is Hold.CYCLE}
-        self._held = {node.id for node in self.open.values() if node.hold in FOR_A_PERSON}
-        """All that are held for a person, and perhaps some that no longer are."""
+        self._held = {node.id for node in self.open.values() if node.hold in MANUAL}
+        """The ids of all nodes with a manual hold, and perhaps of some that no longer have one."""
         self._cycles_changed = False
         self.touched: dict[str, Node] = {}
         self.edges: list[tuple[str, str, bool]] = []
-        """Edges that changed: (upstream, dependent, whether it is there now)."""
 
     def get(self, node_id: str) -> Node | None:
-        """The node with this id, open or closed."""
+        """Return the node with this id, open or closed, or None."""
         return self.open.get(node_id) or self.touched.get(node_id) or self._lookup(node_id)
 
     def apply(self, event: AnyNodeEvent, now: float) -> list[Change]:
-        """Take in an event; ``now`` is in seconds since the epoch. What follows from it, in order."""
+        """Apply an event; return the changes that follow, in order. ``now`` is in seconds since the epoch."""
         node = self._ensure(event.id)
         match event:
             case NodeCreated() | NodeUpdated():
@@ -82,7 +92,7 @@ class Graph:
         return changes
 
     def start(self, node: Node, now: float) -> None:
-        """An agent has begun to work on it."""
+        """Note that an agent has begun to work on the node."""
         if not node.is_closed and not (node.started and node.released):
             node.started = node.released = True
             node.times.setdefault("started", now)
@@ -91,14 +101,16 @@ class Graph:
     def hold(
         self, node: Node, hold: Hold, reason: str, *, by: str | None = None, backend_knows: bool = False
     ) -> list[Change]:
-        """Hold a node that doesn't go on by itself, as an agent, the backend or the coordinator says.
+        """Hold a node that an agent, the backend or the coordinator reports as blocked or unfinished.
+
+        A node that is closed, or held by the graph already, stays as it is.
 
         Args:
             node: The node.
-            hold: Why, in a word.
-            reason: Why, in words for people.
-            by: The agent that says so.
-            backend_knows: The backend says so itself.
+            hold: The kind of hold.
+            reason: The reason, in words for people.
+            by: The agent that reported it, if one did.
+            backend_knows: True if the backend itself reported it.
         """
         if node.is_closed or node.hold in BY_GRAPH or (node.hold, node.reason) == (hold, reason):
             return []
@@ -106,24 +118,22 @@ class Graph:
         return [Held(node, by, backend_knows)]
 
     def resume(self, node: Node) -> list[Change]:
-        """Somebody took care of what held it."""
-        if node.hold not in FOR_A_PERSON:
+        """End a manual hold; a hold by the graph stays."""
+        if node.hold not in MANUAL:
             return []
         node.hold, node.reason = None, ""
         self._touch(node)
         return [Resumed(node)]
 
     def held(self, agent: str) -> list[Node]:
-        """The agent's nodes that are blocked or unfinished, by id."""
+        """Return the agent's nodes that are blocked or unfinished, sorted by id."""
         if not self._held:
             return []
-        self._held = {
-            each for each in self._held if each in self.open and self.open[each].hold in FOR_A_PERSON
-        }
+        self._held = {each for each in self._held if each in self.open and self.open[each].hold in MANUAL}
         nodes = (self.open[node_id] for node_id in sorted(self._held))
         return [node for node in nodes if agent in (node.assignees or ())]
 
-    # ------------------------------------------------------------ what an event does
+    # ------------------------------------------------------------ effects of events
 
     def _describe(self, node: Node, event: NodeDescribed, now: float) -> list[Change]:
         before, linked, told = node.assignees or (), node.upstreams or (), node.told
@@ -149,14 +159,14 @@ class Graph:
     def _change(
         self, node: Node, changed: list[str], before: tuple[str, ...], resumed: list[Change]
     ) -> list[Change]:
-        """What a change of an open node means to those who have it; ``before`` were its assignees."""
+        """Return what a change of an open node means for its agents; ``before`` are the old assignees."""
         changes: list[Change] = []
         if "status" in changed and _is_blocked(node) and node.hold is None:
             reason = "the backend says that it is blocked"
             changes, resumed = self.hold(node, Hold.BLOCKED, reason, backend_knows=True), []
         if node.released and "assignees" in changed:
             changes += self._reassign(node, before)
-        changes += resumed  # behind the new assignees, who are given it anyway
+        changes += resumed  # after the new assignees, who are given it anyway
         amended = tuple(field for field in changed if field in TOLD)
         if node.released and amended:
             changes.append(Amended(node, amended))
@@ -178,9 +188,10 @@ class Graph:
 
     @staticmethod
     def _is_news(node: Node, field: str, present: object, event: NodeDescribed) -> bool:
-        """Whether the event may set the field: the latest sequence number wins.
+        """Return whether the event may set the field: the latest sequence number wins.
 
-        Where the backend counts nothing, an update sets it and a (late, or repeated) creation only fills it in.
+        If the backend doesn't number its events, an update sets the field, and a (late or repeated) creation only
+        fills it in.
         """
         if event.seq is None:
             return isinstance(event, NodeUpdated) or present is None
@@ -229,7 +240,7 @@ class Graph:
         return changes
 
     def _reopen(self, node: Node, now: float) -> list[Change]:
-        """It was cancelled, and is to be done after all."""
+        """Reopen a node that was cancelled."""
         node.status, node.released, node.started = Status.OPEN, False, False
         node.times.pop("closed", None)
         self.open[node.id] = node
@@ -255,10 +266,15 @@ class Graph:
             return [UpstreamDone(node, upstream), *self._evaluate(node, now)]
         return self._evaluate(node, now)
 
-    # ------------------------------------------------------------ what follows for a node
+    # ------------------------------------------------------------ consequences for a node
 
     def _evaluate(self, node: Node, now: float) -> list[Change]:
-        """Hold it, release it or take it back, as its upstreams demand."""
+        """Hold, release or withdraw the node, depending on its upstreams.
+
+        What must hold after each event: an open node is held while it is in a cycle or an upstream was cancelled or
+        deleted, released once no upstream is pending, and withdrawn if a new upstream is pending before it started.
+        A node that has started stays released: its agent has it, and is only told of later upstreams.
+        """
         changes: list[Change] = []
         if node.is_closed or node.status is Status.UNKNOWN:
             return changes
@@ -266,8 +282,8 @@ class Graph:
         if hold is not None and hold != (node.hold, node.reason):
             self._set_hold(node, *hold)
             changes.append(Held(node))
-        is_let_go = hold is None and node.hold in BY_GRAPH
-        if is_let_go:
+        is_freed = hold is None and node.hold in BY_GRAPH
+        if is_freed:
             node.hold, node.reason = None, ""
             self._touch(node)
         if node.pending and node.released and not node.started:
@@ -279,7 +295,7 @@ class Graph:
             node.times["released"] = now
             self._touch(node)
             changes.append(Released(node, node.assignees or ()))
-        elif is_let_go and node.released:
+        elif is_freed and node.released:
             changes.append(Resumed(node))
         return changes
 
@@ -293,14 +309,14 @@ class Graph:
 
     def _set_hold(self, node: Node, hold: Hold, reason: str) -> None:
         node.hold, node.reason = hold, reason
-        if hold in FOR_A_PERSON:
+        if hold in MANUAL:
             self._held.add(node.id)
         self._touch(node)
 
     # ------------------------------------------------------------ edges
 
     def _relink(self, node: Node) -> None:
-        """Make the node wait for all that it depends on."""
+        """Make the node wait for each dependency that isn't completed."""
         for upstream_id in node.upstreams or ():
             upstream = self._ensure(upstream_id)
             if node.id not in upstream.dependents:
@@ -311,7 +327,7 @@ class Graph:
                 self._tie(node, upstream)
 
     def _tie(self, node: Node, upstream: Node) -> None:
-        """The node waits for the upstream; if that waits for the node too, all between them are caught."""
+        """Note that the node waits for the upstream; if that closes a cycle, mark all its members."""
         if upstream.is_closed:
             node.broken[upstream.id] = upstream.status
         elif waits_for(self.open, upstream.id, node.id):
@@ -319,11 +335,11 @@ class Graph:
             self._cycles_changed = True
 
     def _loosen(self, node: Node) -> None:
-        """Something that the node waited for, or that waited for it, is gone."""
+        """Have cycles checked again if the node, which lost an edge or was closed, was in one."""
         self._cycles_changed |= node.id in self._cyclic
 
     def _unlink_dropped(self, node: Node, linked: tuple[str, ...]) -> None:
-        """Take away the edges to what the node depended on and doesn't any more, be it open or closed."""
+        """Remove the edges to dependencies that the node no longer has, be they open or closed."""
         for upstream_id in linked:
             if upstream_id not in (node.upstreams or ()):
                 self._unlink(node, upstream_id)
@@ -338,11 +354,11 @@ class Graph:
         self.edges.append((upstream_id, node.id, False))
 
     def _recheck_cycles(self, now: float) -> list[Change]:
-        """Hold what waits for itself, and let go of what no longer does; rare, so it may look at all of them."""
+        """Hold the nodes in cycles, and free those that are in none any more; rare, so all of them are checked."""
         self._cycles_changed = False
-        looked_at = [self.open[node_id] for node_id in sorted(self._cyclic) if node_id in self.open]
-        self._cyclic = {node.id for node in looked_at if shortest_cycle(self.open, node.id)}
-        return [change for node in looked_at for change in self._evaluate(node, now)]
+        suspects = [self.open[node_id] for node_id in sorted(self._cyclic) if node_id in self.open]
+        self._cyclic = {node.id for node in suspects if shortest_cycle(self.open, node.id)}
+        return [change for node in suspects for change in self._evaluate(node, now)]
 
     # ------------------------------------------------------------ bookkeeping
 
@@ -358,17 +374,17 @@ class Graph:
         self.touched[node.id] = node
 
     def take_touched(self) -> tuple[list[Node], list[tuple[str, str, bool]]]:
-        """The nodes and edges that changed since the last call, to be saved."""
+        """Return the nodes and edges that changed since the last call, to be saved."""
         nodes, edges = list(self.touched.values()), self.edges
         self.touched, self.edges = {}, []
         return nodes, edges
 
 
 def _is_answer(node: Node, event: NodeDescribed, changed: list[str], told: str | None) -> bool:
-    """Whether the event takes care of what held the node; ``told`` was its status before.
+    """Return whether the event answers what the node is held for; ``told`` was its status before.
 
-    A status that goes on does so only after "blocked": else it may be the echo of an agent's having begun. A change of
-    what is to be done does so, unless it is older than the status "blocked" and only comes late.
+    An active status is an answer only after "blocked": otherwise it may be the echo of an agent's start. A change of
+    the assignees or the content is an answer, unless it is older than the status "blocked" and arrives late.
     """
     if "status" in changed and told == BLOCKED and event.status in GOING_ON:
         return True
@@ -377,6 +393,6 @@ def _is_answer(node: Node, event: NodeDescribed, changed: list[str], told: str |
 
 
 def _is_blocked(node: Node) -> bool:
-    """Whether the backend says so, and nothing that came late was changed there since."""
+    """Return whether the backend calls the node blocked, and has answered nothing since."""
     since = node.revs.get("status", -1)
     return node.told == BLOCKED and all(node.revs.get(field, -1) <= since for field in ANSWERS)

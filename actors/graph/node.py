@@ -1,4 +1,4 @@
-"""A node of the dependency graph: a task or a subtask, as far as it is known."""
+"""A node of the dependency graph: a task or subtask, as far as it is known."""
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -8,10 +8,10 @@ from actors.protocol.events import Entity
 
 
 class Status(StrEnum):
-    """Where a node stands; ``unknown`` and ``open`` are the ones that can still change."""
+    """The status of a node, which is open while it is ``unknown`` or ``open``."""
 
     UNKNOWN = "unknown"
-    """Only its name was heard: somebody depends on it, or it was completed before it was created."""
+    """Known by its id only: another node depends on it, or it was completed before it was created."""
     OPEN = "open"
     CANCELLED = "cancelled"
     DELETED = "deleted"
@@ -24,12 +24,12 @@ FINALITY = {status: place for place, status in enumerate(Status)}
 
 
 class Hold(StrEnum):
-    """Why an open node doesn't go on by itself."""
+    """The cause of a hold: a held node is not handed over, nor is its agent reminded of it."""
 
     BLOCKED = "blocked"
-    """Its agent, or the backend, says that it is blocked."""
+    """Its agent or the backend reported it as blocked."""
     UNFINISHED = "unfinished"
-    """Its agent stopped without saying how it ended; a person has to look."""
+    """Its agent stopped without reporting an end."""
     CYCLE = "cycle"
     """It waits for itself."""
     UPSTREAM = "upstream"
@@ -37,24 +37,28 @@ class Hold(StrEnum):
 
 
 BY_GRAPH = (Hold.CYCLE, Hold.UPSTREAM)
-"""Holds that follow from the graph, and go when the graph changes."""
-FOR_A_PERSON = (Hold.BLOCKED, Hold.UNFINISHED)
-"""Holds that last until somebody takes care of what is behind them."""
+"""Holds that follow from the graph, and end when the graph changes."""
+MANUAL = (Hold.BLOCKED, Hold.UNFINISHED)
+"""Holds that end when a person or the backend answers: by a message, an edit or ``retry``."""
 
 
 @dataclass(slots=True)
 class Node:
-    """What is known of a task or subtask. Fields that are None were never told.
+    """A task or subtask. Fields that are None were never given.
 
     Attributes:
-        told: Its status in the backend's own words, as last heard.
-        upstreams: The ids of what it depends on.
-        released: Its assignees were given it (or will be, as soon as they are idle).
-        started: An agent has begun to work on it.
-        revs: For each field the backend's sequence number that it comes from.
-        dependents: The ids of what depends on it.
-        pending: Those of its upstreams that aren't completed.
-        broken: Those of its pending upstreams that never will be, with their status.
+        told: Its status in the backend's own words, as last received.
+        upstreams: The ids of the nodes that it depends on.
+        released: True once its assignees were given it, or will be as soon as they are idle.
+        started: True once an agent has begun to work on it.
+        hold: The cause of its hold; None if it isn't held.
+        reason: The reason of its hold, for people.
+        by: The agent that completed it.
+        times: The times at which it was created, released, started and closed, in seconds since the epoch.
+        revs: The backend's sequence number that each field comes from.
+        dependents: The ids of the nodes that depend on it.
+        pending: The ids of its upstreams that aren't completed.
+        broken: The pending upstreams that were cancelled or deleted, with their status.
     """
 
     id: str
@@ -82,22 +86,22 @@ class Node:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more is to be done for it."""
+        """True if nothing more is to be done for it."""
         return self.status in CLOSED
 
     @property
     def name(self) -> str:
-        """Its title, or its id where it has none."""
+        """Its title, or its id if it has none."""
         return self.title or self.id
 
     @property
     def state(self) -> str:
-        """One word for people: what is it doing?"""
+        """Its state for people, as one word."""
         return state_word(self.status, hold=self.hold, started=self.started, released=self.released)
 
 
 def state_word(status: str, *, hold: str | None, started: bool, released: bool) -> str:
-    """Name what a node is doing, in one word for people."""
+    """Return a node's state for people, as one word."""
     if status != Status.OPEN:
         return str(status)
     if hold is not None:
@@ -113,17 +117,17 @@ SAVED = (
 )  # fmt: skip
 TUPLES = ("assignees", "upstreams", "insights", "files")
 UNSAID = {each.name: each.default for each in fields(Node)} | {"times": {}, "revs": {}}
-"""What a field holds before anything was said of it, which isn't saved."""
+"""The default of each field, which isn't saved."""
 
 
 def to_document(node: Node) -> dict[str, Any]:
-    """What the journal keeps of a node beside its id, its status and its edges."""
+    """Return what the journal keeps of a node, beside its id, status and edges."""
     values = ((name, getattr(node, name)) for name in SAVED)
     return {name: value for name, value in values if value != UNSAID[name]}
 
 
 def from_document(node_id: str, status: str, document: dict[str, Any]) -> Node:
-    """The node that ``to_document`` wrote."""
+    """Build the node that ``to_document`` wrote."""
     for name in TUPLES:
         if name in document:
             document[name] = tuple(document[name])

@@ -1,1 +1,1 @@
-"""The journal: the durable store, and those who read it."""
+"""The journal: the durable store, and its readers."""

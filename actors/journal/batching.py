@@ -1,4 +1,4 @@
-"""What the journal's tables share: the way to the database, and rows that wait for the commit."""
+"""The base of the journal's tables, and rows that wait for the commit."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +13,20 @@ Execute = Callable[..., sqlite3.Cursor]
 class Late:
     """Rows that are gathered until the commit, and then written by one statement.
 
-    Each statement gives the interpreter's lock away and has to wait for it again, which costs far more than a row.
-    So SQLite is given all rows at once, as JSON. A later row of the same key takes the place of an earlier one.
+    Each statement releases the interpreter's lock and has to wait for it again, which costs far more than a row. So
+    SQLite is given all rows at once, as JSON. A later row replaces an earlier one with the same key.
 
     Args:
-        statement: With ``json_each(?)``, whose ``key`` and ``value`` are those of ``rows``.
+        execute: Runs a statement.
+        statement: A statement with ``json_each(?)``, which yields the ``key`` and ``value`` of each of ``rows``.
+
+    Attributes:
+        rows: The gathered rows, by key.
+
+    Example:
+        >>> costs = Late(execute, "UPDATE agents SET cost_usd = value FROM json_each(?) WHERE agent = key")
+        >>> costs.rows["coder"] = 0.12
+        >>> costs.flush()
     """
 
     def __init__(self, execute: Execute, statement: str) -> None:
@@ -26,21 +35,28 @@ class Late:
         self.rows: dict[str, Any] = {}
 
     def flush(self) -> None:
-        """Write them."""
+        """Write the gathered rows."""
         if self.rows:
             self._execute(self._statement, (orjson.dumps(self.rows).decode(),))
             self.rows.clear()
 
 
 class Table:
-    """What all tables share: the way to the database, and what is to be written at the commit."""
+    """The base of all tables.
+
+    What must hold: whoever reads a table flushes it first, and so does each commit. So gathered rows are always seen,
+    and always part of the transaction that they belong to.
+
+    Args:
+        execute: Runs a statement.
+    """
 
     def __init__(self, execute: Execute) -> None:
         self._execute = execute
         self._late: list[Late] = []
 
     def flush(self) -> None:
-        """Write what was gathered; before each commit, and before each look at the table."""
+        """Write the gathered rows, before each commit and each read of the table."""
         for late in self._late:
             late.flush()
 
@@ -54,7 +70,7 @@ class Table:
 
 
 def up_to(size: int | None, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Pass on rows until the last columns of those that were taken exceed so many bytes (or characters)."""
+    """Yield rows until the sum of their last columns exceeds this size (bytes or characters); that row is the last."""
     taken = 0
     for row in rows:
         yield row

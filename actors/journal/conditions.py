@@ -1,8 +1,8 @@
-"""The SQL conditions that several readers of the journal share; ``schema.sql`` has a partial index for each."""
+"""SQL conditions that several readers of the journal share; ``schema.sql`` has a partial index for each."""
 
 NODE_OPEN = "status IN ('unknown', 'open')"
 DELIVERY_OPEN = "state NOT IN ('completed', 'withdrawn', 'dead')"
 DEAD_LETTER = "state = 'dead' AND dropped_at IS NULL"
-"""A delivery that was handed over, did not arrive, and that nobody has retried or dropped yet."""
+"""A delivery that was handed over, did not arrive, and has been neither retried nor dropped."""
 PUBLICATION_WAITING = "state = 'waiting'"
 PUBLICATION_REFUSED = "state = 'refused'"

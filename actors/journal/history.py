@@ -1,4 +1,4 @@
-"""The history of events, in the journal, and as lines for the file that people read."""
+"""The history of events: recorded in the journal, and read as lines for the history file."""
 
 from typing import Any, NamedTuple
 
@@ -8,11 +8,11 @@ from actors.journal.journal import PAGE, Journal
 from actors.protocol.backend import InputRejected
 
 PAGE_BYTES = 1024 * 1024
-"""A page of lines ends with the one that exceeds this."""
+"""The size of a page; the line that exceeds it is its last."""
 
 
 class EventHistory:
-    """Records events once, and reads them again as lines."""
+    """The events in the journal, each recorded once."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -29,19 +29,19 @@ class EventHistory:
         key: str | None = None,
         document: bytes = b"{}",
     ) -> bool:
-        """Append an event; False if the same key is there already."""
+        """Append an event; return False if its key is known already."""
         number = self._journal.events.add(
             at=at, source=source, kind=kind, subject=subject, agent=agent, key=key, document=document
         )
         return number is not None
 
     def note(self, at: float, kind: str, subject: str | None, agent: str | None, **values: Any) -> None:  # noqa: ANN401 - JSON values
-        """Append something that the coordinator itself has to say."""
+        """Append an event of the coordinator itself."""
         document = orjson.dumps(values)
         self.record(at=at, source="coordinator", kind=kind, subject=subject, agent=agent, document=document)
 
     def reject(self, rejected: InputRejected, at: float) -> None:
-        """Keep what couldn't be used, and say so."""
+        """Keep input that can't be used, and note it."""
         self._journal.events.reject(rejected, at)
         self.note(at, "input.rejected", None, None, origin=rejected.origin, reason=rejected.reason)
 
@@ -51,9 +51,9 @@ class EventHistory:
         return self._journal.events.last
 
     def page_after(self, number: int) -> tuple[tuple[bytes, ...], int]:
-        """Read a page of lines behind this number, oldest first, and the number of the last of them.
+        """Read a page of lines after this number, oldest first; return it with the number of its last line.
 
-        The newest page is kept, so that several subscribers at the same place cost no more than one.
+        The last page is cached, so that several subscribers at the same position cost no more than one.
         """
         page = self._page
         if page is None or page.after != number or not (page.is_full or page.newest == self.last):
@@ -72,14 +72,14 @@ class EventHistory:
 
 
 class Page(NamedTuple):
-    """A page of lines that was read.
+    """A page of lines.
 
     Attributes:
-        after: The number that it begins behind.
-        lines: Each an event, oldest first.
-        last: The number of the last of them.
+        after: The number that it begins after.
+        lines: The events, oldest first.
+        last: The number of the last line.
         newest: The number of the newest event when it was read.
-        is_full: Whether it has as many lines as a page may have, so that later events don't belong to it.
+        is_full: True if it has reached the size of a page, so that later events don't belong to it.
     """
 
     after: int

@@ -1,6 +1,6 @@
 """The journal: one SQLite file, one writer, one transaction for everything that belongs together.
 
-Writes begin a transaction by themselves; nothing is durable, and nobody may be told, before ``commit``
+A write begins a transaction by itself. Nothing is durable, and nothing may be told to anybody, until ``commit`` has
 returned. With ``synchronous=FULL`` a commit survives a power cut (0.28 ms); many events share one commit.
 """
 
@@ -19,16 +19,16 @@ from actors.lib.failpoints import failpoint
 log = structlog.get_logger(__name__)
 
 PAGE = 1000
-"""How many events are told at once to those who show them."""
+"""The most events in a page for subscribers."""
 
 
 class Loss(NamedTuple):
-    """What was found to be lost.
+    """A loss of journaled data that was found at the start.
 
     Attributes:
-        kind: The kind of the event that tells of it.
-        detail: What to say of it.
-        is_partial: What is left may not fit together.
+        kind: The kind of the event to record for it.
+        detail: Its description, for people.
+        is_partial: True if only a part was lost, so that the rest may be inconsistent.
     """
 
     kind: str
@@ -40,20 +40,27 @@ class Journal:
     """The tables, and the transaction around them.
 
     Args:
-        path: The database file; created 0600 if there is none. ``:memory:`` for one that is forgotten.
-        shown: The number of the last event that people were shown (0: none). A journal that ends before it has
-            lost something.
-        look: Look for damage, unless it was closed in order. That reads all of it.
+        path: The database file; created 0600 if there is none. ``:memory:`` for a temporary one.
+        last_exported: Returns the number of the last event in the history file (0: none). A journal that ends before
+            it has lost something.
+        look: Look for damage, unless it was closed in order. That reads the whole file.
 
     Attributes:
-        loss: What was lost, to be recorded before the first commit.
+        loss: What was lost, to be recorded before the first commit; None: nothing.
 
     Raises:
         JournalError: It is of a later version.
         sqlite3.OperationalError: It can't be opened or written now.
+
+    Example:
+        >>> journal = Journal(workdir.journal)
+        >>> journal.put("cursor", "7")
+        >>> journal.commit()  # only now may anybody be told
     """
 
-    def __init__(self, path: Path | str, shown: Callable[[], int] = lambda: 0, *, look: bool = True) -> None:
+    def __init__(
+        self, path: Path | str, last_exported: Callable[[], int] = lambda: 0, *, look: bool = True
+    ) -> None:
         self._path = path
         self._database = open_or_salvage(path, look=look)
         self._identity = identity(path)
@@ -66,36 +73,36 @@ class Journal:
         self.agents = Agents(execute)
         self.knowledge = Knowledge(execute)
         try:
-            self.loss = self._see_loss(shown())
+            self.loss = self._find_loss(last_exported())
         except BaseException:
             self._database.close()
             raise
 
-    def _see_loss(self, shown: int) -> Loss | None:
-        """Where something was lost, number what comes behind all that anybody may have seen."""
+    def _find_loss(self, exported: int) -> Loss | None:
+        """Compare the journal's end with the history file's; after a loss, skip all numbers that may be in use."""
         last, damage = self.events.last, self.get("damage")
-        if damage is None and shown <= last:
+        if damage is None and exported <= last:
             return None
-        self.events.last = max(last, shown) + PAGE  # as much may be on its way to people
+        self.events.last = max(last, exported) + PAGE  # a page may be on its way to a subscriber
         self.steps.last += PAGE  # the same
         if damage is not None:
             self.execute("DELETE FROM meta WHERE name = 'damage'")
             return Loss("journal.damaged", damage, is_partial=True)
         detail = (
-            f"it ends with event {last}, but event {shown} was shown already: it was removed, emptied or replaced by"
-            " an older one; the backend is asked for what is missing"
+            f"it ends with event {last}, but the history file ends with event {exported}: it was removed, emptied or"
+            " replaced by an older one; the backend is asked for what is missing"
         )
         log.warning("journal_lost", detail=detail)
         return Loss("journal.lost", detail, is_partial=False)
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
-        """Run a statement, inside the transaction that is open (a write opens one)."""
+        """Run a statement in the open transaction; a write opens one if there is none."""
         if not self._database.in_transaction and not statement.startswith("SELECT"):
             self._database.execute("BEGIN IMMEDIATE")
         return self._database.execute(statement, values)
 
     def get(self, name: str) -> str | None:
-        """A named value, such as the backend's cursor."""
+        """Return a named value, such as the backend's cursor, or None."""
         row = self._database.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -104,7 +111,7 @@ class Journal:
         self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def touch(self) -> None:
-        """Have something to commit: then it turns out whether the file can be written, and is in its place."""
+        """Give the next commit something to write, which tests that the file can be written and is in its place."""
         self.put("written", str(time.time()))
 
     def commit(self) -> None:
@@ -118,7 +125,7 @@ class Journal:
             failpoint("router.commit.after")
 
     def _stay_in_place(self) -> None:
-        """What is written to a file that isn't there any more is lost with the process: nobody is told of it before."""
+        """Put the file back if it was removed, before anybody is told: the commit would be lost with the process."""
         if identity(self._path) == self._identity:
             return
         log.error("journal_removed", journal=str(self._path))
@@ -127,10 +134,10 @@ class Journal:
         log.warning("journal_put_back", journal=str(self._path))
 
     def close(self, *, in_order: bool = False) -> None:
-        """Forget what wasn't committed, and close the file.
+        """Close the file; what wasn't committed is rolled back.
 
         Args:
-            in_order: Nothing went wrong with it, so the next start need not look for damage.
+            in_order: Commit first, and mark the journal as sound, so that the next start doesn't look for damage.
         """
         if in_order:
             self.commit()

@@ -1,7 +1,10 @@
-"""Migrations: how a journal of an older version becomes one of the newest, step by step.
+"""Migrations of a journal from an older version to the newest, step by step.
 
-``schema.sql`` is the newest version, and a new journal is made with it at once. To change it: change ``schema.sql``,
-append a ``Migration`` here, and keep a journal of the version before as a fixture of the tests.
+``schema.sql`` is the newest version; a new journal is created with it directly. To change it: edit ``schema.sql``,
+append a ``Migration`` here, and keep a journal of the previous version as a fixture of the tests.
+
+What must hold: existing migrations never change, each step is one transaction that ends with its version number, and a
+migrated journal has the same tables as a new one.
 """
 
 import sqlite3
@@ -16,13 +19,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Migration:
-    """One step from a version to the next. ``layout`` and ``content`` never change, whatever comes later.
+    """The step from one version to the next. ``layout`` and ``content`` never change, whatever comes later.
 
     Attributes:
         layout: Statements that change tables and indexes.
-        content: Statements that say the same in the new version's words. They change nothing where that is so
-            already, so they also translate what was salvaged from a journal whose version can't be told.
-        view: Statements that let a connection that may not write read the old journal as one of the newest version.
+        content: Statements that convert rows to the new version. They must be idempotent: they also convert rows that
+            were salvaged from a journal of unknown version.
+        view: Statements that give a read-only connection to a journal of this old version the newest version's view.
     """
 
     layout: tuple[str, ...]
@@ -31,7 +34,7 @@ class Migration:
 
 
 MIGRATIONS = (
-    # 1 -> 2: `withdrawn` is a state of its own, a delivery has its whole document, and delivery steps are kept
+    # 1 -> 2: `withdrawn` becomes a state, a delivery has its whole document, and delivery steps are kept
     Migration(
         layout=(
             "DROP INDEX IF EXISTS deliveries_open",
@@ -55,16 +58,15 @@ MIGRATIONS = (
         ),
     ),
 )
-"""In order; the first leads from version 1 to version 2."""
+"""All migrations in order; the first leads from version 1 to version 2."""
 VERSION = len(MIGRATIONS) + 1
 """The newest version."""
 
 
 def migrate(database: sqlite3.Connection, version: int) -> None:
-    """Bring a sound journal of this version to the newest one.
+    """Migrate a sound journal of this version to the newest.
 
-    Each step is a transaction that ends with its version: a kill leaves the journal at one version or the next, and
-    the next start goes on from there.
+    A kill leaves the journal at one version or the next, and the next start goes on from there.
 
     Raises:
         sqlite3.DatabaseError: It is damaged, or can't be written now; it stays at the version that it had reached.
@@ -81,14 +83,14 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
 
 
 def translate(database: sqlite3.Connection) -> None:
-    """Say in the newest version's words what was copied from a journal of any older version."""
+    """Convert rows that were copied from a journal of any older version."""
     for migration in MIGRATIONS:
         for statement in migration.content:
             database.execute(statement)
 
 
 def read_as_newest(database: sqlite3.Connection) -> None:
-    """Have a connection that only reads see a journal of an older version as one of the newest."""
+    """Give a read-only connection to a journal of an older version the newest version's view of it."""
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if 1 <= version < VERSION:
         for statement in MIGRATIONS[version - 1].view:

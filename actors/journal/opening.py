@@ -1,4 +1,4 @@
-"""Opening the journal's file: made where there is none, looked over where it wasn't closed, salvaged where damaged."""
+"""Opening of the journal's file: created if there is none, checked if it wasn't closed, salvaged if it is damaged."""
 
 import os
 import sqlite3
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 LAST_VERSION = 1000
-"""No program will ever write a later one: such a number is damage."""
+"""The highest plausible version; a higher number is damage."""
 
 
 class JournalError(ConfigurationError):
@@ -35,11 +35,11 @@ class JournalError(ConfigurationError):
 
 
 def open_or_salvage(path: Path | str, *, look: bool = True) -> sqlite3.Connection:
-    """The database behind a journal. What had to be salvaged stands in ``meta`` as ``damage``.
+    """Open a journal's database. If it had to be salvaged, ``meta`` has the description under ``damage``.
 
     Args:
-        path: Its file; ``:memory:`` for one that is forgotten.
-        look: Look for damage, unless it was closed in order. That reads all of it.
+        path: Its file; ``:memory:`` for a temporary one.
+        look: Look for damage, unless it was closed in order. That reads the whole file.
 
     Raises:
         JournalError: It is of a later version.
@@ -51,12 +51,21 @@ def open_or_salvage(path: Path | str, *, look: bool = True) -> sqlite3.Connectio
         return begin(path, look=look)
     except ILLEGIBLE as error:
         if not is_damage(error) or str(path) == ":memory:":
-            raise  # no room, no rights: not the file's fault
+            raise  # a full disk, missing permissions: the file is not at fault
         return _salvage(Path(path))
 
 
 def begin(path: Path | str, *, look: bool = True) -> sqlite3.Connection:
-    """Open it, and see that it is what it should be."""
+    """Open a journal's database, check it and bring it to the newest version.
+
+    Args:
+        path: Its file, created if there is none.
+        look: Look for damage, unless it was closed in order.
+
+    Raises:
+        JournalError: It is of a later version.
+        sqlite3.DatabaseError: It is damaged, or can't be opened or written now; ``is_damage`` tells which.
+    """
     if str(path) != ":memory:":
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -71,7 +80,7 @@ def begin(path: Path | str, *, look: bool = True) -> sqlite3.Connection:
 
 
 def identity(path: Path | str) -> tuple[int, int] | None:
-    """Which file it is; None if there is none, or nothing in it."""
+    """Return the device and inode of a file; None if there is none, or it is empty."""
     try:
         found = os.stat(path)  # noqa: PTH116 - at each commit, and a Path takes ten times as long
     except FileNotFoundError:
@@ -80,9 +89,13 @@ def identity(path: Path | str) -> tuple[int, int] | None:
 
 
 def put_back(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """Write an open database to its path again, where somebody has removed its file or put another one there.
+    """Write an open database to its path again, after its file was removed or replaced.
 
-    The open one is closed first: SQLite removes what lies beside a file when that is closed, by its name.
+    The open database is closed before the copy is moved into place: on close SQLite removes the ``-wal`` and ``-shm``
+    files by their names, and must not remove those of another journal. A file that was put there is set aside.
+
+    Returns:
+        The new connection.
 
     Raises:
         sqlite3.DatabaseError: It can't be read any more (it was emptied), or can't be written now.
@@ -101,10 +114,10 @@ def put_back(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 
 def _check(database: sqlite3.Connection, path: Path | str, *, look: bool) -> None:
-    """Look for damage where it wasn't closed in order, then bring it to the newest version.
+    """Look for damage if it wasn't closed in order, then migrate it.
 
-    In this order: a migration of a damaged journal would fail in its midst, or hide what is missing. A kill in between
-    leaves it without the mark that it was closed in order, so the next start looks again before it goes on.
+    The order matters: a migration of a damaged journal would fail halfway, or hide what is missing. A kill in between
+    leaves it without the mark that it was closed in order, so the next start looks for damage again first.
     """
     version = _version(database)
     if not 0 <= version <= LAST_VERSION:
@@ -120,12 +133,12 @@ def _check(database: sqlite3.Connection, path: Path | str, *, look: bool) -> Non
 
 
 def _version(database: sqlite3.Connection) -> int:
-    """Read its version; 0 if nothing is in it yet.
+    """Read its version; 0 if it is empty.
 
-    Version 1 was made table by table and got its number last: without a number it is one whose maker was killed.
+    Version 1 was created table by table and got its number last: with tables but no number, its creation was killed.
 
     Raises:
-        sqlite3.DatabaseError: It holds tables, but no version; salvage keeps whatever is in them.
+        sqlite3.DatabaseError: It has tables, but no version; salvage keeps whatever is in them.
     """
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
@@ -134,7 +147,7 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 def _make(database: sqlite3.Connection) -> None:
-    """Make what is missing of the newest version: all of a new journal, or nothing."""
+    """Create the tables and indexes that are missing: all of a new journal's, in one transaction."""
     database.execute("BEGIN IMMEDIATE")
     for statement in SCHEMA.read_text("utf-8").split(";"):
         database.execute(statement)
@@ -144,7 +157,11 @@ def _make(database: sqlite3.Connection) -> None:
 
 
 def _salvage(path: Path) -> sqlite3.Connection:
-    """Begin a new journal with what can be read of the damaged one."""
+    """Start a new journal with everything that can be read of the damaged one.
+
+    A kill at any point is safe: the damaged journal keeps its temporary name until the new one is committed, and while
+    there is such a file the next start begins the salvage again.
+    """
     damaged = set_aside(path)
     database = begin(path)
     try:

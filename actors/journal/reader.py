@@ -1,4 +1,4 @@
-"""Reads the journal for people, beside the router that writes it; never writes."""
+"""A read-only view of the journal for people, usable while the router writes it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -27,22 +27,25 @@ DELIVERY = (
 
 
 class NoJournal(ConfigurationError):  # noqa: N818 - it says what is the case, not what went wrong
-    """There is no journal where one was looked for, or nothing in it."""
+    """A missing or empty journal."""
 
 
 class JournalReader:
-    """Questions that people ask of a journal, whether its coordinator runs or not.
+    """Queries of a journal, whether its coordinator runs or not.
+
+    Args:
+        path: The journal's file, of the newest version or an older one.
 
     Raises:
         NoJournal: There is none.
-        ConfigurationError: It can't be read; each of the questions raises it, too.
+        ConfigurationError: It can't be read; each of the queries raises it, too.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         if (
             not path.exists() or not path.stat().st_size
-        ):  # SQLite would remove what lies beside an emptied one
+        ):  # SQLite would remove the companions of an emptied one
             raise NoJournal(f"There is no journal {path}.")
         with self._named_errors():
             self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -60,12 +63,12 @@ class JournalReader:
         self._database.close()
 
     def backend(self) -> str:
-        """What was last known of the backend."""
+        """Return the last known state of the connection to the backend."""
         rows = self._rows("SELECT value FROM meta WHERE name = 'backend'")
         return str(rows[0]["value"]) if rows else "unknown"
 
     def counts(self) -> Row:
-        """How much there is of everything that people look for first."""
+        """Return the counts that the overview begins with, by name."""
         return {
             "last event": self._count("SELECT coalesce(max(number), 0) FROM events"),
             "rejected": self._count("SELECT count(*) FROM rejected"),
@@ -82,7 +85,7 @@ class JournalReader:
         }
 
     def agents(self) -> list[Row]:
-        """Each agent with its session's state and what it has in hand."""
+        """Return each agent with its session's state and its subtask in hand."""
         return self._rows(
             "SELECT agent, state, detail, pid, in_hand, session_id, cost_usd, since,"  # noqa: S608 - our own words
             " coalesce(waiting, 0) AS waiting"
@@ -91,7 +94,7 @@ class JournalReader:
         )
 
     def nodes(self, *, closed: bool, limit: int) -> list[Row]:
-        """Tasks and subtasks with what they wait for: the open ones, and where wanted closed ones too."""
+        """Return the open tasks and subtasks with what they wait for, then closed ones if ``closed``."""
         where = "" if closed else f"WHERE {NODE_OPEN}"
         rows = self._rows(
             f"SELECT id, status, document FROM nodes {where}"  # noqa: S608 - one of two texts
@@ -101,12 +104,12 @@ class JournalReader:
         return [node | {"waits_for": self._waits_for(node)} for node in map(_node, rows)]
 
     def node(self, node_id: str) -> Row | None:
-        """One task or subtask."""
+        """Return one task or subtask, or None."""
         rows = self._rows("SELECT id, status, document FROM nodes WHERE id = ?", (node_id,))
         return _node(rows[0]) if rows else None
 
     def _waits_for(self, node: Row) -> list[str]:
-        """Its upstreams that aren't completed, each with its state."""
+        """Return its upstreams that aren't completed, each with its state."""
         if node["state"] != "waiting":
             return []
         states = {upstream: self._state_of(upstream) for upstream in node.get("upstreams", ())}
@@ -117,7 +120,7 @@ class JournalReader:
         return str(node["state"]) if node else "unknown"
 
     def deliveries(self, *, agent: str | None = None, state: str | None = None, limit: int = 20) -> list[Row]:
-        """The newest deliveries, oldest of them first, without their text."""
+        """Return the newest deliveries, the oldest of them first, without their text."""
         rows = self._rows(
             f"SELECT {DELIVERY} FROM deliveries"  # noqa: S608 - our own words
             " WHERE (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR state = ?2)"
@@ -127,14 +130,14 @@ class JournalReader:
         return rows[::-1]
 
     def dead_letters(self) -> list[Row]:
-        """Deliveries that went to a session and didn't arrive, oldest first, until they are retried or dropped."""
+        """Return the dead letters that were neither retried nor dropped, oldest first."""
         return self._rows(
             f"SELECT {DELIVERY} FROM deliveries"  # noqa: S608 - our own words
             f" WHERE {DEAD_LETTER} ORDER BY number"
         )
 
     def delivery(self, beginning: str) -> Row:
-        """The one delivery whose id begins so, with its text.
+        """Return the one delivery whose id begins with this, with its text.
 
         Raises:
             NotFound: There is none, or more than one.
@@ -147,14 +150,14 @@ class JournalReader:
         return _only(rows, beginning, "delivery")
 
     def rejected(self, *, limit: int = 20) -> list[Row]:
-        """The newest of what couldn't be used, oldest of them first, without its bytes."""
+        """Return the newest rejected inputs, the oldest of them first, without their bytes."""
         rows = self._rows(
             "SELECT number, at, origin, size, reason FROM rejected ORDER BY number DESC LIMIT ?", (limit,)
         )
         return rows[::-1]
 
     def rejection(self, number: int) -> Row:
-        """One piece of input that couldn't be used, with its beginning as ``raw``.
+        """Return one rejected input, with its beginning as ``raw``.
 
         Raises:
             NotFound: There is none.
@@ -163,11 +166,11 @@ class JournalReader:
             "SELECT number, at, origin, size, reason, raw FROM rejected WHERE number = ?", (number,)
         )
         if not rows:
-            raise NotFound(f"Nothing that was rejected has the number {number}.")
+            raise NotFound(f"There is no rejected input with the number {number}.")
         return rows[0] | {"raw": rows[0]["raw"].decode(errors="replace")}
 
     def events(self, *, limit: int = 20, subject: str | None = None) -> list[Row]:
-        """The newest events, oldest of them first."""
+        """Return the newest events, the oldest of them first."""
         rows = self._rows(
             "SELECT number, at, source, kind, subject, agent, document FROM events"
             " WHERE (?1 IS NULL OR subject = ?1) ORDER BY number DESC LIMIT ?2",
@@ -176,7 +179,7 @@ class JournalReader:
         return rows[::-1]
 
     def subject(self, beginning: str) -> str:
-        """The id of the one task or subtask, or other subject of an event, that begins so.
+        """Return the one id of a task, a subtask or another subject of an event that begins with this.
 
         Raises:
             NotFound: There is none, or more than one.
@@ -198,11 +201,11 @@ class JournalReader:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """Tell a file that is damaged from one that can't be read now."""
+        """Distinguish a damaged file from one that can't be read now, in the error's words."""
         try:
             yield
         except (sqlite3.DatabaseError, ValueError) as error:
-            # A text that is none is an OperationalError too, but one of Python's own, without SQLite's code.
+            # Text that isn't UTF-8 raises an OperationalError too, but Python's own, without SQLite's code.
             if isinstance(error, sqlite3.OperationalError) and hasattr(error, "sqlite_errorcode"):
                 raise ConfigurationError(f"{self._path} can't be read: {error}") from error
             raise ConfigurationError(
@@ -212,7 +215,7 @@ class JournalReader:
 
 
 def _only(rows: list[Row], beginning: str, what: str) -> Row:
-    """The one that is meant; ``rows`` are the first two whose ids begin so, in order.
+    """Return the row that is meant; ``rows`` are the first two whose ids begin with ``beginning``, in order.
 
     Raises:
         NotFound: There is none, or more than one.
@@ -221,22 +224,22 @@ def _only(rows: list[Row], beginning: str, what: str) -> Row:
         raise NotFound(f"Which {what}? Give its id, or the beginning of it.")
     if not rows:
         raise NotFound(f"There is no {what} whose id begins with {beginning!r}.")
-    if len(rows) > 1 and rows[0]["id"] != beginning:  # one that is named whole comes first
+    if len(rows) > 1 and rows[0]["id"] != beginning:  # a full id sorts first
         raise NotFound(f"More than one {what} has an id that begins with {beginning!r}; give more of it.")
     return rows[0]
 
 
 def _read(row: sqlite3.Row) -> Row:
-    """One row, with its document read.
+    """Convert a row to a dict, with its document parsed.
 
     Raises:
-        ValueError: It holds none.
+        ValueError: The document isn't a JSON object.
     """
     found = dict(row)
     if "document" in found:
         found["document"] = document = orjson.loads(found["document"])
         if not isinstance(document, dict):
-            raise ValueError("a document that is none")
+            raise ValueError("a document isn't a JSON object")
     return found
 
 

@@ -1,4 +1,15 @@
-"""A damaged journal: set aside, and whatever can still be read of it taken over into a new one."""
+"""Salvage of a damaged journal: it is set aside, and whatever can be read of it is copied into a new one.
+
+What must hold: the damaged journal is never removed, a kill at any point leaves files from which the next start can
+tell what was done, and no row is copied that a start could not take up.
+
+The steps, with the files after each:
+
+1. ``set_aside``: ``journal.db`` becomes ``journal.damaged.db``, then its ``-wal`` and ``-shm`` follow.
+2. ``take_over``: a new ``journal.db``, committed with all rows that make sense.
+3. ``put_away``: ``journal.damaged.db`` becomes ``journal.damaged-<time>.db`` and stays. Until then the next start
+   discards the new journal, of which nobody was told anything, and begins again.
+"""
 
 import sqlite3
 import time
@@ -21,27 +32,27 @@ TABLES = (
 )  # fmt: skip
 COMPANIONS = ("-wal", "-shm")
 ILLEGIBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What reading may raise; the latter where a damaged schema becomes part of SQLite's message."""
+"""Errors of reading a damaged file; the latter if a damaged schema becomes part of SQLite's message."""
 UNFINISHED = (
     ("nodes", NODE_OPEN),
     ("deliveries", DELIVERY_OPEN),
     ("publications", PUBLICATION_WAITING),
     ("agents", "TRUE"),
 )
-"""The rows that a start takes up."""
+"""The tables, and the rows of each, that a start takes up."""
 WORDS = {
     "events": "events", "nodes": "tasks and subtasks", "deliveries": "deliveries", "agents": "agents",
     "knowledge": "pieces of knowledge", "publications": "publications", "rejected": "rejected inputs",
 }  # fmt: skip
-"""What people call the rows of a table; those of the others mean nothing by themselves."""
+"""The names of rows in messages to people; rows of other tables are not counted there."""
 
 
 class Salvaged(NamedTuple):
-    """What was done about a damaged journal.
+    """The outcome of a salvage.
 
     Attributes:
-        aside: Where it lies now.
-        kept: How many rows of each table could be read.
+        aside: The damaged journal's new path.
+        kept: The number of rows that could be read, by table.
     """
 
     aside: Path
@@ -49,29 +60,29 @@ class Salvaged(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """The same for people."""
+        """The outcome, in words for people."""
         kept = ", ".join(f"{self.kept[name]} {word}" for name, word in WORDS.items() if self.kept.get(name))
         return f"it was damaged; set aside as {self.aside.name}; kept {kept or 'nothing'}"
 
 
 def is_emptied(path: Path) -> bool:
-    """Whether a journal was cut to nothing: then what had just been written still lies beside it.
+    """Return whether a journal was cut to zero bytes while its ``-wal`` still has content.
 
-    It must not be opened: SQLite takes it for a new one, and removes what lies beside it.
+    It must not be opened: SQLite would treat it as a new database and remove the ``-wal``.
     """
     wal = _beside(path, "-wal")
     return path.is_file() and not path.stat().st_size and wal.is_file() and wal.stat().st_size > 0
 
 
 def is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
-    """Whether it is the file's fault, and not the machine's."""
+    """Return whether the file is at fault, and not the machine."""
     return isinstance(error, UnicodeDecodeError) or not may_pass(error)
 
 
 def is_sound(database: sqlite3.Connection) -> bool:
-    """Whether nothing is wrong with it: its pages, its indexes, and what a start takes up.
+    """Return whether its pages, its indexes and the rows that a start takes up are undamaged.
 
-    Reads all of it, so it costs more the larger it is.
+    Reads the whole file, so the cost grows with its size.
 
     Raises:
         sqlite3.DatabaseError: It can't be read now.
@@ -99,20 +110,20 @@ def _is_legible(database: sqlite3.Connection) -> bool:
 
 
 def _text(raw: bytes) -> str:
-    """A text that may be damaged: what isn't UTF-8 becomes what no text of ours holds."""
+    """Decode text that may be damaged: bytes that aren't UTF-8 become surrogates, which no text of ours contains."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def is_under_way(path: Path) -> bool:
-    """Whether somebody began to salvage this journal and was killed before the end."""
+    """Return whether a salvage of this journal was begun and not finished."""
     return _damaged(path).exists()
 
 
 def set_aside(path: Path) -> Path:
-    """Move a damaged journal, with what belongs to it, out of the way until ``put_away``; its new path.
+    """Move a damaged journal, with its companions, out of the way until ``put_away``; return its new path.
 
-    Where that was begun already it is brought to its end: a journal that lies in the old place by now is new, and
-    nobody was told of anything in it.
+    If that was begun already it is finished. A journal at the old path is then the new one of the interrupted salvage.
+    It is removed, since nobody was told of anything in it.
     """
     damaged = _damaged(path)
     if not damaged.exists():
@@ -128,13 +139,13 @@ def set_aside(path: Path) -> Path:
 
 
 def stamped(damaged: Path) -> Path:
-    """The path under which a damaged journal is to be kept."""
+    """Return the path under which a damaged journal is kept, with the time in its name."""
     return damaged.with_stem(f"{damaged.stem}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
 def put_away(damaged: Path, kept: Path) -> None:
-    """Give a damaged journal, of which everything was taken over, the name under which it is kept."""
-    for companion in ("", *COMPANIONS):  # the journal first: as long as it isn't moved, all is begun anew
+    """Rename a damaged journal, after everything was taken over, to the path under which it is kept."""
+    for companion in ("", *COMPANIONS):  # the main file first: until it is moved, the salvage begins again
         with suppress(FileNotFoundError):
             _beside(damaged, companion).rename(_beside(kept, companion))
 
@@ -148,20 +159,20 @@ def _beside(path: Path, companion: str) -> Path:
 
 
 def _remove(path: Path) -> None:
-    """Remove a journal, last of all its main file: as long as that is there, the others are known to be its own."""
+    """Remove a journal, its main file last: as long as that exists, the companions are known to be its own."""
     for companion in (*COMPANIONS, ""):
         _beside(path, companion).unlink(missing_ok=True)
 
 
 def take_over(damaged: Path, new: sqlite3.Connection) -> dict[str, int]:
-    """Copy every row that can still be read into an empty journal.
+    """Copy every row that can be read into an empty journal.
 
-    Each table is read from both ends, up to the damage. What an older version didn't have gets its default, and what
-    it said in other words is translated. The backend's cursor is not taken over: what is lost here
-    is asked of the backend again, and what isn't is recognised by its key. Edges are found in the nodes, too.
+    Each table is read from both ends, up to the damage. Columns that an older version lacks get their defaults, and
+    its rows are converted. The backend's cursor is not copied, so the backend resends all its events: lost ones are
+    restored, and the others are recognised by their keys. Lost edges are restored from the nodes.
 
     Returns:
-        How many rows of each table were kept.
+        The number of rows that were kept, by table.
 
     Raises:
         sqlite3.OperationalError: The new one can't be written now.
@@ -199,13 +210,13 @@ def _copy(table: str, old: sqlite3.Connection, new: sqlite3.Connection) -> int:
                 continue
             taken = _insert(new, f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)  # noqa: S608
             if taken == 0 and direction == "DESC":
-                break  # met what was read from the other end
+                break  # reached the rows that were read from the other end
             count += taken
     return count
 
 
 def _insert(new: sqlite3.Connection, statement: str, row: tuple[Any, ...]) -> int:
-    """How many rows were taken: one, or none because it is there already or can't be one of ours."""
+    """Insert a row; return 1, or 0 if it is there already or can't be one of ours."""
     try:
         return new.execute(statement, row).rowcount
     except sqlite3.IntegrityError:  # a text where a number belongs
@@ -213,7 +224,7 @@ def _insert(new: sqlite3.Connection, statement: str, row: tuple[Any, ...]) -> in
 
 
 def _makes_sense(table: str, row: dict[str, Any]) -> bool:
-    """Whether a row that could be read also holds what it should."""
+    """Return whether a row that could be read has valid content."""
     try:
         for value in row.values():
             if isinstance(value, str):
@@ -229,14 +240,14 @@ def _makes_sense(table: str, row: dict[str, Any]) -> bool:
                 DeliveryKind(row["kind"]), DeliveryState(row["state"])
                 return "\0" not in row["text"] + row.get(
                     "document", ""
-                )  # it was cleaned of such before it was written
+                )  # texts are cleaned of NUL before they are written
     except (ValueError, TypeError, KeyError):
         return False
     return True
 
 
 def _rows(database: sqlite3.Connection, statement: str) -> Iterator[tuple[Any, ...]]:
-    """The rows up to the damage."""
+    """Yield the rows up to the damage."""
     try:
         yield from database.execute(statement)
     except ILLEGIBLE as error:

@@ -1,4 +1,4 @@
--- The journal: the truth about what happened and what is still to be done.
+-- The newest version of the journal. To change it, append a migration too (migrations.py).
 CREATE TABLE IF NOT EXISTS meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL

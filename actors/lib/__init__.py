@@ -1,1 +1,1 @@
-"""Helpers that know nothing of the product."""
+"""Helpers that don't depend on the product."""

@@ -1,4 +1,4 @@
-"""Retries: how often something has failed in a row, and how long to wait before the next attempt."""
+"""Counted retries, with a growing wait between attempts."""
 
 import random
 from collections.abc import Callable
@@ -7,20 +7,20 @@ from supervisors import Backoff
 
 
 def uniform(low: float, high: float) -> float:
-    """Draw a number between these two."""
-    return random.uniform(low, high)  # noqa: S311 - no secret hangs on it
+    """Draw a random number between these two."""
+    return random.uniform(low, high)  # noqa: S311 - no secret depends on it
 
 
 class Retries:
-    """Counts the failures in a row.
+    """A counter of consecutive failures that says how long to wait.
 
     Args:
-        policy: How long to wait after how many.
-        limit: Give up after so many (0: never).
-        jitter: Draws the wait, between its bounds in seconds.
+        policy: The bounds of the wait after each number of failures.
+        limit: The number of failures after which to give up (0: never).
+        jitter: Draws the wait between its bounds, in seconds.
 
     Attributes:
-        failures: How many there were.
+        failures: The number of consecutive failures.
     """
 
     def __init__(
@@ -33,23 +33,23 @@ class Retries:
 
     @property
     def exhausted(self) -> bool:
-        """Whether to give up."""
+        """True if it is time to give up."""
         return 0 < self._limit <= self.failures
 
     @property
     def longest(self) -> float:
-        """The longest wait of all, in seconds."""
+        """The longest possible wait, in seconds."""
         return self._policy.maximum
 
     def failed(self) -> float:
-        """Count one failure more; returns the seconds to wait."""
+        """Count a failure and return the wait, in seconds."""
         self.failures += 1
         return self.delay()
 
     def delay(self) -> float:
-        """Draw the seconds to wait: longer after each failure."""
+        """Draw the wait, in seconds: longer after each failure."""
         return self._jitter(*self._policy.bounds(max(0, self.failures - 1)))
 
     def reset(self) -> None:
-        """Count anew."""
+        """Forget all failures."""
         self.failures = 0

@@ -1,28 +1,29 @@
-"""How long each part may take to stop, in seconds; people and systemd wait for all of it.
+"""Deadlines for stopping each part, in seconds. People and systemd wait for the total.
 
-The parts stop one after the other, the sessions all at once. Each figure holds those that it is made of: nobody is
-given less than it may need, for then it would be abandoned, with its processes.
+The parts stop one after the other, the sessions all at once. Each figure includes those that it is made of: a part
+with less time than it may need would be abandoned, with its processes.
 """
 
 from supervisors import Strategy, time_to_stop
 
 SLACK = 0.2
-"""Between the last thing that an actor waits for and its own end."""
+"""The margin between the last thing that an actor waits for and its own end."""
 CLAUDE = 1.6
 """From SIGTERM to SIGKILL; a claude takes 0.1 s, and ends its tools."""
 TOOLS = 0.5
-"""What is left of a session: to be found, and gone after SIGKILL."""
+"""To find a session's leftover processes, and end them by SIGKILL."""
 READER = 0.3
-"""The thread that reads what claude says, from claude's end on."""
+"""For the thread that reads claude's output, after claude's end."""
 HTTP = 1.0
-"""The gateway's server, with the requests that are under way; those that wait are ended at once."""
+"""For the gateway's server to finish running requests; waiting ones are ended at once."""
 BACKEND_PROCESS = 1.9
 """The embedded backend, from SIGTERM to SIGKILL; it takes 0.9 s."""
 
 SOCKET = 0.4
-"""The thread that talks to the backend. It ends at once, but for a name lookup, which nothing can cut: that is left."""
+"""For the thread that talks to the backend. It ends at once, unless it is in a name lookup: nothing can interrupt that,
+so the thread is abandoned."""
 WATCH = 0.4
-"""The thread that watches for results, which looks up every 0.05 s."""
+"""For the thread that watches for results; it checks for the end every 0.05 s."""
 
 SESSION = CLAUDE + TOOLS + READER + SLACK
 SESSIONS = time_to_stop(Strategy.SIMPLE_ONE_FOR_ONE, [SESSION])
@@ -30,9 +31,9 @@ GATEWAY = HTTP + SLACK
 BACKEND = BACKEND_PROCESS + SLACK
 CONNECTION = SOCKET + SLACK
 FEED = 0.4
-"""What waits for it is written first. It is for people: if a disk is slower than that, nothing is lost but that."""
+"""For the feed to write what it has. A slower disk loses no more than these last facts."""
 ROUTER = 1.2
 WORKDIR = WATCH + SLACK
 
 ALL = time_to_stop(Strategy.ONE_FOR_ONE, [CONNECTION, SESSIONS, GATEWAY, FEED, ROUTER, WORKDIR, BACKEND])
-"""Everything."""
+"""The total."""

@@ -1,7 +1,7 @@
-"""Points at which a test has the coordinator die, as by ``kill -9``: before and after whatever must not be half done.
+"""Points at which a test can kill the coordinator, before and after each step that must not be half done.
 
-Where ``COORDINATOR_FAILPOINT`` is set to one of the names (see ``arm``), the process kills itself when it comes there.
-Where it isn't, a point is a call that does nothing.
+If ``COORDINATOR_FAILPOINT`` names a point (see ``arm``), the process kills itself there by SIGKILL. Otherwise a point
+is a call that does nothing.
 """
 
 import itertools
@@ -20,28 +20,28 @@ SETTING = re.compile(r"(?P<name>[a-z.]+)(:(?P<nth>[1-9]\d*)(:(?P<seconds>\d+(\.\
 Failpoint = Literal[
     "router.schema.after",  # a new journal's tables are made, but not committed (journal/opening.py)
     "journal.migrated.before",  # a step to a newer version is made, but not committed (journal/migrations.py)
-    "journal.migrated.after",  # it is, and others may follow
-    "router.salvage.moved",  # a damaged journal is out of the way, what belongs to it isn't (router/salvage.py)
-    "router.salvage.before",  # the new one isn't committed (router/journal.py)
-    "router.salvage.after",  # it is, and nobody was told
+    "journal.migrated.after",  # it is committed, and others may follow
+    "router.salvage.moved",  # a damaged journal is set aside, its -wal and -shm aren't (journal/salvage.py)
+    "router.salvage.before",  # the new journal isn't committed (journal/opening.py)
+    "router.salvage.after",  # it is committed, and nobody was told
     "router.commit.before",  # a transaction is written, but not committed
     "router.commit.after",
     "router.tell.before",  # each message that follows from a commit (router/outgoing.py)
     "router.tell.after",
     "router.answer.before",  # each answer to a report
     "router.answer.after",
-    "router.ack.before",  # the backend has a publication; the journal is to know (router/publisher.py)
+    "router.ack.before",  # the backend has a publication, the journal doesn't know (router/publisher.py)
     "router.ack.after",  # it is in the transaction
-    "connection.event.before",  # an event of the backend's is handed to the router (connection/actor.py)
+    "connection.event.before",  # an event from the backend is handed to the router (connection/actor.py)
     "connection.event.after",
     "connection.publish.before",  # a publication is sent
     "connection.publish.after",
-    "session.context.before",  # the file of a context that is too long (session/places.py)
+    "session.context.before",  # the file of a long context is written (session/places.py)
     "session.context.after",
     "session.spawn.before",  # the conversation is locked, claude is to be started (session/actor.py)
     "session.spawn.after",  # it runs, and has been given nothing
-    "session.write.before",  # contexts go into claude's standard input
-    "session.write.partly",  # a part of one is in, the rest waits for room (session/pipe.py)
+    "session.write.before",  # contexts are written to claude's standard input
+    "session.write.partly",  # a part of one is written, the rest waits for the pipe (session/drives/stream/pipe.py)
     "session.write.after",
     "session.receipt.accepted",  # a receipt has come in, and nobody was told (session/actor.py)
     "session.receipt.started",
@@ -50,17 +50,17 @@ Failpoint = Literal[
     "session.report.after",
     "session.turn.before",  # the router is told that a turn has ended
     "session.turn.after",
-    "gateway.report.before",  # an agent's report is handed to the router (gateway/ask.py)
+    "gateway.report.before",  # an agent's report is handed to the router (gateway/)
     "gateway.report.after",
-    "workdir.replace.before",  # a file's new content lies beside it (workdir/files.py)
+    "workdir.replace.before",  # a file's new content lies beside it (lib/files.py)
     "workdir.replace.after",
     "workdir.history.before",  # lines are appended to the event history (workdir/history.py)
     "workdir.history.after",
-    "workdir.state.before",  # a file that shows a state is written or removed (workdir/mirror.py)
+    "workdir.state.before",  # a state file is written or removed (workdir/mirror.py)
     "workdir.state.after",
-    "workdir.result.before",  # what a result file says is handed to the router (workdir/actor.py)
+    "workdir.result.before",  # a result file's report is handed to the router (workdir/actor.py)
     "workdir.result.after",
-    "feed.commit.before",  # facts, and the place that they come from, are written, but not committed (feed/log.py)
+    "feed.commit.before",  # facts and their position are written, but not committed (feed/log.py)
     "feed.commit.after",
 ]
 
@@ -72,14 +72,14 @@ def _pass(_name: Failpoint) -> None:
 
 
 def arm(setting: str) -> Callable[[Failpoint], None]:
-    """A function that kills this process at a point.
+    """Return a function that kills this process at a point.
 
     Args:
-        setting: ``name``, ``name:nth`` or ``name:nth:seconds``. Without a number it is the first visit that kills;
-            the seconds pass before it does, and the other threads go on meanwhile.
+        setting: ``name``, ``name:nth`` or ``name:nth:seconds``. The nth visit kills (the first, if it isn't given);
+            the seconds pass before it does, while the other threads go on.
 
     Raises:
-        ConfigurationError: It is none of these, or there is no such point.
+        ConfigurationError: The setting is malformed, or there is no such point.
     """
     found = SETTING.fullmatch(setting)
     if found is None or found["name"] not in FAILPOINTS:

@@ -1,4 +1,4 @@
-"""Opens and writes files so that nothing that somebody planted at their paths is followed."""
+"""Opening and writing of files without following symlinks planted at their paths."""
 
 import errno
 import os
@@ -9,10 +9,10 @@ from actors.lib.failpoints import failpoint
 
 
 class UnsafeFileError(OSError):
-    """A path at which something else lies than an ordinary file of ours.
+    """A path that isn't an ordinary file of ours.
 
     Attributes:
-        fault: What is wrong with it, such as ``is a symlink``.
+        fault: The fault, such as ``is a symlink``.
     """
 
     def __init__(self, path: Path, fault: str) -> None:
@@ -38,19 +38,19 @@ class ExposedFileError(UnsafeFileError):
 
 
 def open_ours(path: Path, flags: int, *, private: bool = False) -> int:
-    """Open an ordinary file of ours; one that is made is for us alone (0600).
+    """Open an ordinary file of ours; a new one is private (0600).
 
     Args:
-        path: Its last part is never followed if it is a symlink. A FIFO or a device does not block.
+        path: A symlink as its last part is refused. A FIFO or a device doesn't block.
         flags: As for ``os.open``.
-        private: Refuse a file that others may read or write too.
+        private: Refuse a file that others may read or write.
 
     Returns:
         A file descriptor, not inherited by children.
 
     Raises:
-        UnsafeFileError: It is no ordinary file.
-        ExposedFileError: It is somebody else's, or not private.
+        UnsafeFileError: It isn't an ordinary file.
+        ExposedFileError: It belongs to another user, or isn't private.
         OSError: It can't be opened.
     """
     fd = _open_itself(path, flags)
@@ -63,31 +63,31 @@ def open_ours(path: Path, flags: int, *, private: bool = False) -> int:
 
 
 def open_directory(path: Path) -> int:
-    """Open a directory, such as to lock it.
+    """Open a directory, for example to lock it.
 
     Args:
-        path: Its last part is never followed if it is a symlink.
+        path: A symlink as its last part is refused.
 
     Returns:
         A file descriptor, not inherited by children.
 
     Raises:
         UnsafeFileError: It is a symlink.
-        OSError: It is no directory, or can't be opened.
+        OSError: It isn't a directory, or can't be opened.
     """
     return _open_itself(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Replace a file (0600) in one step: readers find the old or the new; a symlink is not followed.
+    """Replace a file (0600) atomically: readers find the old content or the new. A symlink is replaced, not followed.
 
     Args:
-        path: One writer at a time.
+        path: The file; it must have one writer at a time.
         data: The whole content.
-        durable: Whether it must survive a power cut from now on.
+        durable: Sync it, so that it survives a power cut from then on.
 
     Raises:
-        OSError: It could not be written; what was there is untouched.
+        OSError: It could not be written; the old file is untouched.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)  # of a writer that was killed
@@ -104,10 +104,10 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write the whole of it.
+    """Write all bytes.
 
     Raises:
-        OSError: Only a part was written, or nothing.
+        OSError: Only a part of them, or nothing, was written.
     """
     view = memoryview(data)
     while view:
@@ -115,7 +115,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def _open_itself(path: Path, flags: int) -> int:
-    if path.is_symlink():  # in words that are plainer than the system's; O_NOFOLLOW is what protects
+    if path.is_symlink():  # for a plainer message than the system's; O_NOFOLLOW is what protects
         raise UnsafeFileError(path, "is a symlink")
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
 

@@ -1,4 +1,4 @@
-"""Reads JSON that a stranger wrote: what is usable is used, the rest is named."""
+"""Lenient reading of foreign JSON: usable fields are used, the others are reported as problems."""
 
 import re
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 _LARGEST = 2**63 - 1
-"""What 64 bits can hold with a sign, as SQLite does."""
-_NAMED_AT_MOST = 20
-"""Problems of one object that are kept."""
+"""The largest signed 64-bit integer, which is SQLite's limit."""
+_MOST_PROBLEMS = 20
+"""The number of problems that are kept of one object."""
 _LONGEST_QUOTED = 80
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", type(None): "nothing", bool: "a truth value"}
 _ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
@@ -17,13 +17,12 @@ _ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)
 
 
 def load_json(raw: bytes) -> object:
-    """What this JSON text says.
+    """Parse JSON text.
 
-    A key that is there twice counts with its last value. Half a surrogate pair, which no UTF-8 can hold,
-    becomes U+FFFD; all other text stays as it is.
+    Of a repeated key the last value counts. Half a surrogate pair, which UTF-8 can't encode, becomes U+FFFD.
 
     Raises:
-        orjson.JSONDecodeError: It is none.
+        orjson.JSONDecodeError: It isn't JSON.
     """
     try:
         return orjson.loads(raw)
@@ -34,19 +33,25 @@ def load_json(raw: bytes) -> object:
 
 
 def quoted(value: object) -> str:
-    """A value for a line that a person reads: a text cut and quoted, of anything else its type."""
+    """Describe a value for a message to people: text is cut and quoted, anything else becomes the name of its type."""
     if not isinstance(value, str):
         return _KINDS.get(type(value), type(value).__name__)
     return repr(value if len(value) <= _LONGEST_QUOTED else value[:_LONGEST_QUOTED] + "…")
 
 
 class Fields:
-    """One JSON object, and what was wrong with it so far.
+    """The fields of one JSON object, read leniently.
 
-    Each reader takes the spellings of one field and uses the first that is there; null counts as not there.
+    Each reader takes the spellings of one field and uses the first that is present; null counts as absent. A value of
+    the wrong type is dropped and added to the problems.
 
     Attributes:
-        problems: What was dropped, in plain words.
+        problems: The dropped values, in plain words.
+
+    Example:
+        >>> fields = Fields({"files": "a.py", "status": None})
+        >>> fields.texts("files_modified", "files"), fields.text("status")
+        (('a.py',), None)
     """
 
     def __init__(self, values: dict[str, Any], problems: list[str] | None = None) -> None:
@@ -54,7 +59,7 @@ class Fields:
         self._values = values
 
     def text(self, *names: str) -> str | None:
-        """A text; a number becomes one."""
+        """Read a text; a number is converted to one."""
         for name in names:
             value = self._values.get(name)
             if value is not None:
@@ -62,7 +67,7 @@ class Fields:
         return None
 
     def integer(self, *names: str) -> int | None:
-        """A number from 0 on."""
+        """Read an integer from 0 to 2^63-1."""
         for name in names:
             value = self._values.get(name)
             if value is None:
@@ -74,20 +79,20 @@ class Fields:
         return None
 
     def texts(self, *names: str) -> tuple[str, ...] | None:
-        """Several texts; a single one need not be in a list."""
+        """Read several texts; a single one need not be in a list."""
         found = self._items(*names)
         return None if found is None else tuple(found)
 
     def checked(
         self, names: tuple[str, ...], valid: Callable[[str], bool], fault: str, *, strip: str = ""
     ) -> str | None:
-        """A text of a certain form.
+        """Read a text of a certain form.
 
         Args:
             names: The spellings of the field.
-            valid: Whether a text has the form.
-            fault: What is said of one that hasn't, such as ``no valid id``.
-            strip: What it may begin with, and is taken off.
+            valid: Returns whether a text has the form.
+            fault: The description of one that doesn't, such as ``no valid id``.
+            strip: A prefix that is removed, if the text begins with it.
         """
         found = self.text(*names)
         if found is None:
@@ -101,7 +106,7 @@ class Fields:
     def all_checked(
         self, names: tuple[str, ...], valid: Callable[[str], bool], fault: str, *, strip: str = ""
     ) -> tuple[str, ...] | None:
-        """Several texts of a certain form, each once; those that haven't got it are dropped and named."""
+        """Read several texts of a certain form, without duplicates; the others are dropped with a problem each."""
         found = self._items(*names)
         if found is None:
             return None
@@ -115,7 +120,7 @@ class Fields:
         return tuple(kept)
 
     def required(self, read: Callable[..., str | None], *names: str) -> str | None:
-        """What a reader of this object finds under these names; a problem if it is not there."""
+        """Read a field by one of this object's readers; note a problem if it is absent."""
         before = len(self.problems)
         found = read(*names)
         if found is None and len(self.problems) == before:
@@ -123,8 +128,8 @@ class Fields:
         return found
 
     def problem(self, text: str) -> None:
-        """Note something that was dropped."""
-        if len(self.problems) < _NAMED_AT_MOST:
+        """Note a dropped value."""
+        if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(text)
 
     def _items(self, *names: str) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""What sessions' processes leave behind: found by marks in their environment, and ended."""
+"""Leftover processes of sessions, found by marks in their environment and ended."""
 
 import os
 import signal
@@ -15,46 +15,47 @@ from actors.lib.errors import may_pass
 log = structlog.get_logger(__name__)
 
 MARK = "COORDINATOR_SESSION"
-"""The environment variable by which everything that a session started can be found again."""
+"""The environment variable that marks every process of a session with the conversation's id."""
 WORK_DIR_MARK = "COORDINATOR_WORK_DIR"
-"""The one by which all sessions of a work directory are found, also those that its journal doesn't know any more."""
+"""The one that marks the processes of all sessions of a work directory, even of those that its journal has lost."""
 ORPHAN_SECONDS = 2.0
-"""How long what an earlier coordinator has left may take to end by itself."""
+"""The time that leftovers of an earlier coordinator have to end after SIGTERM, in seconds."""
 ROUNDS = 5
+"""The number of searches: a process may start another one after it was found, and before it is signalled."""
 
 
 def reap(session_id: str, seconds: float) -> int:
-    """End every process of a session that is still there: an orphaned claude, and tools that outlived theirs.
+    """End every process of a session: an orphaned claude, and tools that outlived theirs.
 
     They are found by the mark in their environment, never by name.
 
     Args:
         session_id: The conversation.
-        seconds: How long they may take to end by themselves after SIGTERM; then SIGKILL. All of it takes
-            ``KILL_SECONDS`` more at most, and nobody waits any longer for one that SIGKILL doesn't end.
+        seconds: The time from SIGTERM to SIGKILL; 0: SIGKILL at once. After SIGKILL it waits ``KILL_SECONDS`` at most,
+            even for a process that doesn't end.
 
     Returns:
-        How many there were.
+        The number of processes that were found.
 
     Raises:
-        OSError: They can't be looked for now.
+        OSError: Processes can't be listed now.
     """
     return len(_end_all(MARK, session_id, seconds))
 
 
 def work_dir_mark(path: Path) -> dict[str, str]:
-    """What marks all that the sessions of a work directory start: it follows from the path alone."""
+    """Return the environment variable that marks a work directory's sessions; its value depends on the path alone."""
     return {WORK_DIR_MARK: sha256(os.fsencode(path.resolve())).hexdigest()[:32]}
 
 
 def end_orphans(path: Path) -> None:
-    """End what earlier coordinators of a work directory have left, whichever conversation it belongs to.
+    """End all leftover processes of a work directory's earlier coordinators.
 
-    Only for one that holds the directory and hasn't started anything yet. It takes ``ORPHAN_SECONDS`` and
+    Call it only after locking the directory, and before starting any session. It takes ``ORPHAN_SECONDS`` and
     ``KILL_SECONDS`` at most.
 
     Raises:
-        OSError: They can't be looked for now.
+        OSError: Processes can't be listed now.
     """
     ended = _end_all(WORK_DIR_MARK, work_dir_mark(path)[WORK_DIR_MARK], ORPHAN_SECONDS)
     if ended:
@@ -62,11 +63,11 @@ def end_orphans(path: Path) -> None:
 
 
 def _end_all(mark: str, value: str, seconds: float) -> set[int]:
-    """End whatever has this mark; the pids."""
+    """End every process with this mark; return the pids."""
     ended: set[int] = set()
     mercy = time.monotonic() + seconds
     deadline = mercy + KILL_SECONDS
-    for _ in range(ROUNDS):  # a shell may have started another one between the look and the signal
+    for _ in range(ROUNDS):
         found = [each for each in psutil.process_iter() if _is_marked(each, mark, value)]
         if not found:
             break
@@ -82,7 +83,7 @@ def _end_all(mark: str, value: str, seconds: float) -> set[int]:
 
 
 def end_leftovers(session_id: str) -> None:
-    """End at once what is left of a session; if it can't be looked for now, the next start does it."""
+    """End a session's leftover processes at once; if they can't be listed now, the next start does it."""
     try:
         reap(session_id, 0.0)
     except OSError as error:
@@ -90,7 +91,7 @@ def end_leftovers(session_id: str) -> None:
 
 
 def _wait_for_end(processes: list[psutil.Process], deadline: float) -> list[psutil.Process]:
-    """Those that live at this time; nobody tells of the end of what are no children of ours."""
+    """Poll until all have ended or the deadline is over, since they aren't our children; return those that live."""
     while (alive := [each for each in processes if _lives(each)]) and time.monotonic() < deadline:
         time.sleep(0.01)
     return alive
@@ -110,7 +111,7 @@ def _is_marked(process: psutil.Process, mark: str, value: str) -> bool:
         return False  # gone, or somebody else's
     except OSError as error:
         if may_pass(error):
-            raise  # nothing is known of it, so nobody may go on as if it weren't there
+            raise  # it may have the mark, so the caller must not go on as if there were none
         return False
 
 

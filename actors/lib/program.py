@@ -1,4 +1,4 @@
-"""The name that people call this program by."""
+"""The command that people start this program with."""
 
 import os
 import sys
@@ -10,11 +10,11 @@ MODULE = "python -m actors.main"
 
 
 def program() -> str:
-    """Return what a person types to run this program again, for help and for advice.
+    """Return the command that starts this program, for help and advice.
 
     Example:
-        ``f"Start one first: {program()}"`` says ``./scripts/run`` in a checkout, ``agent-coordinator`` where it
-        is installed.
+        ``f"Start one first: {program()}"`` names ``./scripts/run`` in a checkout, and ``agent-coordinator`` in an
+        installation.
     """
     called = Path(sys.argv[0])
     return os.environ.get(VARIABLE) or (MODULE if called.suffix == ".py" else called.name)

@@ -1,4 +1,4 @@
-"""Text from elsewhere, without anything that a terminal or a reader might obey."""
+"""Foreign text without control sequences and invisible characters."""
 
 import re
 
@@ -11,7 +11,7 @@ HIDDEN = re.compile(
 
 
 def clean(text: str) -> str:
-    """The text with line ends as newlines and without anything that a terminal or a reader might obey."""
+    """Return the text with newlines as line ends, and without control, bidi and invisible characters."""
     if text.isascii() and text.isprintable():
         return text
     return HIDDEN.sub("", BREAKS.sub("\n", text))

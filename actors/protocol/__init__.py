@@ -1,1 +1,1 @@
-"""The words that all parts share: messages, events, deliveries. No behaviour."""
+"""The vocabulary that all parts share: messages, events and deliveries, without behaviour."""

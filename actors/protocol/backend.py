@@ -1,4 +1,4 @@
-"""Between the connection and the router: what the backend says, and what is published to it."""
+"""Messages between the connection and the router: events from the backend, and publications to it."""
 
 from typing import Any, Literal
 
@@ -8,17 +8,18 @@ from actors.protocol.names import Source
 
 
 class EventReceived(Model):
-    """A fact came in."""
+    """An event that came in, from the backend or through another source."""
 
     event: Event
     source: Source = "backend"
 
 
 class InputRejected(Model):
-    """Something came in that can't be used; it is kept, counted and shown.
+    """Input that can't be used. It is kept, counted and listed by ``rejected``.
 
     Attributes:
-        origin: Where it came in: ``socket``, ``file``, ``gateway``.
+        origin: The way it came in: ``socket``, ``file``, ``gateway``.
+        reason: The fault, in plain words.
         raw: Its beginning, at most 4096 bytes.
         size: Its whole size in bytes.
     """
@@ -30,13 +31,13 @@ class InputRejected(Model):
 
 
 class BackendOpened(Model):
-    """The socket is open. The router answers with ``Resume``.
+    """Notice that the socket is open. The router answers with ``Resume``.
 
     Attributes:
-        instance: The identity of the backend's database, where it tells one: another instance counts its
-            events from the beginning.
-        acks: Whether it acknowledges what is published (then publications are kept until it does).
-        connection: Which connection of which incarnation it is; the answer names it.
+        instance: The identity of the backend's database, or None if the backend doesn't send one. Another instance
+            numbers its events from the beginning.
+        acks: True if it acknowledges publications; each is then kept until it does.
+        connection: The incarnation of the connection's actor and the number of the connection; the answer repeats it.
     """
 
     instance: str | None = None
@@ -45,49 +46,50 @@ class BackendOpened(Model):
 
 
 class ResendPublications(Model):
-    """The backend can take publications again: send all that wait, oldest first."""
+    """Notice that the backend accepts publications again: the router sends all that wait, oldest first."""
 
 
 class ReplayChanged(Model):
-    """The backend began (or has finished) to send what was missed.
+    """The start or the end of a replay, in which the backend sends the events that were missed.
 
-    What it will say next may undo what it said last, so no new subtask is handed over meanwhile.
+    A later event of a replay may undo an earlier one, so no new subtask is handed over meanwhile.
     """
 
     running: bool
 
 
 class BackendChanged(Model):
-    """The state of the way to the backend, for people."""
+    """The state of the connection to the backend, for people."""
 
     state: Literal["connecting", "open", "closed", "refused", "given_up"]
     detail: str = ""
 
 
 class PublicationSent(Model):
-    """A publication went out on the socket of a backend that doesn't acknowledge."""
+    """Notice that a publication was written to the socket of a backend that doesn't acknowledge."""
 
     key: str
 
 
 class PublicationConfirmed(Model):
-    """The backend has it."""
+    """The backend's acknowledgement of a publication."""
 
     key: str
 
 
 class PublicationRefused(Model):
-    """The backend will not take it."""
+    """The backend's refusal of a publication; it is not sent again."""
 
     key: str
     reason: str
 
 
 class Resume(Model):
-    """Subscribe, from the event after ``since`` (None: only what comes from now on).
+    """A request to subscribe to the backend's events.
 
     Attributes:
-        connection: From the ``BackendOpened`` that it answers; an answer that is late counts for nothing.
+        since: The number of the last known event; None: only new events are wanted.
+        connection: Copied from the ``BackendOpened`` that it answers; an answer for another connection is ignored.
     """
 
     since: int | None
@@ -95,11 +97,11 @@ class Resume(Model):
 
 
 class Publish(Model):
-    """Send this event to the backend.
+    """An event of ours for the backend.
 
     Attributes:
-        key: Its idempotency key: the same however often it is sent.
-        event_type: Such as ``subtask.completed``.
+        key: Its idempotency key, the same each time it is sent.
+        event_type: Its name, such as ``subtask.completed``.
         payload: The event's payload in the design dialect.
     """
 
@@ -109,7 +111,7 @@ class Publish(Model):
 
 
 class ConnectNow(Model):
-    """Try at once to connect, also where the backend was given up."""
+    """A request to connect at once, even if connecting was given up."""
 
 
 FromConnection = (
@@ -123,4 +125,4 @@ FromConnection = (
     | PublicationConfirmed
     | PublicationRefused
 )
-"""What the connection tells the router."""
+"""The messages from the connection to the router."""

@@ -1,4 +1,4 @@
-"""The base of everything that actors say to each other, and the names that it is made of."""
+"""The base model of messages, and the types of names and texts in them."""
 
 import re
 from typing import Annotated
@@ -9,35 +9,35 @@ AGENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 NODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$"
 
 AgentName = Annotated[str, StringConstraints(pattern=AGENT_PATTERN)]
-"""An agent's name. It becomes part of file names, so it can't hold a separator or begin with a dot."""
+"""An agent's name. It becomes part of file names, so it can't contain a separator or begin with a dot."""
 
 NodeId = Annotated[str, StringConstraints(pattern=NODE_PATTERN)]
-"""The id of a task or subtask. It stands in header lines, so it can't hold spaces or control bytes."""
+"""The id of a task or subtask. It stands in header lines, so it can't contain spaces or control bytes."""
 
 _AGENT = re.compile(AGENT_PATTERN)
 _NODE = re.compile(NODE_PATTERN)
 
 
 def is_agent_name(text: str) -> bool:
-    """Whether this can be an agent's name."""
+    """Return whether the text is a valid agent name."""
     return _AGENT.fullmatch(text) is not None
 
 
 def is_node_id(text: str) -> bool:
-    """Whether this can be the id of a task or subtask."""
+    """Return whether the text is a valid id of a task or subtask."""
     return _NODE.fullmatch(text) is not None
 
 
 def _whole(text: str) -> str:
-    """Lone surrogates, which JSON can hold and nothing else can, become question marks."""
+    """Replace lone surrogates, which JSON can express and UTF-8 can't, by question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 Text = Annotated[str, AfterValidator(_whole)]
-"""Text from elsewhere: any characters, but never one that can't be written down."""
+"""Text from elsewhere: any characters that UTF-8 can encode."""
 
 
 class Model(BaseModel):
-    """Frozen, and strict about unknown fields: a message is a value."""
+    """The base of all messages: frozen, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

@@ -5,61 +5,61 @@ from enum import StrEnum
 from actors.protocol.base import AgentName, Model, NodeId
 
 CONTEXT_FILE = "{context_file}"
-"""Stands in a delivery's text for the path of the file with the whole context; the session knows it."""
+"""A placeholder in a delivery's text for the path of the file with the whole context; the session fills it in."""
 RESULT_FILE = "{result_file}"
-"""Stands in a delivery's text for the path of the file in which an agent without tools reports."""
+"""A placeholder for the path of the file in which an agent without tools reports. Neither counts in a quotation."""
 
 
 class DeliveryState(StrEnum):
-    """How far a delivery has come; it only moves forward, in this order."""
+    """The progress of a delivery. It only moves forward, in this order."""
 
     QUEUED = "queued"
-    """In the journal; not yet handed to a session."""
+    """Journaled, and not yet written to a session."""
     WRITTEN = "written"
-    """In Claude's standard input."""
+    """Written to Claude's standard input."""
     ACCEPTED = "accepted"
-    """Claude has queued it: the first receipt."""
+    """Queued by Claude: the first receipt."""
     STARTED = "started"
-    """The model has it."""
+    """Read by the model."""
     COMPLETED = "completed"
-    """The turn that it belongs to has ended."""
+    """Over: the turn that it belongs to has ended."""
     WITHDRAWN = "withdrawn"
-    """Taken back before it was handed over; the reason says why."""
+    """Cancelled before it was handed over, with a reason."""
     DEAD = "dead"
-    """Handed over, and not delivered; the reason says why."""
+    """Handed over, but not delivered, with a reason: a dead letter."""
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """True where no other state follows, unless a dead letter is retried."""
         return self in FINAL
 
 
 FINAL = frozenset({DeliveryState.COMPLETED, DeliveryState.WITHDRAWN, DeliveryState.DEAD})
 ORDER = {state: place for place, state in enumerate(DeliveryState)}
-"""The place of each state on the way; a report of an earlier one is late and changes nothing."""
+"""The rank of each state; a step to the same or an earlier one is late and changes nothing."""
 
 
 class DeliveryKind(StrEnum):
-    """What an agent is told."""
+    """The purpose of a delivery."""
 
     TASK_READY = "task_ready"
-    """A subtask that waits for nothing: begin."""
+    """A new subtask without dependencies."""
     DEPENDENCY_COMPLETED = "dependency_completed"
-    """A subtask whose upstreams are all done: begin, with their results."""
+    """A new subtask whose upstreams are all completed, with their results."""
     UPSTREAM_COMPLETED = "upstream_completed"
-    """A dependency that was added late, of a subtask already in hand, is done."""
+    """The result of a dependency that was added while the agent had the subtask in hand."""
     SUBTASK_UPDATED = "subtask_updated"
-    """The subtask in hand was changed."""
+    """Changes of the subtask in hand."""
     SUBTASK_CLOSED = "subtask_closed"
-    """The subtask in hand is over or somebody else's now: leave it."""
+    """Notice that the subtask in hand is closed or was assigned to another agent: stop working on it."""
     MESSAGE = "message"
-    """Somebody's words."""
+    """A message from a person, another agent or the backend."""
     REMINDER = "reminder"
-    """The turn ended and the subtask is neither completed nor blocked."""
+    """A reminder to report, since the turn ended with the subtask neither completed nor blocked."""
 
     @property
     def assigns(self) -> bool:
-        """Whether it hands the agent a new subtask; such deliveries wait until it is idle."""
+        """True if it gives the agent a new subtask; such deliveries wait until the agent is idle."""
         return self in (DeliveryKind.TASK_READY, DeliveryKind.DEPENDENCY_COMPLETED)
 
 
@@ -68,11 +68,11 @@ class Delivery(Model):
 
     Attributes:
         id: A UUID; the uuid of the message that Claude reads.
-        text: The whole message. Empty while a subtask waits for its agent: it is written when it is
-            handed over, so that it holds what is true then. ``CONTEXT_FILE`` and ``RESULT_FILE`` may stand in it,
-            outside of quotations (lines that begin with ``> ``); the session fills them in.
-        document: The whole context, where ``text`` is a shortened one: the session writes it to ``CONTEXT_FILE``.
-        attempts: How often it was written into a session.
+        text: The whole message. Empty while an assignment waits for its agent: it is composed when it is handed over,
+            so that it is up to date. ``CONTEXT_FILE`` and ``RESULT_FILE`` may stand in it, outside of quotations
+            (lines that begin with ``> ``); the session fills them in.
+        document: The whole context if ``text`` is a shortened one: the session writes it to ``CONTEXT_FILE``.
+        attempts: The number of times that it was written into a session.
     """
 
     id: str
@@ -89,9 +89,9 @@ class DeliveryStep(Model):
     """One step forward of a delivery, with its evidence.
 
     Attributes:
-        receipt: Where the evidence comes from, such as ``lifecycle`` or ``transcript``.
-        reason: Why it is dead.
-        attempts: How often it has been written by now.
+        receipt: The source of the evidence, such as ``lifecycle`` or ``transcript``.
+        reason: The cause, if it is dead or withdrawn.
+        attempts: The number of times that it has been written by now.
     """
 
     delivery_id: str

@@ -1,9 +1,11 @@
-"""What a backend tells: facts about tasks, subtasks and agents, whatever dialect they came in.
+"""The backend's events, about tasks, subtasks and agents, in whatever dialect they came in.
 
-A field that is None was not said; that is not the same as empty.
+A field that is None was not given, which is not the same as empty.
+
+To add a kind: add its name to ``EventKind``, its model to ``Event``, and a line to ``MODELS``.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 from actors.protocol.base import AgentName, Model, NodeId, Text
 
@@ -25,12 +27,12 @@ EventKind = Literal[
 
 
 class BackendEvent(Model):
-    """One fact.
+    """The base of all events.
 
     Attributes:
-        key: The backend's own id of this event; the same key is the same event.
-        seq: Its place in the backend's order (rising), where the backend has one.
-        at: When it happened, as the backend wrote it.
+        key: The backend's own id of the event. Two events with the same key are the same event.
+        seq: Its sequence number (rising), if the backend numbers its events.
+        at: The time at which it happened, as the backend wrote it.
     """
 
     key: Text | None = None
@@ -44,12 +46,12 @@ class BackendEvent(Model):
 
     @property
     def subject(self) -> str | None:
-        """The id of the task or subtask that it is about."""
+        """The id of the task or subtask that it is about, or None."""
         return None
 
 
 class NodeEvent(BackendEvent):
-    """A fact about a task or a subtask, which the graph calls a node."""
+    """The base of events about a task or subtask, which the graph calls a node."""
 
     entity: Entity
     id: NodeId
@@ -63,7 +65,7 @@ class NodeEvent(BackendEvent):
 
 
 class NodeDescribed(NodeEvent):
-    """What a created or an updated node looks like."""
+    """The base of events that describe a node."""
 
     details: Text | None = None
     assignees: tuple[AgentName, ...] | None = None
@@ -72,7 +74,7 @@ class NodeDescribed(NodeEvent):
 
 
 class NodeCreated(NodeDescribed):
-    """A task or subtask came into being."""
+    """The creation of a task or subtask."""
 
     @property
     def kind(self) -> EventKind:
@@ -81,7 +83,7 @@ class NodeCreated(NodeDescribed):
 
 
 class NodeUpdated(NodeDescribed):
-    """A task or subtask changed; fields that are None stayed as they were."""
+    """A change of a task or subtask. Fields that are None are unchanged."""
 
     @property
     def kind(self) -> EventKind:
@@ -90,7 +92,7 @@ class NodeUpdated(NodeDescribed):
 
 
 class NodeCompleted(NodeEvent):
-    """A task or subtask is done, with what came of it."""
+    """The completion of a task or subtask, with its result."""
 
     summary: Text | None = None
     insights: tuple[Text, ...] = ()
@@ -104,7 +106,7 @@ class NodeCompleted(NodeEvent):
 
 
 class NodeDeleted(NodeEvent):
-    """A task or subtask is gone."""
+    """The deletion of a task or subtask."""
 
     @property
     def kind(self) -> EventKind:
@@ -113,7 +115,7 @@ class NodeDeleted(NodeEvent):
 
 
 class AgentBlocked(BackendEvent):
-    """An agent cannot go on by itself."""
+    """Notice that an agent is blocked."""
 
     agent: AgentName
     subtask_id: NodeId | None = None
@@ -126,12 +128,12 @@ class AgentBlocked(BackendEvent):
 
     @property
     def subject(self) -> str | None:
-        """The subtask that it is blocked on."""
+        """The id of the subtask that it is blocked on, or None."""
         return self.subtask_id
 
 
 class AgentMessage(BackendEvent):
-    """Somebody has something to say to an agent."""
+    """A message to an agent."""
 
     agent: AgentName
     sender: Text | None = None
@@ -145,9 +147,26 @@ class AgentMessage(BackendEvent):
 
     @property
     def subject(self) -> str | None:
-        """The subtask that the message is about."""
+        """The id of the subtask that the message is about, or None."""
         return self.subtask_id
 
 
 AnyNodeEvent = NodeCreated | NodeUpdated | NodeCompleted | NodeDeleted
 Event = AnyNodeEvent | AgentBlocked | AgentMessage
+
+MODELS: dict[EventKind, type[Event]] = {
+    "task.created": NodeCreated,
+    "task.updated": NodeUpdated,
+    "task.completed": NodeCompleted,
+    "task.deleted": NodeDeleted,
+    "subtask.created": NodeCreated,
+    "subtask.updated": NodeUpdated,
+    "subtask.completed": NodeCompleted,
+    "subtask.deleted": NodeDeleted,
+    "agent.blocked": AgentBlocked,
+    "agent.message": AgentMessage,
+}
+"""The model of each kind of event."""
+
+if _missing := sorted({*get_args(EventKind)} - MODELS.keys()):
+    raise TypeError(f"no model in MODELS for: {', '.join(_missing)}")

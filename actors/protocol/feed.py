@@ -1,8 +1,8 @@
-"""The feed: what happens, for those who show it. Subscribers ask for pages; nothing is sent unasked.
+"""Messages of the feed: everything that happens, for files, clients and dashboards.
 
-Two hops. The router serves what is committed, a page at a time, to the work directory and to the feed's own actor. That
-one numbers all facts, those that agents' sessions tell it too, and keeps them within a bound; everybody else reads
-them there.
+Subscribers ask for pages; nothing is sent unasked. The router serves committed events and delivery steps, a page at a
+time, to two subscribers: the work directory, and the feed's actor. The feed's actor also takes what agents say and do
+from their sessions, numbers all of it as facts, and keeps them within a bound. Everybody else reads the facts there.
 """
 
 from typing import Annotated, Any, Literal
@@ -15,11 +15,11 @@ from actors.protocol.base import AgentName, Model, Text
 
 
 class WritingPaused(Model):
-    """The journal can't be written, so nothing is taken in; said again at each try.
+    """Notice that the journal can't be written, so nothing is accepted; sent after each failed attempt.
 
     Attributes:
-        reason: Why, in the words of the system.
-        since: When that began, in seconds since the epoch.
+        reason: The system's error message.
+        since: The time of the first failure, in seconds since the epoch.
     """
 
     reason: str
@@ -27,20 +27,20 @@ class WritingPaused(Model):
 
 
 class WritingResumed(Model):
-    """The journal can be written."""
+    """Notice that the journal can be written."""
 
 
 # ---------------------------------------------------------------- subscribers ↔ router
 
 
 class FeedRequest(Model):
-    """A subscriber asks for what follows; the router answers with one ``FeedPage``, once there is something.
+    """A subscriber's request for the next page; the router answers with one ``FeedPage``, once there is news.
 
     Attributes:
         subscriber: The name of the actor that asks.
         events: The number of the last event that it has.
-        steps: The number of the last delivery step that it has; None: it wants none.
-        states: It wants queues, subtasks in hand and knowledge, where they changed.
+        steps: The number of the last delivery step that it has; None: it wants no steps.
+        states: True if it wants changed queues, subtasks in hand and knowledge too.
     """
 
     subscriber: str
@@ -50,22 +50,22 @@ class FeedRequest(Model):
 
 
 class FeedPage(Model):
-    """What was committed since; a full page is followed by another as soon as that is asked for.
+    """Committed events, delivery steps and states after those that a subscriber has.
 
-    A subscriber takes only a page that goes on from where it is: one that was under way when the subscriber crashed is
-    sent again. A page may end before the number that it goes on from: then the journal is another one, and the
-    subscriber goes on from there.
+    A subscriber ignores a page that doesn't begin where its own data ends: one that was in flight when the subscriber
+    crashed is sent again. A page may end before the number that it begins after: then the journal was replaced by a
+    shorter one, and the subscriber goes on from the page's end. After a full page the next is sent at once when asked.
 
     Attributes:
-        after_event: The number that was asked for.
+        after_event: The number of the event that the page begins after, as requested.
         events: Lines of the event history, each a JSON object, oldest first.
-        last_event: The number of the last of them, or of the last event that there is.
-        after_step: The number of the step that was asked for.
-        moves: Steps of deliveries, oldest first. Each is a JSON list of what one commit moved: of lists with when it
-            happened, the delivery's id, agent, kind and subtask, its state, receipt, reason, attempts (null: unknown).
-        last_step: The number of the last of them, or of the last step that there is.
-        queues: For each agent that changed, the deliveries that wait for it.
-        current: For each agent that changed, the subtask in hand (None: nothing).
+        last_event: The number of the last of them, or of the last event in the journal.
+        after_step: The number of the step that the page begins after, as requested.
+        moves: Steps of deliveries, oldest first. Each item is a JSON list with the steps of one commit: lists of when
+            it happened, the delivery's id, agent, kind, subtask, its state, receipt, reason, attempts (null: unknown).
+        last_step: The number of the last of them, or of the last step in the journal.
+        queues: The waiting deliveries of each agent that changed.
+        current: The subtask in hand of each agent that changed (None: nothing).
         knowledge: The whole shared knowledge, if it changed.
     """
 
@@ -81,24 +81,24 @@ class FeedPage(Model):
 
 
 class JournalRemoved(Model):
-    """The journal's file isn't where it belongs, perhaps: look, and put it back."""
+    """Notice that the journal's file may have been removed: the router checks, and puts it back."""
 
 
 FromSubscriber = FeedRequest | JournalRemoved
-"""What subscribers tell the router."""
+"""The messages from subscribers to the router."""
 
 # ---------------------------------------------------------------- session → feed
 
 
 class Said(Model):
-    """The agent's words."""
+    """Text that the agent wrote."""
 
     kind: Literal["said"] = "said"
     text: Text
 
 
 class ToolUsed(Model):
-    """The agent uses a tool; ``input`` is its short form."""
+    """A tool call by the agent; ``input`` is shortened."""
 
     kind: Literal["tool_used"] = "tool_used"
     tool: Text
@@ -107,7 +107,7 @@ class ToolUsed(Model):
 
 
 class ToolReturned(Model):
-    """What came of the use of a tool; ``result`` is its short form."""
+    """The outcome of a tool call; ``result`` is shortened."""
 
     kind: Literal["tool_returned"] = "tool_returned"
     use_id: Text
@@ -116,29 +116,29 @@ class ToolReturned(Model):
 
 
 class WentWrong(Model):
-    """An error of the API's, or of claude's own."""
+    """An error of the API or of claude."""
 
     kind: Literal["error"] = "error"
     text: Text
 
 
 class Cost(Model):
-    """What the conversation has cost so far, in US dollars, and the turns of its last process."""
+    """The cost of the conversation so far, in US dollars, and of the turns of its last process."""
 
     kind: Literal["cost"] = "cost"
     usd: float
 
 
 Activity = Annotated[Said | ToolUsed | ToolReturned | WentWrong | Cost, Field(discriminator="kind")]
-"""What an agent says and does."""
+"""Something that an agent says or does."""
 
 
 class AgentActive(Model):
-    """An agent said or did something.
+    """Activities of an agent, in order.
 
     Attributes:
-        at: When, in seconds since the epoch.
-        dropped: How many activities before these were dropped, because the feed could not keep up.
+        at: The time, in seconds since the epoch.
+        dropped: The number of activities before these that were dropped, because the feed could not keep up.
     """
 
     agent: AgentName
@@ -154,4 +154,4 @@ FactKind = Literal["event", "delivery", "said", "tool_used", "tool_returned", "e
 
 
 class FeedGrew(Model):
-    """There are more facts to read."""
+    """Notice that there are more facts to read."""

@@ -1,4 +1,4 @@
-"""Names: under which actors are addressed, where facts come from and which way they took."""
+"""Names of actors, of sources of events and of the ways of reports."""
 
 from typing import Literal, NamedTuple
 
@@ -11,17 +11,17 @@ SESSIONS = "sessions"
 FEED = "feed"
 
 Source = Literal["backend", "agent", "person", "coordinator"]
-"""Who says it."""
+"""The originator of an event or a message."""
 Way = Literal["gateway", "backend", "file", "marker"]
-"""How a report came in."""
+"""The channel that a report came in by."""
 
 
 class SessionAddress(NamedTuple):
-    """A session: one of an agent's.
+    """The address of one of an agent's sessions.
 
     Attributes:
-        agent: Whose it is.
-        number: Which one, counted from 1.
+        agent: The agent's name.
+        number: The session's number, counted from 1.
     """
 
     agent: str
@@ -29,10 +29,10 @@ class SessionAddress(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of its actor, where it lives in this process."""
+        """The name of its actor, if it runs in this process."""
         return f"session:{self.agent}" if self.number == 1 else f"session:{self.agent}#{self.number}"
 
 
 def session_name(agent: str) -> str:
-    """The name under which the actor of an agent's first session is addressed."""
+    """Return the name of the actor of an agent's first session."""
     return SessionAddress(agent).name

@@ -1,6 +1,6 @@
-"""Reports and requests of agents and people to the router, and its answers.
+"""Reports and requests from agents and people to the router, and its answers.
 
-The router sets a report's ``reply`` after the journal's commit.
+The router answers by setting the report's ``reply``, after the journal's commit.
 """
 
 from concurrent.futures import Future
@@ -11,7 +11,7 @@ from actors.protocol.names import Source, Way
 
 
 class Completion(Model):
-    """What came of a subtask."""
+    """The result of a subtask."""
 
     summary: Text = ""
     insights: tuple[Text, ...] = ()
@@ -19,12 +19,12 @@ class Completion(Model):
 
 
 class Answer(Model):
-    """What the router says to a report or a question.
+    """The router's answer to a report or request.
 
     Attributes:
-        ok: Whether it was taken.
-        text: What happened, in words that a model or a person can act on.
-        data: More, where the question asked for it.
+        ok: True if it was accepted.
+        text: The outcome, in words that a model or a person can act on.
+        data: Structured data, if the request asks for some.
     """
 
     ok: bool
@@ -36,13 +36,13 @@ Reply = Future[Answer]
 
 
 class Report(Model):
-    """Something that an agent or a person reports or asks; ``reply`` is set after the commit."""
+    """The base of all reports and requests; ``reply`` is set after the commit."""
 
     reply: Reply | None = None
 
 
 class ReportCompletion(Report):
-    """A subtask is done. Without ``subtask_id`` it is the one that the agent has in hand."""
+    """A report that a subtask is completed; without ``subtask_id``, the one that the agent has in hand."""
 
     agent: AgentName | None
     way: Way
@@ -51,7 +51,7 @@ class ReportCompletion(Report):
 
 
 class ReportBlocked(Report):
-    """An agent cannot go on."""
+    """A report that a subtask is blocked; without ``subtask_id``, the one that the agent has in hand."""
 
     agent: AgentName | None
     way: Way
@@ -60,7 +60,7 @@ class ReportBlocked(Report):
 
 
 class SendMessage(Report):
-    """Words for an agent, from another agent or from a person."""
+    """A message for an agent, from another agent or a person."""
 
     agent: AgentName
     text: Text
@@ -69,7 +69,7 @@ class SendMessage(Report):
 
 
 class ShareKnowledge(Report):
-    """Something that all agents should know."""
+    """A piece of knowledge for all agents."""
 
     agent: AgentName
     topic: Text
@@ -77,37 +77,37 @@ class ShareKnowledge(Report):
 
 
 class DescribeSubtask(Report):
-    """What does this agent have in hand? The answer's data holds it, with the upstream results."""
+    """A query for the subtask that an agent has in hand; the answer's data is that, with the upstream results."""
 
     agent: AgentName
 
 
 class StartSession(Report):
-    """Start the session of this agent, also where sessions don't start by themselves."""
+    """A request to start an agent's session, even if sessions don't start automatically."""
 
     agent: AgentName
 
 
 class RetryDelivery(Report):
-    """Try a dead letter once more."""
+    """A request to queue a dead letter again."""
 
     delivery_id: str
 
 
 class RetrySubtask(Report):
-    """What held this subtask was taken care of: it is to go on."""
+    """A request to resume a held subtask."""
 
     subtask_id: NodeId
 
 
 class DropDelivery(Report):
-    """A dead letter was looked at, and is to be forgotten."""
+    """A request to drop a dead letter."""
 
     delivery_id: str
 
 
 class RetryBackend(Report):
-    """Try at once to connect to the backend, also where it was given up."""
+    """A request to connect to the backend at once, even if connecting was given up."""
 
 
 AnyReport = (
@@ -122,4 +122,4 @@ AnyReport = (
     | DropDelivery
     | RetryBackend
 )
-"""What agents and people report and ask."""
+"""All reports and requests."""

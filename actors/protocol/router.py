@@ -1,4 +1,4 @@
-"""All that is told to, and by, the router: each a union, so that a new message without a handler is a type error."""
+"""The messages to and from the router. Each is a union, so that a new message without a handler is a type error."""
 
 from actors.protocol.backend import ConnectNow, FromConnection, Publish, Resume
 from actors.protocol.base import Model
@@ -15,7 +15,7 @@ from actors.protocol.sessions import Adopt, Deliver, FromSession, Unblock
 
 
 class RouterStarted(Model):
-    """The router is a new incarnation and knows nothing of those who live: whoever hears this says what is so."""
+    """Notice that the router was restarted and doesn't know the state of the others; each answers with its own."""
 
 
 ToRouter = FromConnection | FromSession | AnyReport | FromSubscriber

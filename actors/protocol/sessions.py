@@ -1,4 +1,4 @@
-"""Between the router and the sessions: deliveries go down, their steps and the states of sessions come up."""
+"""Messages between the router and the sessions: deliveries go down, their steps and session states come up."""
 
 from enum import StrEnum
 
@@ -7,23 +7,23 @@ from actors.protocol.deliveries import Delivery, DeliveryStep
 
 
 class Adopt(Model):
-    """The conversation that this agent's session leads."""
+    """The id of the conversation that the session is to lead."""
 
     session_id: str
 
 
 class Deliver(Model):
-    """Put this context into the session."""
+    """A delivery to write into the session."""
 
     delivery: Delivery
 
 
 class Unblock(Model):
-    """What blocked the session was taken care of: try again."""
+    """A request to a blocked session to try again."""
 
 
 class SessionState(StrEnum):
-    """What a session is doing."""
+    """The state of a session."""
 
     STARTING = "starting"
     READY = "ready"
@@ -38,10 +38,10 @@ class SessionState(StrEnum):
 
 
 class SessionReady(Model):
-    """A session actor lives and wants its conversation and what is on its way to it.
+    """Notice that a session's actor is up; the router answers with ``Adopt`` and its outstanding deliveries.
 
     Attributes:
-        idle: No turn is running in it.
+        idle: True if no turn is running.
     """
 
     agent: AgentName
@@ -49,11 +49,11 @@ class SessionReady(Model):
 
 
 class SessionsLost(Model):
-    """The supervisor of the sessions is a new one, and knows nothing of those that there were."""
+    """Notice that the sessions' supervisor was restarted, so that no session runs."""
 
 
 class SessionChanged(Model):
-    """The session's state, from Claude's own events."""
+    """A session's new state, from Claude's own events."""
 
     agent: AgentName
     state: SessionState
@@ -62,20 +62,20 @@ class SessionChanged(Model):
 
 
 class Progressed(Model):
-    """Deliveries moved forward, in this order."""
+    """Steps of deliveries, in the order in which they happened."""
 
     agent: AgentName
     steps: tuple[DeliveryStep, ...]
 
 
 class TurnEnded(Model):
-    """The session is idle: the turn is over and nothing that was written is left.
+    """Notice that a session is idle: the turn is over and no written message is pending.
 
     Attributes:
-        text: What Claude said last.
-        error: What went wrong, if the turn failed.
-        denied: Names of the tools that were refused for want of permission.
-        cost_usd: What the session reckons that it has cost so far.
+        text: Claude's last message.
+        error: The error, if the turn failed.
+        denied: Names of the tools that were refused for lack of permission.
+        cost_usd: The session's cost so far, by its own estimate, in US dollars.
     """
 
     agent: AgentName
@@ -86,4 +86,4 @@ class TurnEnded(Model):
 
 
 FromSession = SessionReady | SessionsLost | SessionChanged | Progressed | TurnEnded
-"""What sessions, and their supervisor, tell the router."""
+"""The messages from sessions, and their supervisor, to the router."""

@@ -1,4 +1,4 @@
-"""The router: owns the dependency graph and the journal."""
+"""The router: the owner of the dependency graph and the journal."""
 
 from actors.router.actor import RouterActor
 from actors.router.context import ContextBuilder

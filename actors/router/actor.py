@@ -1,8 +1,8 @@
-"""The router: owns the dependency graph and the journal, and is the only one who writes them.
+"""The router's actor: the owner and only writer of the dependency graph and the journal.
 
-A thin actor around ``RouterParts``. Messages are handled in groups: one commit for as many as wait, up to five
-hundred. What they lead to is said after the commit; if the router dies before it, nothing was said and
-the supervisor hands the same messages to the next incarnation.
+A thin actor around ``RouterParts``. Messages are handled in batches, with one commit for as many as wait, up to five
+hundred. Their consequences are sent after the commit. If the router dies before it, nothing was sent, and the
+supervisor gives the same messages to the next incarnation.
 """
 
 import sqlite3
@@ -23,17 +23,26 @@ from supervisors import Actor, ActorContext, Backoff
 log = structlog.get_logger(__name__)
 
 REWRITE = Backoff(initial=0.5, maximum=10.0, floor=1.0)
-"""How long to wait before an unwritable journal is tried again."""
+"""The wait before an unwritable journal is tried again."""
 FEED_SECONDS = 0.2
-"""How long changes are gathered before the subscribers of the feed are sent a page."""
+"""The time that changes are gathered before subscribers are sent a page."""
 
 
 class FeedDue(Model):
-    """To itself: send the subscribers of the feed their pages."""
+    """A reminder to itself to send the feed's subscribers their pages."""
 
 
 class RouterActor(Actor):
-    """Takes what all others tell, and tells them what follows."""
+    """The actor that handles all messages to the router.
+
+    What must hold: nothing leaves the router before the commit that it follows from. So the messages of a batch can be
+    handled again, by the next incarnation or after the journal was opened anew, and nobody notices.
+
+    Args:
+        context: The actor's context.
+        settings: The router's settings.
+        clock: Returns the time, in seconds since the epoch.
+    """
 
     batch_size = 500
 
@@ -51,34 +60,38 @@ class RouterActor(Actor):
 
     @property
     def parts(self) -> RouterParts:
-        """The plain classes; there from the start to the exit."""
+        """The plain classes, from the start to the exit.
+
+        Raises:
+            RuntimeError: The actor has not started.
+        """
         if self._parts is None:
             raise RuntimeError("the router has not started")
         return self._parts
 
     def on_start(self) -> None:
-        """Open the journal and take up what it holds."""
+        """Open the journal and resume what it says is open."""
         self._parts = RouterParts(self._settings, self._clock)
         self.parts.start()
         self.on_batch()
         self._tell_gateway(WritingResumed())
 
     def on_receive(self, message: ToRouter | FeedDue) -> None:
-        """Handle one message. It stays in the batch until the commit."""
+        """Handle one message; it stays in the batch until the commit."""
         self._batch.append(message)
         try:
             self._take(message)
         except (sqlite3.OperationalError, OSError) as error:
-            self._wait_for_room(error)
+            self._wait_for_disk(error)
 
     def on_batch(self) -> None:
-        """Commit, and only then say what follows."""
+        """Commit, and only then send what follows."""
         while True:
             try:
                 self.parts.commit()
                 break
             except sqlite3.OperationalError as error:
-                self._wait_for_room(error)
+                self._wait_for_disk(error)
         self._retries.reset()
         self._batch.clear()
         self.parts.outgoing.flush(self._tell, self._host)
@@ -92,21 +105,22 @@ class RouterActor(Actor):
                 self._feed_is_due = False
                 self._send(self.parts.feed.pages())
             case FeedRequest():
-                if self.parts.feed.ask(message):  # it is catching up: no need to gather changes
+                if self.parts.feed.ask(message):  # it is catching up, so there is nothing to gather
                     self._send(self.parts.feed.page_for(message.subscriber))
             case JournalRemoved():
                 self.parts.journal.touch()
             case _:
                 self.parts.handle(message)
 
-    def _wait_for_room(self, error: sqlite3.OperationalError | OSError) -> None:
-        """The journal can't be written (a full disk, most likely): wait until it can, and do the batch again.
+    def _wait_for_disk(self, error: sqlite3.OperationalError | OSError) -> None:
+        """Wait until the journal can be written (mostly: until the disk isn't full), then handle the batch again.
 
-        Nothing of the batch was said to anybody yet. While the router waits, its mailbox fills, and then the
-        socket is no longer read: what isn't journaled isn't acknowledged either.
+        Nothing of the batch was sent to anybody yet. While the router waits its mailbox fills, and then the socket is
+        no longer read: what isn't journaled isn't acknowledged either.
 
         Raises:
-            sqlite3.OperationalError: It is to stop before that, or no waiting would help.
+            sqlite3.OperationalError: The router is to stop first, or waiting can't help.
+            OSError: The same.
         """
         since = self._clock()
         while True:
@@ -128,7 +142,7 @@ class RouterActor(Actor):
                 return
 
     def _do_again(self) -> None:
-        """Forget the batch, and do it again on a journal that was opened anew, and can be written."""
+        """Roll the batch back, open the journal anew, test that it can be written, and handle the batch again."""
         self.parts.journal.close()
         self._parts = RouterParts(self._settings, self._clock, look=False)
         self.parts.journal.touch()
@@ -141,11 +155,11 @@ class RouterActor(Actor):
         self.context.system.handle(name).tell(message)
 
     def _tell_gateway(self, message: ToGateway) -> None:
-        """Say at once what people must know although nothing can be written down."""
+        """Tell the gateway at once, without a commit: people must know of a journal that can't be written."""
         self.context.system.handle(GATEWAY).tell(message)
 
     def on_exit(self, reason: BaseException | None) -> None:
-        """Close the journal; what wasn't committed is forgotten, and will be handled again."""
+        """Close the journal; what wasn't committed is rolled back, and will be handled again."""
         if self._parts is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""What needs a person, in the log: each with its whole reason, and with what to do next."""
+"""Log records of everything that needs a person, each with its reason and the next command."""
 
 import structlog
 
@@ -9,19 +9,19 @@ log = structlog.get_logger(__name__)
 
 
 def log_held(node: Node, agent: str | None) -> None:
-    """A subtask doesn't go on by itself; ``agent`` is whose it is."""
+    """Log that a subtask of this agent is held."""
     event = f"{node.entity}_unfinished" if node.hold is Hold.UNFINISHED else f"{node.entity}_blocked"
     step = f"change what {node.id} depends on" if node.hold in BY_GRAPH else f"retry {node.id}"
     log.warning(event, agent=agent, subtask=node.id, reason=node.reason, next=step)
 
 
 def log_blocked(agent: str, subtask_id: str | None, reason: str) -> None:
-    """A session can't go on."""
+    """Log that a session is blocked."""
     log.warning("session_blocked", agent=agent, subtask=subtask_id, reason=reason, next=f"retry {agent}")
 
 
 def log_dead(delivery: Delivery, reason: str | None) -> None:
-    """A delivery didn't arrive."""
+    """Log a dead letter."""
     log.warning(
         "delivery_dead",
         agent=delivery.agent,

@@ -1,4 +1,4 @@
-"""Messages from the connection: events, the state of the way to the backend, answers to publications."""
+"""Handling of messages from the connection: events, the connection's state, answers to publications."""
 
 from typing import assert_never
 
@@ -31,13 +31,13 @@ from actors.router.unit_of_work import UnitOfWork
 
 
 class Backend:
-    """The backend, as the router knows it.
+    """The router's state of the backend: the cursor, its instance, and the state of the connection.
 
     Args:
-        journal: Keeps how far the backend's events were read, and whose they are.
-        graph: Takes the events in.
+        journal: Keeps the cursor and the instance.
+        graph: Applies the events.
         publisher: Sends our own events.
-        context: Writes messages for agents.
+        context: Composes messages for agents.
     """
 
     def __init__(self, journal: Journal, graph: Graph, publisher: Publisher, context: ContextBuilder) -> None:
@@ -49,13 +49,13 @@ class Backend:
         self._cursor = self._saved_cursor = int(journal.get("cursor") or 0)
 
     def event(self, message: EventReceived, work: UnitOfWork) -> Decisions:
-        """Record an event and apply it; one that is known already changes nothing."""
+        """Record an event and apply it; a known one changes nothing."""
         event = message.event
         if message.source == "backend" and event.seq is not None:
             self._cursor = max(self._cursor, event.seq)
         if not work.record(event, message.source):
             if event.key is not None:
-                self._publisher.resolve(event.key, "published")  # the echo of our own
+                self._publisher.resolve(event.key, "published")  # the echo of our own event
             return ()
         match event:
             case NodeCreated() | NodeUpdated() | NodeCompleted() | NodeDeleted():
@@ -68,7 +68,7 @@ class Backend:
                 assert_never(event)
 
     def opened(self, message: BackendOpened, work: UnitOfWork) -> None:
-        """Subscribe from where reading ended, and send the publications that it may not have."""
+        """Subscribe from the cursor, and send the publications that the backend may not have."""
         if message.instance is not None and message.instance != self._journal.get("instance"):
             self._journal.put("instance", message.instance)
             self._cursor = 0
@@ -77,21 +77,21 @@ class Backend:
         self._publisher.opened()
 
     def changed(self, message: BackendChanged, work: UnitOfWork) -> None:
-        """Keep the state of the way to the backend for people; attempts that come to nothing are told once."""
+        """Keep the connection's state for people; repeated failures are noted once."""
         self._journal.put("backend", f"{message.state} {message.detail}".strip())
         if message.state != "open":
             self._publisher.closed()
         if message.state == "connecting" or (message.state == self._state and message.state != "open"):
-            return  # one more attempt that came to nothing: for those who look now, but no event
+            return  # another failed attempt: seen in ``status``, but no event
         if (message.state, message.detail, self._state) == ("closed", "", ""):
-            return  # nothing was tried yet
+            return  # no attempt was made yet
         self._state = message.state
         work.note(f"backend.{message.state}", detail=message.detail)
 
     def answered(
         self, message: PublicationSent | PublicationConfirmed | PublicationRefused, work: UnitOfWork
     ) -> None:
-        """Note what became of a publication; people are told of one that was refused."""
+        """Record the answer to a publication; a refusal is noted for people."""
         match message:
             case PublicationSent(key=key):
                 self._publisher.resolve(key, "sent")
@@ -108,7 +108,7 @@ class Backend:
         self._publisher.opened()
 
     def save_cursor(self) -> None:
-        """Make how far the events were read part of the transaction."""
+        """Make the cursor part of the transaction, together with the events up to it."""
         if self._saved_cursor != self._cursor:
             self._journal.put("cursor", str(self._cursor))
             self._saved_cursor = self._cursor

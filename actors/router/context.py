@@ -1,9 +1,18 @@
-"""What Claude reads: one header line of ours, what it is to do, and the rest quoted.
+"""Contexts, the messages that Claude reads: a header line, an instruction, and foreign text in quotations.
 
-Everything that comes from elsewhere (titles, details, summaries, messages) is quoted: each of its lines begins
-with ``> ``. So no text can end its quotation, and none can pose as a header or as words of the coordinator's,
-whatever it holds. Within a quotation our labels (``Summary:``) stand at its first level and what belongs to them one
-level deeper, so that no part can pose as another. Control bytes and invisible characters are taken out first.
+What must hold: no foreign text (titles, details, summaries, messages) can pose as the coordinator's. So each of its
+lines begins with ``> ``, which no text can end. Within a quotation our labels (``Summary:``) stand on the first level
+and their values one level deeper, so that no part can pose as another. Control bytes and invisible characters are
+removed first.
+
+Example:
+    A message, as Claude reads it::
+
+        [coordinator delivery=6b1f… kind=message]
+        A message for you:
+
+        From somebody:
+        > Use UUIDs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +26,7 @@ from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, DeliveryKind
 
 QUOTE = "> "
 LEAST_SHARE = 200
-"""Bytes of a block that are worth showing; where there is less for each, the last ones stand in the file only."""
+"""The fewest bytes that a block is cut to; if there are more blocks than that allows, the last are in the file only."""
 CLOSING = (
     "When it is done, call the tool complete_subtask once, with a completion_summary that whoever comes next can"
     " build on. If you can't go on, call report_blocked with the reason."
@@ -29,7 +38,7 @@ WITHOUT_TOOLS = (
 
 
 def opening(kind: DeliveryKind) -> str:
-    """The words with which a context of this kind begins."""
+    """Return the instruction that contexts of this kind begin with."""
     match kind:
         case DeliveryKind.TASK_READY:
             return "This subtask is yours. It waits for nothing: begin now."
@@ -38,7 +47,7 @@ def opening(kind: DeliveryKind) -> str:
         case DeliveryKind.UPSTREAM_COMPLETED:
             return "Something that your subtask depends on is done; take its result into account."
         case DeliveryKind.SUBTASK_UPDATED:
-            return "Your subtask was changed while you have it. This is what holds now:"
+            return "Your subtask was changed. This is its present state:"
         case DeliveryKind.SUBTASK_CLOSED:
             return "Leave this subtask as it is; don't work on it any further and don't report it:"
         case DeliveryKind.MESSAGE:
@@ -57,24 +66,24 @@ OPENINGS = {kind: opening(kind) for kind in DeliveryKind}
 
 
 def quote(text: str) -> str:
-    """The text as a quotation: each line begins with ``> ``."""
+    """Quote the text: each line begins with ``> ``."""
     cleaned = clean(text)
     return QUOTE + (cleaned if "\n" not in cleaned else cleaned.replace("\n", "\n" + QUOTE))
 
 
 def header(delivery_id: str, kind: DeliveryKind, subtask_id: str | None) -> str:
-    """The first line of every context."""
+    """Return the first line of a context."""
     subtask = f" subtask={subtask_id}" if subtask_id else ""
     return f"[coordinator delivery={delivery_id} kind={kind.value}{subtask}]"
 
 
 class Composed(NamedTuple):
-    """A context, written.
+    """A composed context.
 
     Attributes:
-        text: The message that Claude reads. Files that lie where the agent lives are named by ``CONTEXT_FILE`` and
-            ``RESULT_FILE``, which the session fills in.
-        document: The whole context, where the text is a shortened one; else empty.
+        text: The message that Claude reads. ``CONTEXT_FILE`` and ``RESULT_FILE`` stand for paths on the agent's
+            machine, which the session fills in.
+        document: The whole context if the text is a shortened one, else empty.
     """
 
     text: str
@@ -82,10 +91,10 @@ class Composed(NamedTuple):
 
 
 class ContextBuilder:
-    """Writes the contexts.
+    """A composer of contexts.
 
     Args:
-        limit: The longest text in bytes; a longer context is shortened, and travels whole beside it.
+        limit: The longest text, in bytes. A longer context is shortened, and the delivery has the whole one too.
     """
 
     def __init__(self, limit: int) -> None:
@@ -94,35 +103,35 @@ class ContextBuilder:
     def assignment(
         self, delivery_id: str, kind: DeliveryKind, node: Node, parent: Node | None, upstreams: Sequence[Node]
     ) -> Composed:
-        """A subtask for an agent to begin with, and all that its upstreams have come to."""
+        """Compose the assignment of a subtask, with the results of its upstreams."""
         blocks = [_task(node, parent), *(_result(upstream) for upstream in upstreams)]
         closing = f"{CLOSING}\n{WITHOUT_TOOLS}"
         return self._compose(delivery_id, kind, node.id, blocks, closing)
 
     def update(self, delivery_id: str, node: Node, fields: Iterable[str]) -> Composed:
-        """What changed of a subtask that an agent has in hand."""
+        """Compose the changes of a subtask that an agent has in hand."""
         return self._compose(delivery_id, DeliveryKind.SUBTASK_UPDATED, node.id, [_changes(node, fields)])
 
     def upstream(self, delivery_id: str, node: Node, upstream: Node) -> Composed:
-        """The result of a dependency that was added late."""
+        """Compose the result of a dependency that was added while the agent had the subtask in hand."""
         return self._compose(delivery_id, DeliveryKind.UPSTREAM_COMPLETED, node.id, [_result(upstream)])
 
     def closed(self, delivery_id: str, node: Node, reason: str) -> Composed:
-        """A subtask that is over for this agent."""
+        """Compose the notice that a subtask is over for this agent."""
         block = (
             f"Subtask {node.id}:",
             f"Title: {node.name}\nWhy: {reason}",
-        )  # it may name whoever the backend names
+        )  # quoted, since the reason may contain names from the backend
         return self._compose(delivery_id, DeliveryKind.SUBTASK_CLOSED, node.id, [block])
 
     def message(self, delivery_id: str, subtask_id: str | None, sender: str | None, text: str) -> Composed:
-        """Somebody's words."""
+        """Compose a message; a sender that isn't an agent's name is called somebody."""
         known = sender is not None and is_agent_name(sender)
         block = f"From {sender if known else 'somebody'}:", text
         return self._compose(delivery_id, DeliveryKind.MESSAGE, subtask_id, [block])
 
     def reminder(self, delivery_id: str, node: Node) -> Composed:
-        """How to report."""
+        """Compose a reminder to report."""
         return self._compose(delivery_id, DeliveryKind.REMINDER, node.id, [("Your subtask:", node.name)])
 
     def _compose(
@@ -142,12 +151,12 @@ class ContextBuilder:
 
 
 def unwritten(_delivery_id: str) -> Composed:
-    """Leave the context empty: an assignment is written when it is handed over."""
+    """Return an empty context, for an assignment: it is composed when it is handed over."""
     return Composed("")
 
 
 Block = tuple[str, str]
-"""An introduction of ours (one line), and text from elsewhere."""
+"""An introduction of ours (one line), and foreign text to be quoted."""
 
 
 def _join(head: str, blocks: Sequence[Block], closing: str) -> str:
@@ -156,7 +165,7 @@ def _join(head: str, blocks: Sequence[Block], closing: str) -> str:
 
 
 def _shorten(blocks: Sequence[Block], limit: int) -> list[Block]:
-    """Each block cut to its fair share of the limit (bytes); short ones leave theirs to the long ones."""
+    """Cut each block to its fair share of the limit (bytes); what short ones don't use goes to the long ones."""
     most = max(1, limit // LEAST_SHARE)
     if len(blocks) > most:
         rest = f"And {len(blocks) - most} more, which stand in the file only.", ""
@@ -184,7 +193,7 @@ def _cut(text: str, share: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """Foreign text that stands behind a label of ours: on one line, so that it can't begin a label itself."""
+    """Put foreign text that follows a label of ours on one line, so that it can't begin a label itself."""
     return clean(text).replace("\n", " ")
 
 

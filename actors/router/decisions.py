@@ -1,4 +1,7 @@
-"""Decisions of the router: changes of the graph, and what follows from reports and turns; see ``Workflow``."""
+"""Decisions of the router: changes of the graph, and consequences of reports and turns.
+
+Handlers return them, and ``Workflow`` carries them out.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,12 +12,12 @@ from actors.protocol.deliveries import Delivery, DeliveryKind
 from actors.router.context import Composed
 
 Compose = Callable[[str], Composed]
-"""Writes a context for the delivery with this id."""
+"""Composes the context of the delivery with this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContextDue:
-    """An agent is to be told something about the subtask in hand, or about none."""
+    """A delivery to queue for an agent, about the subtask in hand or about none."""
 
     agent: str
     kind: DeliveryKind
@@ -24,7 +27,7 @@ class ContextDue:
 
 @dataclass(frozen=True, slots=True)
 class ReminderDue:
-    """An agent is to be reminded of how to report the subtask in hand."""
+    """A reminder to queue for an agent, to report the subtask in hand."""
 
     agent: str
     node: Node
@@ -32,28 +35,28 @@ class ReminderDue:
 
 @dataclass(frozen=True, slots=True)
 class SessionWanted:
-    """A session is to run, and to try again if it is blocked."""
+    """A session to start, or to try again if it is blocked."""
 
     agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class RetryWanted:
-    """A dead letter is to be queued again."""
+    """A dead letter to queue again."""
 
     delivery: Delivery
 
 
 @dataclass(frozen=True, slots=True)
 class HandEmptied:
-    """An agent doesn't have in hand what it was given: it never arrived."""
+    """An agent whose assignment never arrived, so that it has nothing in hand."""
 
     agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class LanesChanged:
-    """Something about these agents' lanes is different: perhaps more can be handed over now."""
+    """Agents whose lanes changed, so that more deliveries may be handed over now."""
 
     agents: tuple[str, ...]
 

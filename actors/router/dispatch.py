@@ -1,4 +1,4 @@
-"""Hands deliveries to sessions: at once what concerns the subtask in hand, a new subtask when the agent is idle."""
+"""Dispatch of deliveries to sessions: words at once, assignments when the agent is idle."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -15,21 +15,26 @@ from actors.router.unit_of_work import UnitOfWork
 
 
 class Dispatch:
-    """The one place that sends to sessions.
+    """The only place that sends to sessions.
 
-    What must hold: a delivery is handed over only as part of the transaction that notes it (``Lanes.hand_over``), so a
-    session that says it is new is given exactly what the journal says it has. A new subtask goes only to an agent with
-    nothing outstanding and nothing in hand; words go at once, mid-turn too.
+    What must hold:
+
+    - A delivery is handed over in the transaction that records it (``Lanes.hand_over``). So a session that was
+      restarted is given exactly what the journal says that it has.
+    - An assignment goes only to an agent with nothing outstanding and nothing in hand, and not during a replay, whose
+      later events may undo it. So an agent works on one subtask at a time.
+    - Words (all other deliveries) go at once, into a running turn too, up to ``most`` at a time.
+    - An assignment's text is composed when it is handed over, so that it has its upstreams' latest results.
 
     Args:
         lanes: The agents.
         graph: The subtasks.
-        context: Writes an assignment's text at the moment when it is handed over.
+        context: Composes assignments.
         auto_start: Start sessions as they are needed.
-        most: How many deliveries an agent's session is given at a time.
+        most: The most outstanding deliveries of an agent.
 
     Attributes:
-        is_replaying: The backend repeats what was missed, so no new subtask is handed over.
+        is_replaying: True while the backend resends missed events, when no assignment is handed over.
     """
 
     def __init__(
@@ -43,7 +48,11 @@ class Dispatch:
         self.is_replaying = False
 
     def settle(self, agents: Iterable[str], work: UnitOfWork) -> None:
-        """Hand over whatever can be handed over now to these agents, and to those whom that concerns too."""
+        """Hand over all deliveries that can go now to these agents, and to those that go on because of them.
+
+        Words may resume a held subtask, and with it its other assignees; they are appended to the queue of this loop.
+        It ends, since only a held subtask can be resumed, and nothing here holds one.
+        """
         due = deque(dict.fromkeys(agents))
         while due:
             lane = self._lanes.of(due.popleft(), work)
@@ -57,20 +66,20 @@ class Dispatch:
     # ------------------------------------------------------------ sessions
 
     def resume(self, work: UnitOfWork) -> None:
-        """After a start: hear from the sessions that live, and start those that have something to go on with."""
+        """Ask running sessions for their state after a start, and start those of agents with a subtask in hand."""
         for lane in self._lanes.by_agent.values():
             work.tell_session(lane.session, RouterStarted())
             if self._auto_start and self._lanes.in_hand(lane) is not None:
                 work.ensure(lane.session)
 
     def start_session(self, agent: str, work: UnitOfWork) -> None:
-        """Start it because somebody wants it, or have it try again if it is blocked."""
+        """Start a session on request, or have it try again if it is blocked."""
         session = self._lanes.of(agent, work).session
         work.ensure(session)
         work.tell_session(session, Unblock())
 
     def session_ready(self, lane: Lane, work: UnitOfWork) -> None:
-        """Give a session that lives its conversation, and what it was given before."""
+        """Give a session that is up its conversation and its outstanding deliveries."""
         lane.is_up = True
         if lane.state not in (SessionState.READY, SessionState.WORKING):
             lane.state = SessionState.STARTING
@@ -81,11 +90,11 @@ class Dispatch:
     # ------------------------------------------------------------ assignments
 
     def assign(self, agent: str, node: Node, work: UnitOfWork) -> None:
-        """Queue the node itself; the text is written when it is handed over."""
+        """Queue the assignment of a node; its text is composed when it is handed over."""
         self._lanes.queue(agent, _assignment(node), node.id, work)
 
     def go_on(self, agent: str, node: Node, work: UnitOfWork) -> None:
-        """Have an agent go on with a node that is no longer held, or queue it anew where it is not in hand."""
+        """Have an agent go on with a node that is no longer held, or queue its assignment if it isn't in hand."""
         lane = self._lanes.of(agent, work)
         if lane.in_hand == node.id:
             self._lanes.take_in_hand(lane, node.id)
@@ -103,7 +112,7 @@ class Dispatch:
             work.ensure(lane.session)
 
     def _send_words(self, lane: Lane, work: UnitOfWork) -> list[str]:
-        """Send all words that there is capacity for; the other agents that go on because of them."""
+        """Send words up to the capacity; return the other agents that go on because of them."""
         others: list[str] = []
         while len(lane.outstanding) < self._most and (delivery := lane.words.head()):
             lane.words.pop()
@@ -121,11 +130,12 @@ class Dispatch:
                 self._lanes.take_in_hand(lane, node.id)
                 self._send(lane, self._write(delivery, node), work)
                 return
-            reason = "its subtask is unknown" if node is None else "its subtask is held"  # until ``go_on``
+            # Not left in the queue, where it would keep others waiting: ``go_on`` queues it anew after the hold.
+            reason = "its subtask is unknown" if node is None else "its subtask is held"
             self._lanes.withdraw_one(delivery, reason, work)
 
     def _write(self, delivery: Delivery, node: Node) -> Delivery:
-        """An assignment with its text: all that its upstreams have come to by now."""
+        """Compose an assignment's text, with the latest results of its upstreams."""
         kind = _assignment(node)
         parent = self._graph.get(node.parent) if node.parent else None
         upstreams = [self._graph.get(upstream) for upstream in node.upstreams or ()]
@@ -139,7 +149,7 @@ class Dispatch:
         work.tell_session(lane.session, Deliver(delivery=delivery))
 
     def _pick_up(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> list[str]:
-        """Put the subtask that words are about back into the agent's hand, if that is empty; what held it is over.
+        """Resume the subtask that words are about, if the agent has nothing in hand: they answer what it is held for.
 
         Returns:
             The other agents that go on with it too.

@@ -1,8 +1,8 @@
-"""The router's side of the feed: serves what is committed to those who ask, a page at a time.
+"""The router's side of the feed, which serves committed events, steps and states on request, a page at a time.
 
-Never more is under way than was asked for. A subscriber says up to where it has the events and the steps of deliveries
-(``FeedRequest``), is sent one page of what follows, and asks again when that is written. What happens meanwhile waits
-in the journal, so nothing piles up where a subscriber is slow, and no event waits for one.
+A subscriber says up to where it has the events and delivery steps (``FeedRequest``), is sent the next page, and asks
+again when it has written that. So at most one page is in flight for each, a slow subscriber neither piles up data nor
+delays an event, and everything else waits in the journal.
 """
 
 from collections.abc import Iterator
@@ -18,24 +18,24 @@ from actors.router.reports import Reports, result
 from actors.router.reports import describe as describe_node
 
 KNOWLEDGE = 1000
-"""The newest pieces of shared knowledge that its file shows,"""
+"""The most pieces of shared knowledge in its file, the newest ones,"""
 KNOWLEDGE_SIZE = 4 * 1024 * 1024
-"""and how many characters of them at most, but for the oldest of these pieces."""
+"""and the most characters of them; the piece that exceeds this is the oldest."""
 
 
 @dataclass
 class _Subscriber:
-    """One that asks for pages.
+    """The state of a subscriber.
 
     Attributes:
-        request: What it asked for last, or would ask for with the page that is under way.
-        events: The number of the last event that it has, or will have with the page that is under way. Less than it
-            asked for, where the journal ends before that: then it is another one.
-        steps: The same of the steps; None: it wants none.
-        is_asking: It waits for a page.
-        is_catching_up: The last page was full, and more waits.
+        request: Its last request, with the numbers that it has after the page in flight.
+        events: The number of the last event that it has after the page in flight. Less than it asked for if the
+            journal ends before that, since it was replaced.
+        steps: The same for delivery steps; None: it wants none.
+        is_asking: True while it waits for a page.
+        is_catching_up: True if its last page was full, and more waits.
         changed: Agents whose queue or subtask in hand changed since its last page.
-        knowledge: Shared knowledge was added since its last page.
+        knowledge: True if shared knowledge was added since its last page.
     """
 
     request: FeedRequest
@@ -48,7 +48,15 @@ class _Subscriber:
 
 
 class Feed:
-    """Knows its subscribers by name, and how far each of them has come."""
+    """The subscribers, by name, with the position of each.
+
+    Args:
+        journal: Keeps the delivery steps and the knowledge.
+        history: The events.
+        graph: The subtasks.
+        lanes: The agents; names those that changed.
+        reports: Tells whether knowledge was added.
+    """
 
     def __init__(
         self,
@@ -67,11 +75,11 @@ class Feed:
         self._subscribers: dict[str, _Subscriber] = {}
 
     def ask(self, request: FeedRequest) -> bool:
-        """Take a request; it replaces an earlier one of the same subscriber. Whether its page is full already."""
+        """Accept a request, which replaces an earlier one of the same subscriber; return whether it is catching up."""
         known = self._subscribers.get(request.subscriber)
         if known is None:
             known = self._subscribers[request.subscriber] = _Subscriber(request)
-            if request.states:  # nobody knows what it has seen of them
+            if request.states:  # it is unknown which of them it has
                 known.changed, known.knowledge = set(self._lanes.by_agent), True
         known.request, known.is_asking = request, True
         known.events = min(request.events, self._history.last)
@@ -80,7 +88,7 @@ class Feed:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether there is anything for a subscriber that has asked."""
+        """True if there is news for a subscriber that has asked."""
         self._share_changes()
         return any(each.is_asking and self._has_news(each) for each in self._subscribers.values())
 
@@ -92,10 +100,10 @@ class Feed:
             yield name, self._next_page(each)
 
     def pages(self, *, is_last: bool = False) -> Iterator[tuple[str, FeedPage]]:
-        """For each subscriber that has asked and for whom there is something: its name, and its page.
+        """Yield the name and the page of each subscriber that has asked and for which there is news.
 
         Args:
-            is_last: It is the end: also for those who haven't asked yet.
+            is_last: True at the stop: subscribers that haven't asked get a page too.
         """
         self._share_changes()
         for name, each in self._subscribers.items():

@@ -1,4 +1,4 @@
-"""Routes each message to its handler."""
+"""Routing of each message to its handler."""
 
 from typing import assert_never
 
@@ -44,18 +44,18 @@ from actors.router.turns import Turns
 from actors.router.unit_of_work import UnitOfWork
 
 Work = FromConnection | FromSession | AnyReport
-"""The messages that make a unit of work."""
+"""The messages that are handled as a unit of work."""
 
 
 class Handlers:
-    """The decision for each kind of message.
+    """The handlers of all kinds of messages.
 
     Args:
-        backend: Decides for what the connection tells.
-        turns: Decides for sessions' messages.
-        reports: Decides for reports.
+        backend: Handles messages from the connection.
+        turns: Handles messages from sessions.
+        reports: Handles reports and requests.
         lanes: The agents.
-        dispatch: Knows whether the backend replays.
+        dispatch: Is told whether the backend replays.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Handlers:
         self._dispatch = dispatch
 
     def decide(self, message: Work, work: UnitOfWork) -> Decisions:
-        """Decide what follows from a message; the notes and records that it needs are made."""
+        """Handle a message: make its records and notes, and return the decisions that follow."""
         match message:
             case EventReceived():
                 return self._backend.event(message, work)
@@ -114,7 +114,7 @@ class Handlers:
         return ()
 
     def _session_ready(self, message: SessionReady, work: UnitOfWork) -> Decisions:
-        """Give a session that lives what it needs; one with nothing to go on with is asked about what is in hand."""
+        """Give a session its outstanding deliveries; if it is idle, check the end of the subtask in hand."""
         lane = self._lanes.of(message.agent, work)
         self._dispatch.session_ready(lane, work)
         decisions: list[Decision] = [LanesChanged((message.agent,))]
@@ -123,13 +123,13 @@ class Handlers:
         return decisions
 
     def _sessions_lost(self) -> Decisions:
-        """Start those sessions anew that something waits for: none lives."""
+        """Mark all sessions as down, so that those with deliveries are started again."""
         for lane in self._lanes.by_agent.values():
             lane.is_up = False
         return self._all_lanes()
 
     def _replay_changed(self, *, running: bool) -> Decisions:
-        """Hand no new subtask over while the backend repeats what was missed."""
+        """Suspend assignments while the backend resends missed events."""
         has_ended = self._dispatch.is_replaying and not running
         self._dispatch.is_replaying = running
         return self._all_lanes() if has_ended else ()

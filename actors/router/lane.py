@@ -1,4 +1,4 @@
-"""One agent's lane: what waits for it, what is on its way to it, and what it has in hand."""
+"""The lane of an agent: its waiting and outstanding deliveries, and its subtask in hand."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,14 +9,17 @@ from actors.protocol.names import SessionAddress
 from actors.protocol.sessions import SessionState
 
 Fetch = Callable[[int, int], list[tuple[int, Delivery]]]
-"""``(after, limit)``: what waits in the journal behind this number, in order."""
+"""``(after, limit)``: the deliveries that wait in the journal after this number, in order."""
 
 
 class Window:
-    """The head of a queue that lies in the journal; at most ``size`` of it is held in memory.
+    """The head of a queue that lies in the journal; at most ``size`` deliveries are in memory.
+
+    What must hold: the deliveries in memory are the oldest that wait, without gaps. So a new one is added only if none
+    waits in the journal alone, and after that the head is exhausted before the journal is read again.
 
     Args:
-        size: How many.
+        size: The capacity.
         fetch: Reads on in the journal.
     """
 
@@ -25,10 +28,10 @@ class Window:
         self._fetch = fetch
         self._head: deque[tuple[int, Delivery]] = deque()
         self._last = 0
-        self._more = True  # until the journal said otherwise
+        self._more = True  # until a read of the journal says otherwise
 
     def offer(self, number: int, delivery: Delivery) -> None:
-        """Take in one that was just journaled; where there is no room it is read again later."""
+        """Add one that was just journaled; beyond the capacity it is read from the journal later."""
         if not self._more and len(self._head) < self._size:
             self._head.append((number, delivery))
             self._last = number
@@ -36,7 +39,7 @@ class Window:
             self._more = True
 
     def head(self) -> Delivery | None:
-        """The oldest, or None if nothing waits."""
+        """Return the oldest delivery, or None if none waits."""
         if not self._head and self._more:
             self._head.extend(self._fetch(self._last, self._size))
             self._more = len(self._head) == self._size
@@ -44,15 +47,15 @@ class Window:
         return self._head[0][1] if self._head else None
 
     def pop(self) -> None:
-        """Take the oldest away."""
+        """Remove the oldest delivery."""
         self._head.popleft()
 
     def drop(self, delivery_id: str) -> None:
-        """Take one away wherever it stands."""
+        """Remove a delivery, wherever it is."""
         self._head = deque(each for each in self._head if each[1].id != delivery_id)
 
     def in_memory(self) -> list[Delivery]:
-        """The deliveries in memory, oldest first."""
+        """Return the deliveries in memory, oldest first."""
         return [delivery for _, delivery in self._head]
 
 
@@ -61,17 +64,21 @@ USABLE = frozenset(SessionState) - {SessionState.BLOCKED, SessionState.STOPPED}
 
 @dataclass(slots=True)
 class Lane:
-    """One agent.
+    """The state of an agent.
 
     Attributes:
-        assignments: New subtasks, which wait until the agent is idle.
-        words: All else, which goes at once.
-        outstanding: What its session was given and hasn't finished, by id, in order, as it was when it was given.
-        reached: How far those have come since, and the attempts that it took.
-        in_hand: The subtask that it works on, or worked on last.
-        is_reminded: This router has reminded it of that; another can't know whether there was anybody to report to.
-        reminders: How many reminders came to nothing.
-        is_up: A session actor has said that it lives.
+        session_id: The id of its conversation.
+        assignments: The waiting assignments, which are sent when the agent is idle.
+        words: The other waiting deliveries, which are sent at once.
+        state: The state of its session.
+        outstanding: The deliveries that its session was given and hasn't finished, by id, in order, as they were when
+            they were handed over.
+        reached: The state and the attempts that those have reached since.
+        in_hand: The id of the subtask that it works on, or worked on last.
+        is_reminded: True if this router has reminded it since its last turn. A reminder by an earlier router doesn't
+            count: the agent may have had no gateway to report to.
+        reminders: The number of unanswered reminders of the subtask in hand.
+        is_up: True once a session's actor has reported that it is ready.
         session: The address of its session.
     """
 
@@ -92,7 +99,7 @@ class Lane:
         self.session = SessionAddress(self.agent)
 
     def advance(self, delivery: Delivery, step: DeliveryStep) -> bool:
-        """Take note of a step of an outstanding delivery; False if that is no news."""
+        """Apply a step of an outstanding delivery; return False if it has come that far already."""
         state, attempts = self.reached.get(delivery.id, (delivery.state, delivery.attempts))
         if ORDER[step.state] <= ORDER[state]:
             return False
@@ -104,12 +111,12 @@ class Lane:
         return True
 
     def state_of(self, delivery: Delivery) -> DeliveryState:
-        """How far an outstanding delivery has come."""
+        """Return the state of an outstanding delivery."""
         reached = self.reached.get(delivery.id)
         return delivery.state if reached is None else reached[0]
 
     def under_way(self) -> list[Delivery]:
-        """What is outstanding, as it stands now."""
+        """Return the outstanding deliveries, with their present states and attempts."""
         return [self._now(delivery) for delivery in self.outstanding.values()]
 
     def _now(self, delivery: Delivery) -> Delivery:
@@ -120,5 +127,5 @@ class Lane:
 
     @property
     def is_usable(self) -> bool:
-        """Whether its session takes deliveries."""
+        """True if its session accepts deliveries."""
         return self.is_up and self.state in USABLE

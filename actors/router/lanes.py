@@ -1,4 +1,4 @@
-"""The lanes of all agents, in memory as they are in the journal."""
+"""The lanes of all agents, the same in memory as in the journal."""
 
 from functools import partial
 from typing import Any
@@ -16,19 +16,19 @@ from actors.router.unit_of_work import UnitOfWork
 
 
 class Lanes:
-    """All that is known of agents: what waits for each, what is on its way, what each has in hand.
+    """The lanes of all agents: waiting and outstanding deliveries, and subtasks in hand.
 
-    What must hold: each method changes the journal and the memory alike, so that another router, which has only the
-    journal, sees the same lanes.
+    What must hold: each method changes the journal and the memory alike, so that the next router, which has only the
+    journal, finds the same lanes.
 
     Args:
-        journal: Where deliveries and agents are kept.
-        graph: Where the subtasks in hand are looked up.
-        queue_size: How many deliveries of one agent are held in memory.
+        journal: Keeps deliveries and agents.
+        graph: The subtasks.
+        queue_size: The most waiting deliveries of an agent, of each kind, that are kept in memory.
 
     Attributes:
         by_agent: Each agent's lane.
-        changed: Agents whose lanes were looked at, for the files that people read.
+        changed: Agents whose lanes may have changed since the feed last looked.
     """
 
     def __init__(self, journal: Journal, graph: Graph, queue_size: int) -> None:
@@ -43,7 +43,7 @@ class Lanes:
             lane.outstanding = self._handed(agent)
 
     def of(self, agent: str, work: UnitOfWork) -> Lane:
-        """The agent's lane; a new agent gets one, with a conversation of its own."""
+        """Return the agent's lane; a new agent gets one, with a new conversation."""
         lane = self.by_agent.get(agent)
         if lane is None:
             lane = self._new_lane(agent, new_id())
@@ -51,7 +51,7 @@ class Lanes:
         return lane
 
     def find_agents(self, work: UnitOfWork) -> None:
-        """Take up the agents that something is on its way to, though nothing else is known of them."""
+        """Restore the lanes of agents that have deliveries, but were lost from a damaged journal."""
         for agent in self._journal.deliveries.agents():
             if agent in self.by_agent:
                 continue
@@ -71,7 +71,7 @@ class Lanes:
         work: UnitOfWork,
         compose: Compose = unwritten,
     ) -> None:
-        """Queue a delivery; an assignment has no text yet: it is written when it is handed over."""
+        """Queue a delivery. An assignment has no text yet: it is composed when it is handed over."""
         delivery_id = new_id()
         context = compose(delivery_id)
         delivery = Delivery(
@@ -86,7 +86,7 @@ class Lanes:
         self._offer(self.of(agent, work), self._journal.deliveries.add(delivery, work.now), delivery)
 
     def requeue(self, delivery: Delivery, work: UnitOfWork) -> None:
-        """Queue a dead letter again, behind all that waits."""
+        """Queue a dead letter again, behind all other deliveries."""
         lane = self.of(delivery.agent, work)
         number, again = self._journal.deliveries.requeue(delivery.id)
         self._journal.steps.add_queued(again, work.now)
@@ -95,7 +95,7 @@ class Lanes:
             self.take_in_hand(lane, None)
 
     def withdraw(self, subtask_id: str, agent: str, reason: str, work: UnitOfWork) -> bool:
-        """Take back what waits for the agent about the subtask; whether the agent has it already."""
+        """Withdraw waiting deliveries about the subtask, and take it out of hand; return whether it was in hand."""
         lane = self.by_agent.get(agent)
         if lane is None:
             return False
@@ -109,18 +109,18 @@ class Lanes:
         return has_it
 
     def withdraw_one(self, delivery: Delivery, reason: str, work: UnitOfWork) -> None:
-        """Note that a delivery which waited will not be handed over."""
+        """Record that a waiting delivery will not be handed over."""
         step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.WITHDRAWN, reason=reason)
         self._journal.deliveries.step(step, work.now)
         self._journal.steps.add(delivery, step, work.now)
 
     def hand_over(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
-        """Note that a delivery goes to its session, with this text; on every retry it is the same."""
+        """Record that a delivery goes to its session with this text, which is the same on every retry."""
         lane.outstanding[delivery.id] = delivery
         self._journal.deliveries.hand_over(delivery, work.now)
 
     def advance(self, lane: Lane, step: DeliveryStep, work: UnitOfWork) -> Delivery | None:
-        """Note a step of a delivery; the delivery as it was handed over, or None if this is no news."""
+        """Record a step of a delivery; return it as it was handed over, or None if the step is late or repeated."""
         delivery = lane.outstanding.get(step.delivery_id)
         if delivery is None:
             return None
@@ -133,12 +133,12 @@ class Lanes:
         return delivery
 
     def has_waiting_assignment(self, subtask_id: str, agent: str) -> bool:
-        """Whether the subtask still waits to be handed to the agent."""
+        """Return whether an assignment of the subtask to the agent waits."""
         waiting = self._journal.deliveries.of_subtask(subtask_id, agent)
         return any(delivery.kind.assigns for _, delivery in waiting)
 
     def is_given(self, subtask_id: str, agent: str) -> bool:
-        """Whether the agent has the subtask in hand, or it is on its way there."""
+        """Return whether the agent has the subtask in hand, or an assignment of it waits or is outstanding."""
         lane = self.by_agent.get(agent)
         if lane is None:
             return False
@@ -148,19 +148,19 @@ class Lanes:
     # ------------------------------------------------------------ the subtask in hand
 
     def in_hand(self, lane: Lane) -> Node | None:
-        """The subtask that the agent is to go on with; None if it is over, or held."""
+        """Return the subtask in hand; None if there is none, or it is closed or held."""
         node = self._graph.get(lane.in_hand) if lane.in_hand else None
         return None if node is None or node.is_closed or node.hold is not None else node
 
     def take_in_hand(self, lane: Lane, subtask_id: str | None) -> None:
-        """Give the agent a subtask (None: nothing) to work on, with no reminders counted."""
+        """Set the subtask in hand (None: nothing), with no reminders counted."""
         lane.in_hand, lane.is_reminded, lane.reminders = subtask_id, False, 0
         self._journal.agents.set_hand(lane.agent, subtask_id, 0)
 
     def meant_by(self, agent: str, subtask_id: str | None) -> Node | None:
-        """The subtask that words for the agent are about.
+        """Return the subtask that words for the agent are about.
 
-        Words about none in particular mean the held subtask in hand, or the only one that is held.
+        Words without a subtask are about the held subtask in hand, else about the agent's only held subtask.
         """
         if subtask_id is not None:
             return self._graph.get(subtask_id)
@@ -169,7 +169,7 @@ class Lanes:
         return next((node for node in held if node.id == in_hand or len(held) == 1), None)
 
     def count_reminders(self, lane: Lane) -> int:
-        """Count the one that the turn which is over came from; how many came to nothing, of what is in hand."""
+        """Count a reminder that the last turn left unanswered; return their number for the subtask in hand."""
         if lane.is_reminded:
             lane.is_reminded = False
             lane.reminders += 1
@@ -179,7 +179,7 @@ class Lanes:
     # ------------------------------------------------------------ for people
 
     def waiting(self, agent: str) -> list[dict[str, Any]]:
-        """The deliveries in memory that aren't over, as people read them in ``<agent>_queue.json``."""
+        """Return the open deliveries in memory, as ``<agent>_queue.json`` lists them."""
         lane = self.by_agent[agent]
         given = [_describe(each, lane.state_of(each)) for each in lane.outstanding.values()]
         queued = [*lane.words.in_memory(), *lane.assignments.in_memory()]

@@ -13,35 +13,35 @@ from actors.router.session_host import SessionHost
 
 
 class Outgoing:
-    """Everything that a transaction leads others to be told, in order."""
+    """The messages and answers of a transaction, in order; they are sent after its commit."""
 
     def __init__(self) -> None:
         self._messages: list[tuple[str | SessionAddress, Any]] = []
         self._answers: list[tuple[Reply, Answer]] = []
 
     def tell(self, name: str, message: object) -> None:
-        """Tell the actor of this name."""
+        """Queue a message to the actor of this name."""
         self._messages.append((name, message))
 
     def ensure(self, session: SessionAddress) -> None:
-        """Have the session run."""
+        """Queue a request to start the session, unless it runs."""
         self._messages.append((session, None))
 
     def tell_session(self, session: SessionAddress, message: ToSession) -> None:
-        """Tell a session."""
+        """Queue a message to a session."""
         self._messages.append((session, message))
 
     def answer(self, reply: Reply | None, *, ok: bool, text: str, data: dict[str, Any] | None = None) -> None:
-        """Answer whoever waits for this report; nothing, if nobody does."""
+        """Queue an answer to a report, if anybody waits for one."""
         if reply is not None:
             self._answers.append((reply, Answer(ok=ok, text=text, data=data)))
 
     def flush(self, tell: Callable[[str, Any], None], host: SessionHost) -> None:
-        """Send it all, in order.
+        """Send all messages in order, then all answers.
 
         Args:
-            tell: Tells the actor of a name.
-            host: Where sessions live.
+            tell: Sends a message to the actor of a name.
+            host: Sends to sessions.
         """
         messages, self._messages = self._messages, []
         answers, self._answers = self._answers, []
@@ -56,6 +56,6 @@ class Outgoing:
             failpoint("router.tell.after")
         for reply, answer in answers:
             failpoint("router.answer.before")
-            with suppress(InvalidStateError):  # its asker gave up, or was answered before a crash
+            with suppress(InvalidStateError):  # the asker gave up, or was answered before a crash
                 reply.set_result(answer)
             failpoint("router.answer.after")

@@ -1,7 +1,7 @@
 """The router without its thread: the plain classes, put together.
 
-A message goes down through them once: a handler decides, ``Workflow`` carries the decisions out, ``Dispatch`` hands
-over what can be handed over to the agents that these named. Nothing comes back up.
+A message passes through them once. A handler returns decisions, ``Workflow`` carries them out and names the agents
+that they concern, and ``Dispatch`` hands over whatever can go to those. Nothing calls back up.
 """
 
 import time
@@ -37,32 +37,38 @@ class RouterSettings:
 
     Attributes:
         journal: The journal's file.
-        context: Writes the contexts.
-        host: Makes the place where sessions live.
+        context: Composes the contexts.
+        host: Creates the host of the sessions.
         read_result: Reads a subtask's result file.
-        shown: The number that the history file ends with.
+        last_exported: Returns the number of the last event in the history file (0: none).
         auto_start: Start sessions as they are needed.
-        queue_size: How many deliveries of one agent are held in memory.
-        agents: The agents that have a prompt; None: any may have one.
+        queue_size: The most deliveries of an agent that are outstanding, and that wait in memory.
+        agents: Returns the agents that have a prompt; None: any name may be an agent's.
     """
 
     journal: Path | str
     context: ContextBuilder
     host: Callable[[AddressBook], SessionHost]
     read_result: ReadResult
-    shown: Callable[[], int] = lambda: 0
+    last_exported: Callable[[], int] = lambda: 0
     auto_start: bool = True
     queue_size: int = 100
     agents: Callable[[], Collection[str] | None] = lambda: None
 
 
 class RouterParts:
-    """The plain classes behind the router; usable without any actor.
+    """The plain classes behind the router, usable without any actor.
 
     Args:
         settings: The settings.
-        clock: Tells the time, in seconds since the epoch.
+        clock: Returns the time, in seconds since the epoch.
         look: Look for damage in a journal that wasn't closed in order.
+
+    Example:
+        >>> parts = RouterParts(settings)
+        >>> parts.start()
+        >>> parts.handle(EventReceived(event=event))
+        >>> parts.commit()  # then ``parts.outgoing.flush`` sends what follows
     """
 
     def __init__(
@@ -70,7 +76,7 @@ class RouterParts:
     ) -> None:
         self._clock = clock
         context = settings.context
-        self.journal = journal = Journal(settings.journal, settings.shown, look=look)
+        self.journal = journal = Journal(settings.journal, settings.last_exported, look=look)
         self.outgoing = Outgoing()
         self.graph = graph = Graph(journal.nodes.find, journal.nodes.load_open())
         self.history = EventHistory(journal)
@@ -88,7 +94,7 @@ class RouterParts:
         self._take_up_loss()
 
     def _take_up_loss(self) -> None:
-        """Tell of what a damaged journal has lost, and work out what is missing."""
+        """Note what a damaged or replaced journal has lost, and restore what can be derived."""
         loss, work = self.journal.loss, self._begin()
         if loss is not None:
             work.note(loss.kind, detail=loss.detail)
@@ -96,7 +102,7 @@ class RouterParts:
                 make_whole(self.journal, self.graph, self.lanes, self.dispatch, work)
 
     def start(self) -> None:
-        """Hear from those who live, and hand over what an earlier router left."""
+        """Tell the others that the router was restarted, and hand over the deliveries that can go."""
         work = self._begin()
         for name in (CONNECTION, FEED, WORKDIR):
             self.outgoing.tell(name, RouterStarted())
@@ -104,7 +110,7 @@ class RouterParts:
         self.dispatch.settle(self.lanes.by_agent, work)
 
     def handle(self, message: Work) -> None:
-        """Do what a message asks for; durable, and told, after the next commit."""
+        """Handle a message; its effects are durable, and may be sent, after the next commit."""
         work = self._begin()
         agents = self.workflow.carry_out(self._handlers.decide(message, work), work)
         self.dispatch.settle(agents, work)
@@ -113,7 +119,7 @@ class RouterParts:
             self.journal.nodes.save(nodes, edges)
 
     def commit(self) -> None:
-        """Make it durable: the events, what follows from them, and how far the backend was read."""
+        """Commit the events, their consequences and the backend's cursor in one transaction."""
         self._backend.save_cursor()
         self.journal.commit()
 

@@ -1,4 +1,4 @@
-"""The durable outbox: what the coordinator learned first, on its way to the backend."""
+"""The publisher: sends our own events from the journal's outbox to the backend."""
 
 from typing import Any
 
@@ -11,11 +11,15 @@ from actors.protocol.names import CONNECTION
 from actors.router.outgoing import Outgoing
 
 WINDOW = 100
-"""How many publications are on their way at a time."""
+"""The most publications in flight."""
 
 
 class Publisher:
-    """Sends what waits in the journal whenever the backend is there, in order, under the same keys."""
+    """The sender of publications, in order and under the same keys, whenever the backend is connected.
+
+    What must hold: a publication is in the journal before it is sent, and waits there until it is resolved. So none is
+    lost; one may be sent twice, and the backend recognises it by its key.
+    """
 
     def __init__(self, journal: Journal, outgoing: Outgoing) -> None:
         self._journal = journal
@@ -26,7 +30,7 @@ class Publisher:
         self._is_behind = True
 
     def add(self, key: str, event_type: str, payload: dict[str, Any]) -> None:
-        """Publish an event, now or when the backend is back."""
+        """Queue an event, and send it now if the backend is connected and nothing older waits."""
         publication = Publish(key=key, event_type=event_type, payload=payload)
         number = self._journal.outbox.add(publication)
         if self._is_open and not self._is_behind and len(self._in_flight) < WINDOW:
@@ -35,19 +39,25 @@ class Publisher:
             self._is_behind = True
 
     def opened(self) -> None:
-        """The backend is there: begin with the oldest that it may not have."""
+        """Send all publications that wait, from the oldest, now that the backend is connected."""
         self._is_open, self._is_behind, self._last = True, True, 0
         self._in_flight.clear()
         self._catch_up()
 
     def closed(self) -> None:
-        """The backend is gone; all else waits."""
+        """Stop sending, since the backend is disconnected."""
         self._is_open = False
 
     def resolve(self, key: str, state: str, reason: str | None = None) -> None:
-        """Note that the backend has it (``published``), was sent it (``sent``), or will never take it (``refused``)."""
+        """Record the end of a publication, and send more if nothing is in flight.
+
+        Args:
+            key: The publication's key.
+            state: ``published`` (acknowledged), ``sent`` (written, without acknowledgement) or ``refused``.
+            reason: The backend's reason for refusing.
+        """
         failpoint("router.ack.before")
-        self._journal.outbox.settle(key, state, reason)
+        self._journal.outbox.resolve(key, state, reason)
         failpoint("router.ack.after")
         self._in_flight.discard(key)
         if self._is_open and self._is_behind and not self._in_flight:
@@ -66,7 +76,7 @@ class Publisher:
 
 
 def completed_payload(event: NodeCompleted, node: Node | None) -> dict[str, Any]:
-    """The payload of ``subtask.completed`` or ``task.completed``, in the design dialect."""
+    """Return the payload of ``subtask.completed`` or ``task.completed``, in the design dialect."""
     return {
         "id": event.id,
         "task_id": node.parent if node else None,
@@ -79,5 +89,5 @@ def completed_payload(event: NodeCompleted, node: Node | None) -> dict[str, Any]
 
 
 def blocked_payload(agent: str, subtask_id: str | None, reason: str) -> dict[str, Any]:
-    """The payload of ``agent.blocked``, in the design dialect."""
+    """Return the payload of ``agent.blocked``, in the design dialect."""
     return {"agent": agent, "subtask_id": subtask_id, "reason": reason}

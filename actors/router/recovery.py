@@ -1,7 +1,7 @@
-"""After a journal was damaged: what is missing is worked out again from what could be read.
+"""Recovery after a damaged journal: missing rows are derived from those that were salvaged.
 
-The backend repeats its events, but those that could be kept are known, and change nothing. So nodes that were lost are
-built from the events that tell of them, and then everything open is looked over: is it on its way to its agents?
+The backend resends its events, but salvaged ones are known and change nothing. So lost nodes are rebuilt from the
+salvaged events, and each open subtask that is neither delivered nor queued is queued again.
 """
 
 from actors.graph.graph import Graph
@@ -13,13 +13,12 @@ from actors.router.unit_of_work import UnitOfWork
 
 
 def make_whole(journal: Journal, graph: Graph, lanes: Lanes, dispatch: Dispatch, work: UnitOfWork) -> None:
-    """Work out what is missing; part of the transaction that tells of the damage.
+    """Restore lost nodes, lanes, assignments and publications, in the transaction that notes the damage.
 
-    What agents were told before, in a conversation that is lost, they may be told again; words to them that were lost
-    are not known to anybody.
+    An agent may be given a subtask a second time, if the delivery was lost. Lost messages can't be restored.
     """
     for at, event in journal.events.of_lost_nodes():
-        graph.apply(event, at)  # what follows from it is seen below
+        graph.apply(event, at)  # its changes are derived below, from the final state
     journal.nodes.save(*graph.take_touched())
     lanes.find_agents(work)
     for node in list(graph.open.values()):

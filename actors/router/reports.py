@@ -1,10 +1,10 @@
-"""What follows from reports and requests of agents and people; each is answered after the commit."""
+"""Handling of reports and requests from agents and people; each is answered after the commit."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import assert_never
 
 from actors.graph.graph import Graph
-from actors.graph.node import BY_GRAPH, FOR_A_PERSON, Hold, Node, Status
+from actors.graph.node import BY_GRAPH, MANUAL, Hold, Node, Status
 from actors.journal.journal import Journal
 from actors.lib.ids import new_id
 from actors.protocol.backend import ConnectNow, InputRejected
@@ -33,21 +33,21 @@ from actors.router.unit_of_work import UnitOfWork
 
 NOTHING_IN_HAND = "You have no subtask in hand, so there is nothing to report. Wait for the next message."
 Agents = Callable[[], Collection[str] | None]
-"""The agents that have a prompt; None: any may have one."""
+"""Returns the agents that have a prompt; None: any name may be an agent's."""
 
 
 class Reports:
-    """Decides what follows from a report, and answers it; one method a kind of report.
+    """The handlers of reports, one method a kind: each answers, and returns the decisions that follow.
 
     Args:
         journal: Keeps knowledge and dead letters.
         graph: The subtasks.
         lanes: The agents.
-        context: Writes messages for agents.
-        agents: Tells which agents there are.
+        context: Composes messages for agents.
+        agents: Returns the agents that there are.
 
     Attributes:
-        knowledge_changed: Something was shared that the file for people lacks.
+        knowledge_changed: True if knowledge was added since the feed last looked.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Reports:
         self.knowledge_changed = False
 
     def decide(self, report: AnyReport, work: UnitOfWork) -> Decisions:
-        """Decide what follows from a report of any kind."""
+        """Handle a report of any kind."""
         match report:
             case ReportCompletion():
                 return self.completion(report, work)
@@ -86,10 +86,10 @@ class Reports:
             case _:
                 assert_never(report)
 
-    # ------------------------------------------------------------ of agents
+    # ------------------------------------------------------------ from agents
 
     def completion(self, report: ReportCompletion, work: UnitOfWork) -> Decisions:
-        """Complete a subtask; again, where it is completed already, changes nothing."""
+        """Complete a subtask; if it is completed already, nothing changes."""
         node = self._subject(report.agent, report.subtask_id)
         if isinstance(node, str):
             return self._refuse(report, node, work)
@@ -105,18 +105,18 @@ class Reports:
         return changes
 
     def blocked(self, report: ReportBlocked, work: UnitOfWork) -> Decisions:
-        """Hold a subtask whose agent cannot go on."""
+        """Hold a subtask whose agent is blocked."""
         node = self._subject(report.agent, report.subtask_id)
         if isinstance(node, str):
             return self._refuse(report, node, work)
         if node.is_closed:
             return self._refuse(report, f"Subtask {node.id} is {node.status.value} already.", work)
-        text = f"Subtask {node.id} is shown as blocked. End your turn; you will hear when it can go on."
+        text = f"Subtask {node.id} is marked as blocked. End your turn; you will be told when it can go on."
         work.answer(report.reply, text)
         return self._graph.hold(node, Hold.BLOCKED, report.reason, by=report.agent)
 
     def _complete(self, node: Node, completion: Completion, agent: str | None, work: UnitOfWork) -> Decisions:
-        """Take the completion in as an event of ours, and publish it under the event's key."""
+        """Record and apply the completion as an event of ours, and publish it under the same key."""
         only = node.assignees[0] if node.assignees and len(node.assignees) == 1 else None
         event = NodeCompleted(
             entity=node.entity,
@@ -136,8 +136,8 @@ class Reports:
         if self._is_stranger(report, work):
             return ()
         work.note("agent.message", agent=report.agent, sender=report.sender, text=report.text)
-        rest = self._still_held(report.agent) if report.source == "person" else ""
-        work.answer(report.reply, f"The message to {report.agent} is journaled and on its way.{rest}")
+        warning = self._still_held(report.agent) if report.source == "person" else ""
+        work.answer(report.reply, f"The message to {report.agent} is journaled and on its way.{warning}")
 
         def compose(delivery_id: str) -> Composed:
             return self._context.message(delivery_id, None, report.sender, report.text)
@@ -152,7 +152,7 @@ class Reports:
         return ()
 
     def _describe(self, report: DescribeSubtask, work: UnitOfWork) -> Decisions:
-        """Answer with what an agent has in hand, and the upstream results."""
+        """Answer with the subtask that an agent has in hand, and its upstream results."""
         lane = self._lanes.of(report.agent, work)
         node = self._graph.get(lane.in_hand) if lane.in_hand else None
         if node is None or node.is_closed:
@@ -163,10 +163,10 @@ class Reports:
         work.answer(report.reply, f"You have subtask {node.id} in hand.", data=data)
         return ()
 
-    # ------------------------------------------------------------ of people
+    # ------------------------------------------------------------ from people
 
     def _start_session(self, report: StartSession, work: UnitOfWork) -> Decisions:
-        """Start an agent's session, and have all that it holds go on."""
+        """Start an agent's session, and resume all of its held subtasks."""
         if self._is_stranger(report, work):
             return ()
         held = self._graph.held(report.agent)
@@ -175,9 +175,9 @@ class Reports:
         return [SessionWanted(report.agent), *(each for node in held for each in self._graph.resume(node))]
 
     def _retry_subtask(self, report: RetrySubtask, work: UnitOfWork) -> Decisions:
-        """Have a subtask that is held go on."""
+        """Resume a held subtask."""
         node = self._graph.get(report.subtask_id)
-        if node is None or node.hold not in FOR_A_PERSON:
+        if node is None or node.hold not in MANUAL:
             work.answer(report.reply, _why_not(report.subtask_id, node), ok=False)
             return ()
         agents = node.assignees or ()
@@ -189,13 +189,13 @@ class Reports:
         return [*(SessionWanted(agent) for agent in agents), *self._graph.resume(node)]
 
     def _retry(self, report: RetryDelivery, work: UnitOfWork) -> Decisions:
-        """Queue a dead letter once more."""
+        """Queue a dead letter again."""
         delivery = self._find_dead(report, work)
         if delivery is None:
             return ()
         node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
         if delivery.kind.assigns and (reason := self._is_outdated(delivery, node)):
-            text = f"Delivery {delivery.id} is of no use any more: {reason}. Drop it."
+            text = f"Delivery {delivery.id} is outdated: {reason}. Drop it."
             work.answer(report.reply, text, ok=False)
             return ()
         work.note("delivery.retried", delivery.subtask_id, delivery.agent, id=delivery.id)
@@ -206,7 +206,7 @@ class Reports:
         return decisions
 
     def _drop(self, report: DropDelivery, work: UnitOfWork) -> Decisions:
-        """Forget a dead letter."""
+        """Drop a dead letter."""
         delivery = self._find_dead(report, work)
         if delivery is not None:
             self._journal.deliveries.drop(delivery.id, work.now)
@@ -218,13 +218,13 @@ class Reports:
     def _retry_backend(report: RetryBackend, work: UnitOfWork) -> Decisions:
         work.tell(CONNECTION, ConnectNow())
         work.note("backend.retried")
-        work.answer(report.reply, "If there is no connection to the backend, it is tried now; see `status`.")
+        work.answer(report.reply, "If the backend isn't connected, the coordinator tries now; see `status`.")
         return ()
 
     # ------------------------------------------------------------ inside
 
     def _is_stranger(self, report: SendMessage | StartSession, work: UnitOfWork) -> bool:
-        """Whether nobody knows this agent; that is answered."""
+        """Return whether this agent is unknown; if so, the report is answered with an error."""
         prompts, lanes = self._agents(), self._lanes.by_agent
         if prompts is None or report.agent in prompts or report.agent in lanes:
             return False
@@ -234,21 +234,21 @@ class Reports:
         return True
 
     def _still_held(self, agent: str) -> str:
-        """The subtasks that words from a person don't have go on, in a sentence."""
+        """Return a sentence that names the held subtasks that a person's message doesn't resume, or an empty text."""
         lane, held = self._lanes.by_agent.get(agent), self._graph.held(agent)
         is_free = lane is None or self._lanes.in_hand(lane) is None
         if not held or (is_free and self._lanes.meant_by(agent, None)):
             return ""
-        return f" It doesn't have {_names(held)} go on; `retry SUBTASK` does."
+        return f" It doesn't resume {_names(held)}; `retry SUBTASK` does."
 
     def _is_outdated(self, delivery: Delivery, node: Node | None) -> str | None:
-        """Why this assignment isn't to be delivered any more."""
+        """Return the reason why this assignment must not be delivered any more, or None."""
         if node is None or node.is_closed:
             return f"{delivery.subtask_id} is {node.status.value if node else 'unknown'}"
         if delivery.agent not in (node.assignees or ()):
-            return f"{node.id} isn't {delivery.agent}'s any more"
+            return f"{node.id} is no longer assigned to {delivery.agent}"
         if not node.released:
-            return f"{node.id} waits for something else first, and is given anew then"
+            return f"{node.id} waits for a dependency, and is assigned again after that"
         if node.hold is None and self._lanes.is_given(node.id, delivery.agent):
             return f"{delivery.agent} was given {node.id} again"
         return None
@@ -260,7 +260,7 @@ class Reports:
         return delivery
 
     def _subject(self, agent: str | None, subtask_id: str | None) -> Node | str:
-        """The subtask that a report is about, or why it can't be that."""
+        """Return the subtask that a report is about, or the reason for refusing it."""
         if subtask_id is None:
             lane = self._lanes.by_agent.get(agent or "")
             subtask_id = lane.in_hand if lane else None
@@ -275,7 +275,7 @@ class Reports:
 
     @staticmethod
     def _refuse(report: ReportCompletion | ReportBlocked, text: str, work: UnitOfWork) -> Decisions:
-        """Say no; where nobody waits for an answer the report is kept as rejected input."""
+        """Refuse a report; if nobody waits for an answer, keep it as rejected input."""
         work.answer(report.reply, text, ok=False)
         if report.reply is None:
             raw = report.model_dump_json(exclude={"reply"}).encode(errors="replace")
@@ -288,7 +288,7 @@ def _names(nodes: Iterable[Node]) -> str:
 
 
 def _why_not(subtask_id: str, node: Node | None) -> str:
-    """Why there is nothing that a person could have go on."""
+    """Return why a subtask can't be resumed."""
     if node is None or node.status is Status.UNKNOWN:
         return f"There is no subtask {subtask_id}."
     if node.hold in BY_GRAPH:
@@ -297,7 +297,7 @@ def _why_not(subtask_id: str, node: Node | None) -> str:
 
 
 def describe(node: Node) -> dict[str, object]:
-    """A subtask, as an agent or a person reads it."""
+    """Return a subtask's description, for agents and people."""
     return {
         "id": node.id,
         "task_id": node.parent,
@@ -310,7 +310,7 @@ def describe(node: Node) -> dict[str, object]:
 
 
 def result(node: Node) -> dict[str, object]:
-    """What came of a subtask."""
+    """Return a subtask's result, for agents and people."""
     return {
         "id": node.id,
         "title": node.title,

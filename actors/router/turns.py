@@ -1,4 +1,4 @@
-"""What follows from what sessions tell: deliveries that came further, states, ends of turns."""
+"""Handling of messages from sessions: steps of deliveries, session states, ends of turns."""
 
 from collections.abc import Callable
 
@@ -19,20 +19,24 @@ from actors.router.unit_of_work import UnitOfWork
 
 DEAD, STARTED = DeliveryState.DEAD, DeliveryState.STARTED  # looked up for each step: an enum's lookup is slow
 REMINDERS = 2
-"""How often an agent is reminded of a subtask before a person has to look."""
+"""The number of reminders after which a subtask becomes unfinished."""
 
 ReadResult = Callable[[str], ReportCompletion | ReportBlocked | None]
-"""Reads the result file of a subtask, if there is a whole one."""
+"""Reads the result file of a subtask; None if there is no complete one."""
 
 
 class Turns:
-    """Decides what follows from a session's messages; one method a message.
+    """The handlers of sessions' messages, one method a kind; each returns the decisions that follow.
+
+    At the end of a turn the first of these counts for the subtask in hand: its result file, a marker in Claude's last
+    message, a tool that was refused. Without any, the agent is reminded ``REMINDERS`` times, then the subtask becomes
+    unfinished.
 
     Args:
         journal: Keeps states and costs.
         graph: The subtasks.
         lanes: The agents.
-        reports: Takes what a turn's end reports.
+        reports: Handles the report that a turn's end amounts to.
         read_result: Reads a subtask's result file.
     """
 
@@ -46,7 +50,7 @@ class Turns:
         self._read_result = read_result
 
     def changed(self, message: SessionChanged, work: UnitOfWork) -> Decisions:
-        """Note a session's state; one that is blocked holds the subtask in hand."""
+        """Record a session's state; a blocked session holds the subtask in hand."""
         lane = self._lanes.of(message.agent, work)
         if lane.state is not message.state or message.detail:
             work.note(
@@ -63,7 +67,7 @@ class Turns:
         return decisions
 
     def progressed(self, message: Progressed, work: UnitOfWork) -> Decisions:
-        """Note how far deliveries have come; one that died holds its subtask."""
+        """Record steps of deliveries; a dead one holds its subtask."""
         lane = self._lanes.of(message.agent, work)
         decisions: list[Decision] = []
         for step in message.steps:
@@ -79,14 +83,14 @@ class Turns:
         return decisions
 
     def ended(self, turn: TurnEnded, work: UnitOfWork) -> Decisions:
-        """See how the subtask in hand ended, now that its agent is idle."""
+        """Record the cost of a turn, and find out how the subtask in hand ended."""
         lane = self._lanes.of(turn.agent, work)
         if turn.cost_usd is not None:
             self._journal.agents.set_cost(turn.agent, turn.cost_usd)
         return [LanesChanged((turn.agent,)), *self.idle(lane, turn, work)]
 
     def idle(self, lane: Lane, turn: TurnEnded, work: UnitOfWork) -> Decisions:
-        """Ask an idle agent about the subtask in hand, unless its end is known or more is on its way."""
+        """Find the report of an idle agent's subtask in hand, or remind it, unless it has more deliveries to read."""
         node = self._lanes.in_hand(lane)
         if node is None or lane.outstanding or lane.words.head() is not None:
             return ()
@@ -124,7 +128,7 @@ class Turns:
     def _find_result(
         self, node: Node, lane: Lane, turn: TurnEnded
     ) -> ReportCompletion | ReportBlocked | None:
-        """The report that a turn's end amounts to: a result file, Claude's last words, or a refused tool."""
+        """Return the report that a turn's end amounts to: a result file, a marker, or a refused tool."""
         result = self._read_result(node.id)
         if result is not None:
             return result

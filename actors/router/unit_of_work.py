@@ -1,8 +1,9 @@
-"""The unit of work: what handling one message does, in one place.
+"""The unit of work: all effects of handling one message.
 
-What must hold: everything a message leads to (the event, the graph's changes, deliveries, notes, publications) is part
-of the transaction that is open, and nobody is told of it before that is committed. So nothing here reaches outside:
-records go to the journal, messages and answers wait in ``Outgoing``.
+What must hold: everything that a message leads to (the event, changes of the graph, deliveries, notes, publications) is
+part of the open transaction, and nobody is told of it before that is committed. So nothing here has effects outside:
+records go to the journal, and messages and answers wait in ``Outgoing``. A unit of work isn't rolled back alone: on
+failure the whole transaction is, and all its messages are handled again.
 """
 
 from typing import Any
@@ -19,13 +20,13 @@ from actors.router.publisher import Publisher
 
 
 class UnitOfWork:
-    """The handling of one message.
+    """The effects of one message.
 
     Args:
-        now: The time, in seconds since the epoch; the same for all that this message leads to.
-        history: Where events and notes go.
-        publisher: Where publications go.
-        outgoing: Where messages and answers wait for the commit.
+        now: The time, in seconds since the epoch, the same for everything that the message leads to.
+        history: Takes events and notes.
+        publisher: Takes publications.
+        outgoing: Takes messages and answers, until the commit.
 
     Example:
         >>> work.note("delivery.dropped", subject="B", agent="coder", id=delivery_id)
@@ -43,7 +44,7 @@ class UnitOfWork:
     # ------------------------------------------------------------ into the journal
 
     def record(self, event: Event, source: Source) -> bool:
-        """Append an event to the history; False if its key is known already."""
+        """Append an event to the history; return False if its key is known already."""
         return self._history.record(
             at=self.now,
             source=source,
@@ -55,7 +56,7 @@ class UnitOfWork:
         )
 
     def note(self, kind: str, subject: str | None = None, agent: str | None = None, **values: Any) -> None:  # noqa: ANN401 - JSON values
-        """Append an entry of the coordinator's own to the history."""
+        """Append an event of the coordinator itself to the history."""
         self._history.note(self.now, kind, subject, agent, **values)
 
     def reject(self, rejected: InputRejected) -> None:
@@ -63,25 +64,25 @@ class UnitOfWork:
         self._history.reject(rejected, self.now)
 
     def publish(self, event_type: str, payload: dict[str, Any], key: str | None = None) -> None:
-        """Put an event of ours into the outbox; a new key is made where none is given."""
+        """Put an event of ours into the outbox, under this key or a new one."""
         self._publisher.add(key or new_id(), event_type, payload)
 
     # ------------------------------------------------------------ after the commit
 
     def tell(self, name: str, message: ToConnection) -> None:
-        """Tell the actor of this name."""
+        """Send a message to the actor of this name, after the commit."""
         self._outgoing.tell(name, message)
 
     def ensure(self, session: SessionAddress) -> None:
-        """Have the session run."""
+        """Start the session, unless it runs, after the commit."""
         self._outgoing.ensure(session)
 
     def tell_session(self, session: SessionAddress, message: ToSession) -> None:
-        """Tell a session."""
+        """Send a message to a session, after the commit."""
         self._outgoing.tell_session(session, message)
 
     def answer(
         self, reply: Reply | None, text: str, *, ok: bool = True, data: dict[str, Any] | None = None
     ) -> None:
-        """Answer a report."""
+        """Answer a report, after the commit."""
         self._outgoing.answer(reply, ok=ok, text=text, data=data)

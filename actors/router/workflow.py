@@ -1,4 +1,4 @@
-"""Carries decisions out: each becomes a change of lanes, a delivery, a note, a publication."""
+"""The execution of decisions: each becomes a change of lanes, a delivery, a note or a publication."""
 
 from collections.abc import Iterable
 from typing import assert_never
@@ -27,12 +27,12 @@ Agents = Iterable[str]
 
 
 class Workflow:
-    """The one place where decisions have effects.
+    """The only place where decisions have effects.
 
     Args:
         lanes: The agents.
         dispatch: Starts sessions, and queues assignments.
-        context: Writes what agents are told.
+        context: Composes deliveries.
     """
 
     def __init__(self, lanes: Lanes, dispatch: Dispatch, context: ContextBuilder) -> None:
@@ -41,7 +41,7 @@ class Workflow:
         self._context = context
 
     def carry_out(self, decisions: Decisions, work: UnitOfWork) -> list[str]:
-        """Carry decisions out, in order; the agents whose lanes they have changed."""
+        """Carry decisions out, in order; return the agents whose lanes have changed."""
         return [agent for decision in decisions for agent in self._carry_out(decision, work)]
 
     def _carry_out(self, decision: Decision, work: UnitOfWork) -> Agents:
@@ -62,7 +62,7 @@ class Workflow:
             case Withdrawn(node, agents, reason):
                 return self._withdraw(node, agents, reason, work)
             case Held(node):
-                self._show_held(decision, node, work)
+                self._announce_hold(decision, node, work)
                 return ()
             case Resumed(node):
                 return self._resume(node, work)
@@ -86,7 +86,7 @@ class Workflow:
         return agents
 
     def _resume(self, node: Node, work: UnitOfWork) -> Agents:
-        """Have those who have it in hand go on, and give it to the others again."""
+        """Have the assignees with the node in hand go on, and assign it to the others again."""
         work.note(f"{node.entity}.resumed", node.id)
         agents = (node.assignees or ()) if node.released else ()
         for agent in agents:
@@ -94,7 +94,7 @@ class Workflow:
         return agents
 
     def _close(self, node: Node, by: str | None, work: UnitOfWork) -> Agents:
-        """Take a subtask that is over from all who have it; whoever completed it knows already."""
+        """Withdraw a closed subtask from all its agents; the one that completed it isn't told."""
         others = tuple(agent for agent in node.assignees or () if agent != by)
         changed = list(self._withdraw(node, others, _how_closed(node), work))
         if by in (node.assignees or ()):
@@ -115,7 +115,7 @@ class Workflow:
         return [agent for agent in agents if agent in self._lanes.by_agent]
 
     def _amend(self, node: Node, fields: tuple[str, ...], work: UnitOfWork) -> Agents:
-        agents = self._who_has_it(node)
+        agents = self._informed(node)
         for agent in agents:
             self._lanes.queue(
                 agent,
@@ -127,7 +127,7 @@ class Workflow:
         return agents
 
     def _tell_of_upstream(self, node: Node, upstream: Node, work: UnitOfWork) -> Agents:
-        agents = self._who_has_it(node)
+        agents = self._informed(node)
         for agent in agents:
             self._lanes.queue(
                 agent,
@@ -149,16 +149,16 @@ class Workflow:
         )
         return (agent,)
 
-    def _who_has_it(self, node: Node) -> list[str]:
-        """The assignees that were given it: the others will get it as it is when they are."""
+    def _informed(self, node: Node) -> list[str]:
+        """Return the assignees that were given the node; the others will get it with its latest state."""
         return [
             agent for agent in node.assignees or () if not self._lanes.has_waiting_assignment(node.id, agent)
         ]
 
     @staticmethod
-    def _show_held(held: Held, node: Node, work: UnitOfWork) -> None:
+    def _announce_hold(held: Held, node: Node, work: UnitOfWork) -> None:
         if node.hold is None:
-            return  # it was let go of meanwhile
+            return  # a later change of the same event ended it
         agent = held.by or next(iter(node.assignees or ()), None)
         work.note(f"{node.entity}.blocked", node.id, agent, reason=node.reason, hold=node.hold)
         log_held(node, agent)

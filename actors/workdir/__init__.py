@@ -1,9 +1,9 @@
-"""The work directory: what lies in it, who may, and the actor that reads and writes it."""
+"""The work directory: its files, its lock, and the actor that reads and writes it."""
 
 from actors.lib.files import write_atomically
 from actors.workdir.actor import WorkdirActor
 from actors.workdir.directory import WorkDir, find_workdir, prepare
-from actors.workdir.history import shown
+from actors.workdir.history import last_exported
 from actors.workdir.lock import AlreadyRunning, Holder, Lock, find_holder
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "WorkdirActor",
     "find_holder",
     "find_workdir",
+    "last_exported",
     "prepare",
-    "shown",
     "write_atomically",
 ]

@@ -1,4 +1,4 @@
-"""The actor that owns the files of the work directory: it writes the mirrors and reads the results."""
+"""The owner of the work directory's files, which writes the mirrors and reads the results."""
 
 from typing import NamedTuple
 
@@ -18,52 +18,55 @@ from supervisors import Actor, ActorContext
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class _Settled(NamedTuple):
-    """A file that broke off has had time to be finished."""
+class _Quiet(NamedTuple):
+    """The end of the time that an incomplete file has to change."""
 
     name: str
     stamp: Stamp | None
 
 
-class _TryAgain(NamedTuple):
-    """Something could not be written; perhaps it can be now."""
+class _RetryMirrors(NamedTuple):
+    """The end of the wait after a mirror could not be written."""
 
 
 class WorkdirActor(Actor):
-    """Shows people what the journal holds, and tells the router what agents wrote into result files.
+    """The actor that mirrors the journal to files, and reports to the router what agents write into result files.
+
+    What must hold: a result is reported once for each content of its file, and the router is asked for more events
+    only after the last ones are written, so that lines are neither lost nor doubled.
 
     Args:
-        context: Who it is.
+        context: The actor's context.
         workdir: The directory.
-        settle_seconds: How long a result that breaks off may stay as it is until that is reported.
-        retry_seconds: When to try again, if a mirror can't be written (a full disk).
+        quiet_seconds: The time that an incomplete result file may stay unchanged before it is reported as a problem.
+        retry_seconds: The wait after a mirror could not be written, for example because of a full disk.
     """
 
     batch_size = 200
     drains = True
-    """What the router tells it last is written too."""
+    """The router's last messages are written before the end."""
 
     def __init__(
         self,
         context: ActorContext,
         *,
         workdir: WorkDir,
-        settle_seconds: float = 2.0,
+        quiet_seconds: float = 2.0,
         retry_seconds: float = 30.0,
     ) -> None:
         super().__init__(context)
         self._router = context.system.handle(ROUTER)
         self._workdir = workdir
         self._mirrors = Mirrors(workdir)
-        self._settle_seconds, self._retry_seconds = settle_seconds, retry_seconds
+        self._quiet_seconds, self._retry_seconds = quiet_seconds, retry_seconds
         self._waits = False
-        self._is_history_held = False
+        self._is_history_paused = False
         self._owes_number = True
         self._handled: dict[str, Stamp | None] = {}
         self._watch: ResultWatch | None = None
 
     def on_start(self) -> None:
-        """Say where the history ends, and look at the results that are there."""
+        """Ask for events from where the history ends, and look at the results that are there."""
         self.on_batch()
         self._watch = ResultWatch(
             self._workdir.path, self._workdir.journal.name, self.context.incarnation, self.handle.tell
@@ -88,10 +91,10 @@ class WorkdirActor(Actor):
             case ResultsChanged():
                 for name in sorted(message.names):
                     self._look_at(name)
-            case _Settled():
-                self._look_at(message.name, settled=message.stamp)
-            case _TryAgain():
-                self._waits = self._is_history_held = False
+            case _Quiet():
+                self._look_at(message.name, quiet=message.stamp)
+            case _RetryMirrors():
+                self._waits = self._is_history_paused = False
                 self._mirrors.retry()
             case FileRemoved():
                 self._router.tell(JournalRemoved())
@@ -100,15 +103,15 @@ class WorkdirActor(Actor):
 
     def on_batch(self) -> None:
         """Write what the messages of the batch have changed."""
-        if not self._is_history_held:
+        if not self._is_history_paused:
             self._write_history()
         try:
             self._mirrors.write_states()
         except OSError as error:
-            self._go_without(self._mirrors.held, error)
+            self._go_without(self._mirrors.failed, error)
 
     def _write_history(self) -> None:
-        """Write what happened, and only then ask for more."""
+        """Write the new events, and only then ask for more."""
         try:
             self._mirrors.write_history()
             if self._owes_number:
@@ -117,24 +120,25 @@ class WorkdirActor(Actor):
                 )
                 self._owes_number = False
         except OSError as error:
-            self._is_history_held = self._owes_number = True
+            self._is_history_paused = self._owes_number = True
             self._go_without([self._workdir.history.name], error)
 
     def _go_without(self, files: list[str], error: OSError) -> None:
-        """Go on without these for a while: mirrors are for people, and the journal has it all."""
+        """Go on without these files for a while: mirrors are for people, and the journal has everything."""
         _log.warning("mirrors_not_written", files=files, reason=str(error), retry_in=self._retry_seconds)
         if not self._waits:
             self._waits = True
-            self.tell_later(self._retry_seconds, _TryAgain())
+            self.tell_later(self._retry_seconds, _RetryMirrors())
 
-    def _look_at(self, name: str, settled: Stamp | None = None) -> None:
+    def _look_at(self, name: str, quiet: Stamp | None = None) -> None:
+        """Read a result file; report it unless that was done, or it is incomplete and not known to be ``quiet``."""
         found = read_result(self._workdir.path / name)
         if found is None:
             self._handled.pop(name, None)
         elif name in self._handled and self._handled[name] == found.stamp:
             return
-        elif isinstance(found, ResultProblem) and found.unfinished and found.stamp != settled:
-            self.tell_later(self._settle_seconds, _Settled(name, found.stamp))
+        elif isinstance(found, ResultProblem) and found.unfinished and found.stamp != quiet:
+            self.tell_later(self._quiet_seconds, _Quiet(name, found.stamp))
         else:
             self._handled[name] = found.stamp
             self._report(name, found)

@@ -1,4 +1,4 @@
-"""The work directory: ours alone, and where everything in it lies."""
+"""The work directory: a private directory, and the paths in it."""
 
 import contextlib
 import os
@@ -14,12 +14,12 @@ from actors.workdir.lock import Lock
 RESULT_PREFIX, RESULT_SUFFIX = "task_result_", ".json"
 _PRIVATE, _OTHERS = 0o700, 0o077
 ROOM = 1024 * 1024
-"""Bytes that must be free for a start: an empty journal and the embedded backend's database take a third of it."""
+"""The bytes that must be free at the start; an empty journal and the embedded backend's database take a third."""
 _SUBDIRECTORIES = ("context", "prompts", "sessions")
 
 
 class DiskFullError(OSError):
-    """There isn't enough room to begin with; there may be, later."""
+    """A disk with too little free space for a start; waiting may help."""
 
     def __init__(self, path: Path, free: int) -> None:
         super().__init__(
@@ -29,52 +29,56 @@ class DiskFullError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class WorkDir:
-    """A directory that ``prepare`` or ``find_workdir`` has found good.
+    """The paths in a work directory, which ``prepare`` or ``find_workdir`` has checked.
 
     Attributes:
         path: Its absolute path.
+
+    Example:
+        >>> prepare(Path("work")).queue_file("coder").name
+        'coder_queue.json'
     """
 
     path: Path
 
     @property
     def journal(self) -> Path:
-        """The journal, which is the truth."""
+        """The journal, the only source of truth."""
         return self.path / "journal.db"
 
     @property
     def feed(self) -> Path:
-        """What happened lately, for those who show it."""
+        """The feed's file of facts."""
         return self.path / "feed.db"
 
     @property
     def context(self) -> Path:
-        """Directory of contexts that are too long for a message."""
+        """The directory of contexts that are too long for a message."""
         return self.path / "context"
 
     @property
     def prompts(self) -> Path:
-        """Directory of prompts that replace the product's own."""
+        """The directory of prompts that replace the product's own."""
         return self.path / "prompts"
 
     @property
     def sessions(self) -> Path:
-        """Directory of what the sessions need on disk."""
+        """The directory of sessions' files."""
         return self.path / "sessions"
 
     @property
     def history(self) -> Path:
-        """Every event, one JSON object a line."""
+        """The history of events, one JSON object a line."""
         return self.path / "event_history.json"
 
     @property
     def knowledge(self) -> Path:
-        """What all agents should know."""
+        """The shared knowledge of all agents."""
         return self.path / "shared_knowledge.json"
 
     @property
     def secret(self) -> Path:
-        """What the gateway's tokens are made of."""
+        """The secret that the gateway's tokens are derived from."""
         return self.path / "gateway.secret"
 
     @property
@@ -84,58 +88,60 @@ class WorkDir:
 
     @property
     def lock_file(self) -> Path:
-        """Held by the coordinator that works here."""
+        """The file that names the coordinator that works here."""
         return self.path / "coordinator.lock"
 
     def queue_file(self, agent: str) -> Path:
-        """What waits for this agent."""
+        """Return the path of the list of an agent's open deliveries."""
         return self.path / f"{_agent(agent)}_queue.json"
 
     def current_task_file(self, agent: str) -> Path:
-        """What this agent has in hand."""
+        """Return the path of the description of an agent's subtask in hand."""
         return self.path / f"current_task_{_agent(agent)}.json"
 
     def pipe(self, agent: str) -> Path:
-        """The named pipe that this agent's session reads."""
+        """Return the path of the named pipe that an agent's session reads."""
         return self.path / f"agent_session_{_agent(agent)}.pipe"
 
     def result_file(self, subtask_id: str) -> Path:
-        """Where an agent writes what came of this subtask."""
+        """Return the path where an agent writes a subtask's result.
+
+        Raises:
+            ValueError: It isn't a valid id.
+        """
         if not is_node_id(subtask_id):
             raise ValueError(f"no valid id: {subtask_id!r}")
         return self.path / f"{RESULT_PREFIX}{subtask_id}{RESULT_SUFFIX}"
 
     @property
     def results(self) -> Path:
-        """All result files, as a pattern."""
+        """The glob pattern of all result files."""
         return self.path / f"{RESULT_PREFIX}*{RESULT_SUFFIX}"
 
     def check_room(self) -> None:
-        """See that there is room to begin with, rather than to break off in the midst of it.
+        """Check that the disk has ``ROOM`` for a start, which would otherwise fail halfway.
 
         Raises:
-            DiskFullError: There is not.
+            DiskFullError: It doesn't.
         """
         disk = shutil.disk_usage(self.path)
-        if (
-            disk.total and disk.free < ROOM
-        ):  # where nothing is said of the total, the rest means nothing either
+        if disk.total and disk.free < ROOM:  # some file systems report neither; then nothing is known
             raise DiskFullError(self.path, disk.free)
 
     def lock(self) -> Lock:
         """Make this process the only coordinator here.
 
         Raises:
-            AlreadyRunning: Another one is.
+            AlreadyRunning: There is another one.
         """
         return Lock(self.lock_file)
 
 
 def prepare(path: Path) -> WorkDir:
-    """Make the work directory if it isn't there, and make sure that it is ours alone.
+    """Create the work directory if there is none, and check that it is private.
 
     Raises:
-        ConfigurationError: It is not, or can't be made; says why, and what to do.
+        ConfigurationError: It isn't private, or can't be created; the message has the cause and the remedy.
     """
     path = path.absolute()
     try:
@@ -150,10 +156,10 @@ def prepare(path: Path) -> WorkDir:
 
 
 def find_workdir(path: Path) -> WorkDir:
-    """The work directory as it is, for who only looks: nothing is made.
+    """Check an existing work directory, for read-only use: nothing is created.
 
     Raises:
-        ConfigurationError: There is none, or it isn't ours alone; says why, and what to do.
+        ConfigurationError: There is none, or it isn't private; the message has the cause and the remedy.
     """
     path = path.absolute()
     try:

@@ -1,4 +1,4 @@
-"""The history file: one JSON object a line, only ever appended to."""
+"""The history file, one JSON object a line, append-only."""
 
 import os
 from collections.abc import Iterable
@@ -14,7 +14,9 @@ _BEYOND = 2**53
 
 
 class HistoryFile:
-    """Appends lines, and knows where the file ends.
+    """The history file and the number that it ends with.
+
+    Lines have rising numbers, so a line that is there already is recognised and not written again.
 
     Args:
         path: The file; it need not exist.
@@ -26,16 +28,16 @@ class HistoryFile:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known where the file ends; if not, nothing is appended."""
+        """True if the file's last number is known; if not, nothing is appended."""
         return self._last is not None
 
     def last_number(self) -> int:
-        """The number of the last line; 0 if there is none.
+        """Return the number of the last line; 0 if there is none.
 
-        A last line that a crash has left torn, or that is no line of ours, is cut off. Reads only the end.
+        It cuts off a last line that a crash has left incomplete, or that isn't ours. It reads only the file's end.
 
         Raises:
-            OSError: The file can't be read or cut.
+            OSError: The file can't be read or truncated.
         """
         try:
             fd = open_ours(self._path, os.O_RDWR)
@@ -49,10 +51,10 @@ class HistoryFile:
         return self._last
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Write lines, each with a ``number``; those up to the last number are there already.
+        """Append lines, each with a ``number``; those up to the last number are skipped.
 
         Raises:
-            OSError: They could not be written whole; the end is not known until ``last_number`` mended it.
+            OSError: They could not be written completely; the end is unknown until ``last_number`` has repaired it.
         """
         last, news = self._last, []
         if last is None:
@@ -77,10 +79,10 @@ class HistoryFile:
             os.close(fd)
 
 
-def shown(path: Path) -> int:
-    """The number of the last whole line in a history file that somebody may be writing; 0 if there is none.
+def last_exported(path: Path) -> int:
+    """Return the number of the last complete line of a history file; 0 if there is none, or it can't be read.
 
-    A file that can't be read shows nobody anything.
+    It changes nothing, so it may be called while another thread writes the file.
     """
     try:
         fd = open_ours(path, os.O_RDONLY)
@@ -96,7 +98,7 @@ def shown(path: Path) -> int:
 
 
 def _mend(fd: int) -> int:
-    """Cut off what is no whole line at the end; the number of the last line that stays."""
+    """Cut off an incomplete last line; return the number of the last line that stays."""
     end, number = _last_line(fd)
     if end < os.fstat(fd).st_size:
         os.ftruncate(fd, end)
@@ -104,7 +106,7 @@ def _mend(fd: int) -> int:
 
 
 def _last_line(fd: int) -> tuple[int, int]:
-    """Where the last whole line of ours ends, and its number; zeros if there is none."""
+    """Return the end of the last complete line of ours, in bytes, and its number; zeros if there is none."""
     end = os.fstat(fd).st_size
     while end > 0:
         begin = _after_newline(fd, end - 1)
@@ -117,7 +119,7 @@ def _last_line(fd: int) -> tuple[int, int]:
 
 
 def _after_newline(fd: int, end: int) -> int:
-    """Where the line begins that goes up to ``end``."""
+    """Return the beginning of the line that ends at ``end``."""
     while end > 0:
         begin = max(0, end - _BLOCK)
         found = os.pread(fd, end - begin, begin).rfind(b"\n")
@@ -132,5 +134,5 @@ def _number(line: bytes) -> int | None:
         number = orjson.loads(line)["number"]
     except (orjson.JSONDecodeError, TypeError, KeyError):
         return None
-    # No journal comes that far: such a line isn't ours.
+    # No journal has so many events: such a line isn't ours.
     return number if type(number) is int and 0 < number < _BEYOND else None

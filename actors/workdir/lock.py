@@ -1,4 +1,4 @@
-"""One coordinator a work directory."""
+"""The lock that allows one coordinator in a work directory."""
 
 import fcntl
 import os
@@ -12,15 +12,15 @@ from actors.lib.files import open_directory, open_ours, write_all
 
 _MOST = 4096
 LOOKS, LOOK_SECONDS = 10, 0.05
-"""How often, and how long apart, the lock is tried: others may just be looking who holds it."""
+"""The number of attempts to lock, and the seconds between them: others may just be looking for the holder."""
 
 
 class AlreadyRunning(ConfigurationError):  # noqa: N818 - it says what is the case, not what went wrong
-    """Another coordinator works in this directory.
+    """The presence of another coordinator in this directory.
 
     Attributes:
-        pid: Its process; None if it has not said so yet.
-        url: Where it is to be found; None if it has not said so yet.
+        pid: Its process id; None if it has not published it yet.
+        url: Its gateway's URL; None if it has not published it yet.
     """
 
     def __init__(self, path: Path, pid: int | None, url: str | None) -> None:
@@ -32,16 +32,20 @@ class AlreadyRunning(ConfigurationError):  # noqa: N818 - it says what is the ca
 
 
 class Lock:
-    """Held until ``release`` or the end of the process, however it ends.
+    """An exclusive lock of a work directory, until ``release`` or the end of the process.
 
-    It is the directory itself that is locked: whoever removes the file, or puts another in its place, lets nobody in.
+    The directory itself is locked, so removing or replacing the file admits nobody.
 
     Args:
-        path: The file that says who holds it: its first line is the holder's pid, its second its URL.
+        path: The file that names the holder: the first line is its pid, the second its URL.
 
     Raises:
-        AlreadyRunning: Another process, or another lock of this one, holds it.
+        AlreadyRunning: Another process, or another lock of this one, has locked the directory.
         OSError: The directory or the file can't be opened.
+
+    Example:
+        >>> with Lock(workdir.lock_file) as lock:
+        ...     lock.publish("http://127.0.0.1:8800")
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +67,7 @@ class Lock:
         self.release()
 
     def publish(self, url: str | None) -> None:
-        """Write down who holds it, and where to find them."""
+        """Write the pid of this process and its gateway's URL (None: not known yet) to the file."""
         fd = open_ours(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             write_all(fd, f"{os.getpid()}\n{url or ''}\n".encode())
@@ -71,7 +75,7 @@ class Lock:
             os.close(fd)
 
     def release(self) -> None:
-        """Let it go."""
+        """Release the lock; a second call does nothing."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
@@ -81,8 +85,8 @@ class Holder(NamedTuple):
     """The coordinator that works in a directory.
 
     Attributes:
-        pid: Its process; None if it has not said so yet.
-        url: Where its gateway answers; None if it has not said so yet.
+        pid: Its process id; None if it has not published it yet.
+        url: Its gateway's URL; None if it has not published it yet.
     """
 
     pid: int | None
@@ -90,7 +94,10 @@ class Holder(NamedTuple):
 
 
 def find_holder(path: Path) -> Holder | None:
-    """Who holds the lock now; None if nobody does, whatever the file says. Looking never keeps anybody out for long."""
+    """Return the coordinator that has locked the directory now, or None, whatever the file says.
+
+    The look takes the lock for a moment, which is shorter than a coordinator tries to get it.
+    """
     try:
         fd = open_directory(path.parent)
     except FileNotFoundError:
@@ -105,7 +112,11 @@ def find_holder(path: Path) -> Holder | None:
 
 
 def _take(fd: int, path: Path) -> None:
-    """Lock it, unless somebody holds it for longer than a look takes."""
+    """Lock the directory, retrying for longer than a look by ``find_holder`` takes.
+
+    Raises:
+        AlreadyRunning: It stays locked.
+    """
     for _ in range(LOOKS):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +128,7 @@ def _take(fd: int, path: Path) -> None:
 
 
 def _read(path: Path) -> Holder:
-    """What the file says; nothing, where somebody has removed it."""
+    """Read the file; if it was removed, the holder's pid and URL are unknown."""
     try:
         fd = open_ours(path, os.O_RDONLY)
     except FileNotFoundError:

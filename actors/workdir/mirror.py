@@ -1,4 +1,4 @@
-"""The files that people and agents read, kept in step with the journal; never read back as truth."""
+"""Mirrors, the files in which people and agents read what the journal has; never read back as truth."""
 
 from hashlib import blake2b
 from pathlib import Path
@@ -16,13 +16,13 @@ _STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
 class Mirrors:
-    """Collects what changed, and writes it when told to.
+    """The mirrors of a work directory: changes are collected, and written on request.
 
-    A file that shows a state holds the newest one; it is written only if its content changed. An agent that
-    has nothing in hand has no ``current_task`` file.
+    A state file has the latest state, and is written only if its content changed. An agent with nothing in hand has
+    no ``current_task`` file.
 
     Args:
-        workdir: Where the files lie.
+        workdir: The work directory.
     """
 
     def __init__(self, workdir: WorkDir) -> None:
@@ -30,22 +30,22 @@ class Mirrors:
         self._history = HistoryFile(workdir.history)
         self._lines: list[bytes] = []
         self._states: dict[Path, Any] = {}
-        self._held: set[Path] = set()
+        self._failed: set[Path] = set()
         self._written: dict[Path, bytes | None] = {}
 
     def last_number(self) -> int:
-        """The number that the history file ends with (0: none); mends its end.
+        """Repair the end of the history file; return the number of its last event (0: none).
 
         Raises:
-            OSError: It can't be read or mended.
+            OSError: It can't be read or repaired.
         """
         return self._history.last_number()
 
     def add(self, mirror: FeedPage) -> None:
-        """Take note of what changed.
+        """Collect the changes of a page.
 
         Raises:
-            ValueError: An agent has a name that can't be one.
+            ValueError: An agent's name isn't valid.
         """
         if self._history.is_known:
             self._lines += mirror.events
@@ -57,27 +57,27 @@ class Mirrors:
             self._states[self._workdir.knowledge] = mirror.knowledge
 
     def write_history(self) -> None:
-        """Write the lines that were noted.
+        """Write the collected lines.
 
         Raises:
-            OSError: They could not be written. They are forgotten, and none is written until ``last_number`` was
+            OSError: They could not be written. They are dropped, and no line is written until ``last_number`` was
                 called.
         """
         lines, self._lines = self._lines, []
         self._history.append(lines)
 
     def write_states(self) -> None:
-        """Write the states that were noted, but for those that failed already (``retry``).
+        """Write the collected states, except those that failed before (see ``retry``).
 
         Raises:
-            OSError: Why the first of those failed that could not be written; the others are written.
+            OSError: The first error; all other states are written.
         """
         failure: OSError | None = None
-        for path in self._states.keys() - self._held:
+        for path in self._states.keys() - self._failed:
             try:
-                self._show(path, self._states[path])
+                self._write_state(path, self._states[path])
             except OSError as error:
-                self._held.add(path)
+                self._failed.add(path)
                 failure = failure or error
             else:
                 del self._states[path]
@@ -85,15 +85,15 @@ class Mirrors:
             raise failure
 
     @property
-    def held(self) -> list[str]:
+    def failed(self) -> list[str]:
         """The names of the files that could not be written."""
-        return sorted(path.name for path in self._held)
+        return sorted(path.name for path in self._failed)
 
     def retry(self) -> None:
-        """Have what failed be tried again."""
-        self._held.clear()
+        """Try failed files again at the next ``write_states``."""
+        self._failed.clear()
 
-    def _show(self, path: Path, state: object) -> None:
+    def _write_state(self, path: Path, state: object) -> None:
         data = None if state is None else orjson.dumps(state, option=_STYLE)
         digest = None if data is None else blake2b(data).digest()
         if path in self._written and self._written[path] == digest:

@@ -1,4 +1,4 @@
-"""The result files that agents write: ``task_result_<id>.json``."""
+"""Result files that agents write, ``task_result_<id>.json``."""
 
 import os
 import stat
@@ -21,14 +21,14 @@ WRONG_NAME = (
     " and . _ : @ -"
 )
 _BEING_WRITTEN = (".tmp", ".swp", ".part", "~")
-"""In the names of files that programs write before they move them to where they belong."""
+"""Parts of the names of temporary files, which programs rename when they are complete."""
 _KEPT = 4096
 _DONE = ("success", "successful", "succeeded", "completed", "complete", "done", "ok")
 _NOT_DONE = ("failed", "failure", "error", "blocked", "cancelled")
 
 
 class Stamp(NamedTuple):
-    """What tells one content of a file from another without reading it."""
+    """The identity of a file's content, without reading it."""
 
     modified_ns: int
     size: int
@@ -36,13 +36,13 @@ class Stamp(NamedTuple):
 
 
 class ResultFile(NamedTuple):
-    """What an agent wrote about a subtask.
+    """A subtask's result, as an agent wrote it.
 
     Attributes:
-        subtask_id: From the file's name.
-        outcome: What came of it, or (a text) why it could not be done.
-        stamp: Of the content that was read.
-        problems: Fields that were dropped, in plain words.
+        subtask_id: The id, from the file's name.
+        outcome: The result, or (a text) the reason why the subtask is blocked.
+        stamp: The stamp of the content that was read.
+        problems: The dropped fields, in plain words.
     """
 
     subtask_id: str
@@ -51,7 +51,7 @@ class ResultFile(NamedTuple):
     problems: tuple[str, ...] = ()
 
     def report(self) -> ReportCompletion | ReportBlocked:
-        """What the router is told of it; the file doesn't say who wrote it."""
+        """Return the report for the router, without an agent: the file doesn't name its writer."""
         if isinstance(self.outcome, str):
             return ReportBlocked(agent=None, way="file", reason=self.outcome, subtask_id=self.subtask_id)
         return ReportCompletion(agent=None, way="file", completion=self.outcome, subtask_id=self.subtask_id)
@@ -61,10 +61,10 @@ class ResultProblem(NamedTuple):
     """A result file that can't be used.
 
     Attributes:
-        reason: Why, in plain words.
-        stamp: Of the content that was read; None if it could not be opened.
+        reason: The fault, in plain words.
+        stamp: The stamp of the content that was read; None if it could not be opened.
         head: Its beginning, at most 4096 bytes.
-        unfinished: Whether it breaks off, or has an odd name, as it may while it is still being written.
+        unfinished: True if it is incomplete or has a wrong name, as it may while it is being written.
     """
 
     reason: str
@@ -74,13 +74,13 @@ class ResultProblem(NamedTuple):
 
 
 def is_meant(name: str) -> bool:
-    """Whether a file of this name is meant to be a result, rightly named or not."""
+    """Return whether a file of this name is meant to be a result, even if the name is wrong."""
     is_finished = name.endswith(RESULT_SUFFIX) or not any(mark in name for mark in _BEING_WRITTEN)
     return is_finished and name.startswith(RESULT_PREFIX)
 
 
 def read_result(path: Path) -> ResultFile | ResultProblem | None:
-    """Read a result file; None if there is none (any more)."""
+    """Read a result file; return None if there is none (any more)."""
     subtask_id = path.name.removeprefix(RESULT_PREFIX).removesuffix(RESULT_SUFFIX)
     if not path.name.endswith(RESULT_SUFFIX) or not is_node_id(subtask_id):
         return _misnamed(path)
@@ -99,7 +99,7 @@ def read_result(path: Path) -> ResultFile | ResultProblem | None:
 
 
 def _misnamed(path: Path) -> ResultProblem | None:
-    """What to say of a file under a wrong name, which may be one that it is just being written under."""
+    """Describe a file with a wrong name, which may be a temporary one."""
     try:
         found = path.lstat()
     except OSError:
@@ -131,7 +131,7 @@ def _read(fd: int, subtask_id: str) -> ResultFile | ResultProblem:
 
 
 def _outcome(fields: Fields) -> Completion | str | None:
-    """What it says; None, and a problem, if that is not clear. Without a status it is a success."""
+    """Read the outcome; None, with a problem noted, if the status is unknown. Without a status it is a success."""
     status = fields.text("status")
     summary = fields.text("completion_summary", "summary")
     if status is None or status.strip().lower() in _DONE:
@@ -151,7 +151,7 @@ def _outcome(fields: Fields) -> Completion | str | None:
 
 
 def _breaks_off(raw: bytes) -> bool:
-    """Whether more bytes could still make JSON of it."""
+    """Return whether it is incomplete, so that more bytes could make it JSON."""
     try:
         raw.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Watches the work directory for result files, in a thread that only tells."""
+"""A watch of the work directory for result files, in a thread that only reports changes."""
 
 import threading
 from collections.abc import Callable
@@ -12,35 +12,35 @@ from actors.lib.deadlines import WATCH as STOP_SECONDS
 from actors.workdir.results import is_meant
 
 _GROUP_MS, _STEP_MS = 200, 50
-"""Changes are told after a pause of one step, or when they have gone on for so long."""
+"""Changes are reported after a step without one, or at the latest after the group's time, in milliseconds."""
 
 
 class ResultsChanged(NamedTuple):
-    """These result files are new, changed or gone; a hint to look, whoever it comes from."""
+    """Result files that are new, changed or gone; a hint to look, of whichever incarnation."""
 
     names: frozenset[str]
 
 
 class FileRemoved(NamedTuple):
-    """A file that has to stay isn't there any more, perhaps."""
+    """A file that must stay and may have been removed."""
 
     name: str
 
 
 class WatchFailed(NamedTuple):
-    """The thread that this incarnation of the actor owns has ended by a fault."""
+    """The failure of the thread that this incarnation of the actor owns."""
 
     incarnation: int
     error: Exception
 
 
 class ResultWatch:
-    """From the moment that it is made, every change is told.
+    """A watch that reports every change from its creation on.
 
     Args:
         path: The directory.
-        kept: The name of a file in it that has to stay.
-        incarnation: Of the actor that owns it.
+        kept: The name of a file in it that must stay.
+        incarnation: The incarnation of the actor that owns the watch.
         on_change: Called in the thread; must not block.
 
     Raises:
@@ -71,7 +71,7 @@ class ResultWatch:
         self._thread.start()
 
     def close(self, timeout: float = STOP_SECONDS) -> bool:
-        """End it; whether the thread ended within ``timeout`` seconds."""
+        """End the watch; return whether the thread ended within ``timeout`` seconds."""
         self._closed.set()
         self._thread.join(timeout)
         return not self._thread.is_alive()

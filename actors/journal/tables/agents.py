@@ -7,7 +7,7 @@ from actors.journal.batching import Execute, Table
 
 
 class Agents(Table):
-    """The agents, their conversations, and what they have in hand."""
+    """The agents, their conversations, and their subtasks in hand."""
 
     def __init__(self, execute: Execute) -> None:
         super().__init__(execute)
@@ -21,25 +21,25 @@ class Agents(Table):
         self._costs = self._gather("UPDATE agents SET cost_usd = value FROM json_each(?) WHERE agent = key")
 
     def load(self) -> Iterator[tuple[Any, ...]]:
-        """(agent, session_id, state, in_hand, reminders) of each."""
+        """Yield (agent, session_id, state, in_hand, reminders) of each."""
         self.flush()
         yield from self._execute("SELECT agent, session_id, state, in_hand, reminders FROM agents").fetchall()
 
     def add(self, agent: str, session_id: str, at: float) -> None:
-        """An agent that is heard of for the first time, with the conversation that it will lead."""
+        """Add a new agent, with the conversation that it will lead."""
         self._execute(
             "INSERT INTO agents (agent, session_id, state, since) VALUES (?,?,'stopped',?)",
             (agent, session_id, at),
         )
 
     def set_hand(self, agent: str, in_hand: str | None, reminders: int) -> None:
-        """What it works on, and how many reminders of it came to nothing."""
+        """Set its subtask in hand, and the number of unanswered reminders of that."""
         self._hands.rows[agent] = (in_hand, reminders)
 
     def set_state(self, agent: str, state: str, detail: str, pid: int | None, at: float) -> None:
-        """What its session is doing."""
+        """Set the state of its session."""
         self._states.rows[agent] = (state, detail, pid, at)
 
     def set_cost(self, agent: str, cost_usd: float) -> None:
-        """What its session reckons that it has cost."""
+        """Set the cost of its session so far, by the session's own estimate."""
         self._costs.rows[agent] = cost_usd

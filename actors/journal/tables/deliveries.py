@@ -14,7 +14,7 @@ MOVING = (
     "kind", "text", "document", "state", "attempts", "receipt", "reason",
     "handed_at", "written_at", "accepted_at", "started_at", "completed_at",
 )  # fmt: skip
-"""What changes of a delivery while it is on its way; none of it is taken back."""
+"""The columns that change while a delivery is on its way; none is reset to NULL meanwhile."""
 STAMPS = {state: f"{state.value}_at" for state in DeliveryState} | {
     DeliveryState.WITHDRAWN: "completed_at",
     DeliveryState.DEAD: "completed_at",
@@ -45,7 +45,11 @@ def _newer(names: Iterable[str]) -> str:
 
 
 class Deliveries(Table):
-    """Contexts on their way."""
+    """The deliveries, in the order in which they were queued.
+
+    A delivery waits until ``hand_over``, is outstanding until its final step, and is a dead letter from then on if that
+    step was ``dead``, until ``requeue`` or ``drop``.
+    """
 
     def __init__(self, execute: Execute) -> None:
         super().__init__(execute)
@@ -59,7 +63,7 @@ class Deliveries(Table):
         )
 
     def add(self, delivery: Delivery, at: float) -> int:
-        """Queue one; its number, which is its place in the agent's order."""
+        """Queue one; return its number, which is its position in the agent's queue."""
         self._last += 1
         self._added.rows[delivery.id] = {
             "number": self._last,
@@ -75,7 +79,7 @@ class Deliveries(Table):
         return self._last
 
     def hand_over(self, delivery: Delivery, at: float) -> None:
-        """It goes to its session, with this text; on every retry it will be the same text."""
+        """Record that it goes to its session with this text, which is the same on every retry."""
         self._row(delivery.id).update(
             kind=delivery.kind.value, text=delivery.text, document=delivery.document, handed_at=at
         )
@@ -93,12 +97,12 @@ class Deliveries(Table):
             row["attempts"] = step.attempts
 
     def find_dead(self, delivery_id: str) -> Delivery | None:
-        """A dead letter: one that went to a session and didn't arrive."""
+        """Return the dead letter with this id, or None."""
         found = self._select(f"id = ? AND {DEAD_LETTER}", (delivery_id,))
         return found[0][1] if found else None
 
     def requeue(self, delivery_id: str) -> Numbered:
-        """Queue a dead letter again, behind all others; that it was written before stays known."""
+        """Queue a dead letter again, behind all others; its number of attempts stays above zero."""
         self.flush()
         self._last += 1
         self._execute(
@@ -109,12 +113,12 @@ class Deliveries(Table):
         return self._select("id = ?", (delivery_id,))[0]
 
     def drop(self, delivery_id: str, at: float) -> None:
-        """Forget a dead letter; it stays in the journal."""
+        """Drop a dead letter; it stays in the journal."""
         self.flush()
         self._execute("UPDATE deliveries SET dropped_at = ? WHERE id = ?", (at, delivery_id))
 
     def count(self, delivery_id: str, attempts: int) -> None:
-        """It was written once more."""
+        """Record another attempt to write it."""
         self._row(delivery_id)["attempts"] = attempts
 
     def _row(self, delivery_id: str) -> dict[str, Any]:
@@ -122,13 +126,13 @@ class Deliveries(Table):
         return self._moved.rows.setdefault(delivery_id, {}) if row is None else row
 
     def handed(self, agent: str) -> list[Numbered]:
-        """What was given to the agent's session and isn't over, in order."""
+        """Return the deliveries that are outstanding in the agent's session, in order."""
         return self._select(
             f"agent = ? AND {DELIVERY_OPEN} AND handed_at IS NOT NULL ORDER BY number", (agent,)
         )
 
     def waiting(self, agent: str, *, assigning: bool, after: int, limit: int) -> list[Numbered]:
-        """What waits behind this number, in order: new subtasks, or all the rest."""
+        """Return the deliveries that wait after this number, in order: assignments, or all others."""
         which = "IN" if assigning else "NOT IN"
         return self._select(
             f"agent = ? AND number > ? AND {DELIVERY_OPEN} AND handed_at IS NULL"
@@ -137,14 +141,14 @@ class Deliveries(Table):
         )
 
     def of_subtask(self, subtask_id: str, agent: str) -> list[Numbered]:
-        """What waits for this agent about this subtask."""
+        """Return the deliveries about this subtask that wait for this agent."""
         return self._select(
             f"subtask_id = ? AND agent = ? AND {DELIVERY_OPEN} AND handed_at IS NULL ORDER BY number",
             (subtask_id, agent),
         )
 
     def agents(self) -> list[str]:
-        """The agents that something is on its way to."""
+        """Return the agents that have open deliveries."""
         self.flush()
         rows = self._execute(f"SELECT DISTINCT agent FROM deliveries WHERE {DELIVERY_OPEN} ORDER BY agent")  # noqa: S608
         return [agent for (agent,) in rows]

@@ -1,21 +1,21 @@
-"""The table of events, and the one of rejected input."""
+"""The tables of events and of rejected input."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from actors.journal.batching import Execute, Table, up_to
 from actors.protocol.backend import InputRejected
-from actors.protocol.events import AnyNodeEvent, NodeCompleted, NodeCreated, NodeDeleted, NodeUpdated
-
-NODE_EVENTS: dict[str, type[AnyNodeEvent]] = {
-    "created": NodeCreated, "updated": NodeUpdated, "completed": NodeCompleted, "deleted": NodeDeleted,
-}  # fmt: skip
+from actors.protocol.events import MODELS, AnyNodeEvent, EventKind, NodeCompleted, NodeEvent
 
 
 class Events(Table):
-    """The history, and what was rejected."""
+    """The history of events, and rejected input.
+
+    Attributes:
+        last: The number of the newest event; 0 if there is none.
+    """
 
     def __init__(self, execute: Execute) -> None:
         super().__init__(execute)
@@ -38,7 +38,7 @@ class Events(Table):
         key: str | None,
         document: bytes,
     ) -> int | None:
-        """Append an event; its number, or None if its key is there already."""
+        """Append an event; return its number, or None if its key is there already."""
         number = self.last + 1
         if key is None:
             self._notes.rows[str(number)] = (at, source, kind, subject, agent, document.decode())
@@ -53,12 +53,12 @@ class Events(Table):
         return number
 
     def after(self, number: int, limit: int, size: int | None = None) -> list[tuple[Any, ...]]:
-        """Events behind this number, oldest first: (number, at, source, kind, subject, agent, document).
+        """Return events after this number, oldest first: (number, at, source, kind, subject, agent, document).
 
         Args:
-            number: The last that is known.
-            limit: How many at most.
-            size: How many bytes of documents; the one that exceeds them is the last.
+            number: The number of the last known event.
+            limit: The most events to return.
+            size: The most bytes of documents; the event that exceeds them is the last.
         """
         self.flush()
         cursor = self._execute(
@@ -69,7 +69,7 @@ class Events(Table):
         return list(up_to(size, cursor))
 
     def of_lost_nodes(self) -> Iterator[tuple[float, AnyNodeEvent]]:
-        """What happened, and when, to nodes of which nothing else is known, oldest first."""
+        """Yield the events, with their times, of nodes that the graph's table lacks, oldest first."""
         for at, kind, document in self._execute(
             "SELECT at, kind, document FROM events WHERE source != 'coordinator' AND subject IS NOT NULL"
             " AND NOT EXISTS (SELECT 1 FROM nodes WHERE id = subject AND status != 'unknown') ORDER BY number"
@@ -79,7 +79,7 @@ class Events(Table):
                 yield at, event
 
     def unpublished(self) -> Iterator[NodeCompleted]:
-        """What was completed here, and isn't among the publications."""
+        """Yield the completions that were recorded here and are not among the publications."""
         for kind, document in self._execute(
             "SELECT kind, document FROM events WHERE source NOT IN ('backend', 'coordinator') AND key IS NOT NULL"
             " AND NOT EXISTS (SELECT 1 FROM publications WHERE publications.key = events.key) ORDER BY number"
@@ -89,7 +89,7 @@ class Events(Table):
                 yield event
 
     def reject(self, rejected: InputRejected, at: float) -> None:
-        """Keep something that couldn't be used."""
+        """Keep input that can't be used."""
         self._last_rejected += 1
         self._execute(
             "INSERT INTO rejected (number, at, origin, reason, size, raw) VALUES (?,?,?,?,?,?)",
@@ -98,9 +98,10 @@ class Events(Table):
 
 
 def _node_event(kind: str, document: bytes) -> AnyNodeEvent | None:
-    """The event that was journaled so; None if it is none of a node, or can't be read."""
-    found = NODE_EVENTS.get(kind.rpartition(".")[2])
+    """Read a journaled event; None if it is not about a node, or can't be read."""
+    model = MODELS.get(cast("EventKind", kind))  # None for kinds that aren't the backend's
     try:
-        return found.model_validate_json(document) if found else None
+        event = model.model_validate_json(document) if model else None
     except ValidationError:
         return None
+    return event if isinstance(event, NodeEvent) else None

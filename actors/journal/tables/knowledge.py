@@ -6,14 +6,14 @@ from actors.journal.batching import Execute, Table, up_to
 
 
 class Knowledge(Table):
-    """What agents share with all others."""
+    """The pieces of knowledge that agents share with all others."""
 
     def __init__(self, execute: Execute) -> None:
         super().__init__(execute)
         self._last = self._last_number("knowledge")
 
     def add(self, agent: str, topic: str, text: str, at: float) -> None:
-        """Keep a piece of it."""
+        """Add a piece."""
         self._last += 1
         self._execute(
             "INSERT INTO knowledge (number, at, agent, topic, text) VALUES (?,?,?,?,?)",
@@ -21,7 +21,7 @@ class Knowledge(Table):
         )
 
     def latest(self, limit: int, size: int) -> list[dict[str, Any]]:
-        """The newest pieces, oldest first: so many at most, and no more once their texts exceed ``size`` characters."""
+        """Return the newest pieces, oldest first: ``limit`` at most, and about ``size`` characters of text."""
         cursor = self._execute(
             "SELECT at, agent, topic, text FROM knowledge ORDER BY number DESC LIMIT ?", (limit,)
         )

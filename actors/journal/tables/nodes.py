@@ -13,7 +13,7 @@ class Nodes(Table):
     """The graph's nodes and edges."""
 
     def save(self, nodes: Iterable[Node], edges: Iterable[tuple[str, str, bool]]) -> None:
-        """Write nodes and changed edges (upstream, dependent, whether it is there)."""
+        """Write nodes and changed edges (upstream, dependent, True if it exists now)."""
         for node in nodes:
             self._execute(
                 "INSERT OR REPLACE INTO nodes VALUES (?,?,?)",
@@ -26,7 +26,7 @@ class Nodes(Table):
                 self._execute("DELETE FROM edges WHERE upstream = ? AND dependent = ?", (upstream, dependent))
 
     def find(self, node_id: str) -> Node | None:
-        """One node with its dependents."""
+        """Return the node with this id and its dependents, or None."""
         row = self._execute("SELECT status, document FROM nodes WHERE id = ?", (node_id,)).fetchone()
         if row is None:
             return None
@@ -38,7 +38,7 @@ class Nodes(Table):
         return node
 
     def load_open(self) -> list[Node]:
-        """All nodes that are still open, with what they wait for and what waits for them."""
+        """Return all open nodes, with their pending and broken upstreams and their dependents."""
         rows = self._execute(
             f"SELECT id, status, document FROM nodes WHERE {NODE_OPEN}"  # noqa: S608 - our own words
         )
@@ -52,7 +52,7 @@ class Nodes(Table):
         row = None
         if upstream_id not in nodes:
             row = self._execute("SELECT status FROM nodes WHERE id = ?", (upstream_id,)).fetchone()
-        if row is None:  # open, or lost with a damaged journal: then it is as good as unheard of
+        if row is None:  # open, or lost with a damaged journal: then it counts as unknown
             nodes.setdefault(upstream_id, Node(upstream_id)).dependents.add(node.id)
             node.pending.add(upstream_id)
         elif row[0] != Status.COMPLETED.value:

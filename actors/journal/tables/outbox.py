@@ -8,14 +8,14 @@ from actors.protocol.backend import Publish
 
 
 class Outbox(Table):
-    """Our own events on their way to the backend."""
+    """The outbox: our own events on their way to the backend."""
 
     def __init__(self, execute: Execute) -> None:
         super().__init__(execute)
         self._last = self._last_number("publications")
 
     def add(self, publication: Publish) -> int:
-        """Queue one; its number, unless its key is there already: then the newest number."""
+        """Queue one; return its number, or the newest number if its key is there already."""
         cursor = self._execute(
             "INSERT OR IGNORE INTO publications (number, key, event_type, payload, state) VALUES (?,?,?,?,'waiting')",
             (self._last + 1, publication.key, publication.event_type, orjson.dumps(publication.payload)),
@@ -24,7 +24,7 @@ class Outbox(Table):
         return self._last
 
     def waiting(self, limit: int, after: int = 0) -> list[tuple[int, Publish]]:
-        """The oldest that the backend doesn't have yet."""
+        """Return the oldest publications that wait after this number, each with its number."""
         rows = self._execute(
             "SELECT number, key, event_type, payload FROM publications"  # noqa: S608 - our own words
             f" WHERE {PUBLICATION_WAITING} AND number > ? ORDER BY number LIMIT ?",
@@ -34,8 +34,8 @@ class Outbox(Table):
             (row[0], Publish(key=row[1], event_type=row[2], payload=orjson.loads(row[3]))) for row in rows
         ]
 
-    def settle(self, key: str, state: str, reason: str | None = None) -> None:
-        """``published`` or ``refused``."""
+    def resolve(self, key: str, state: str, reason: str | None = None) -> None:
+        """Record the end of a waiting publication: ``published``, ``sent`` or ``refused``."""
         self._execute(
             f"UPDATE publications SET state = ?, reason = ? WHERE key = ? AND {PUBLICATION_WAITING}",  # noqa: S608 - our own words
             (state, reason, key),

@@ -1,4 +1,4 @@
-"""The table of delivery steps, for whoever follows what happens."""
+"""The table of delivery steps, for subscribers of the feed."""
 
 import orjson
 
@@ -6,9 +6,9 @@ from actors.journal.batching import Execute, Table, up_to
 from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
 
 KEPT = 20_000
-"""How many rows are kept; a subscriber that is further behind misses the steps before them."""
+"""The number of rows that are kept; a subscriber that is further behind misses older steps."""
 EVERY = 1_000
-"""After so many rows the oldest are deleted."""
+"""The number of rows after which the oldest are deleted."""
 
 
 FIELDS = ("at", "delivery_id", "agent", "kind", "subtask_id", "state", "receipt", "reason", "attempts")
@@ -16,10 +16,10 @@ FIELDS = ("at", "delivery_id", "agent", "kind", "subtask_id", "state", "receipt"
 
 
 class Steps(Table):
-    """The steps of deliveries: one row for each commit that has any, a JSON list of lists of ``FIELDS``, oldest first.
+    """The steps of deliveries: one row for each commit with steps, a JSON list of lists of ``FIELDS``, oldest first.
 
-    A row for each step would cost a statement each on the router's busiest path. What a commit gathers is written by
-    ``flush`` only, so that nobody sees a part of it.
+    A row for each step would cost a statement each on the router's busiest path. Steps are written by ``flush`` only,
+    at the commit, so that nobody sees a part of a row.
 
     Attributes:
         last: The number of the newest row; 0 if there was none.
@@ -31,14 +31,14 @@ class Steps(Table):
         self._gathered: list[tuple[object, ...]] = []
 
     def add(self, delivery: Delivery, step: DeliveryStep, at: float) -> None:
-        """Gather one step of this delivery."""
+        """Gather a step of this delivery."""
         self._gathered.append((
             at, delivery.id, delivery.agent, delivery.kind, delivery.subtask_id,
             step.state, step.receipt, step.reason, step.attempts,
         ))  # fmt: skip
 
     def add_queued(self, delivery: Delivery, at: float) -> None:
-        """Gather the first step of this delivery: it was queued, for the first time or again."""
+        """Gather the first step of this delivery, which was queued or requeued."""
         self._gathered.append((
             at, delivery.id, delivery.agent, delivery.kind, delivery.subtask_id,
             DeliveryState.QUEUED, None, None, None,
@@ -57,12 +57,12 @@ class Steps(Table):
             self._execute("DELETE FROM steps WHERE number <= ?", (self.last - KEPT,))
 
     def after(self, number: int, limit: int, size: int | None = None) -> list[tuple[int, bytes]]:
-        """Read rows behind this number, oldest first: each its number and its list of steps.
+        """Read rows after this number, oldest first: each its number and its list of steps.
 
         Args:
-            number: The last that is known.
-            limit: How many rows at most.
-            size: How many bytes; the row that exceeds them is the last.
+            number: The number of the last known row.
+            limit: The most rows to return.
+            size: The most bytes; the row that exceeds them is the last.
         """
         cursor = self._execute(
             "SELECT number, document FROM steps WHERE number > ? ORDER BY number LIMIT ?", (number, limit)

@@ -22,7 +22,7 @@ def test_a_person_has_a_backend_tried_again_that_was_given_up(tmp_path: Path) ->
         with Listener(port) as backend:
             done = main(environment | {"WORK_DIR": str(product.work.path)}, "retry", "backend")
             assert (done.returncode, done.stderr) == (0, "")
-            assert "it is tried now" in done.stdout
+            assert "the coordinator tries now" in done.stdout
             # Then it is connected, and the history has both
             with backend.open():
                 product.wait_for(lambda event: event["event_type"] == "backend.retried")

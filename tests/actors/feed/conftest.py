@@ -1,4 +1,4 @@
-"""Files of facts, and what goes into them."""
+"""Fixtures of the feed: files of facts, and their content."""
 
 import json
 from collections.abc import Iterator
@@ -13,25 +13,25 @@ from actors.protocol.feed import FeedPage
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the facts go."""
+    """Open a file of facts."""
     return tmp_path / "feed.db"
 
 
 @pytest.fixture
 def reader(path: Path) -> Iterator[FeedReader]:
-    """Reads them."""
+    """Open a reader of it."""
     made = FeedReader(path)
     yield made
     made.close()
 
 
 def line(number: int, agent: str | None = None, text: str = "") -> bytes:
-    """A line of the event history."""
+    """Build a line of the event history."""
     return json.dumps({"number": number, "at": 1000.0 + number, "agent": agent, "text": text}).encode()
 
 
 def page(after: int, *numbers: int, moves: tuple[list[list[Any]], ...] = (), step: int = 0) -> FeedPage:
-    """A page with these events; ``moves`` come behind the step ``step``."""
+    """Build a page with these events; ``moves`` come after the step ``step``."""
     return FeedPage(
         after_event=after,
         events=tuple(line(number) for number in numbers),
@@ -43,6 +43,6 @@ def page(after: int, *numbers: int, moves: tuple[list[list[Any]], ...] = (), ste
 
 
 def numbers(reader: FeedReader) -> list[int]:
-    """The numbers of the events that are kept, in the order of the facts."""
+    """Return the numbers of the kept events, in the order of the facts."""
     facts = reader.after(0, 100_000, kinds=["event"]).facts
     return [json.loads(fact.document)["number"] for fact in facts]

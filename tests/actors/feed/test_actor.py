@@ -1,4 +1,4 @@
-"""The feed's actor, beside a router that a test plays."""
+"""The feed's actor, beside a router that the test plays."""
 
 import functools
 import json
@@ -26,13 +26,13 @@ LONG = 3600.0
 
 
 class Beside:
-    """What the feed's neighbours were told."""
+    """The messages that the feed's neighbours were sent."""
 
     def __init__(self) -> None:
         self.router, self.gateway = Record(), Record()
 
     def asked(self, nth: int) -> tuple[int, int | None]:
-        """From where the nth request wants to go on."""
+        """Return the position that the nth request asks from."""
         request = self.router.wait_for(FeedRequest, nth=nth)
         assert (request.subscriber, request.states) == (FEED, False)
         return request.events, request.steps
@@ -56,7 +56,7 @@ def said(text: str) -> AgentActive:
 
 
 def tell(system: System, *messages: object) -> None:
-    """Have these handled, and what they bring written."""
+    """Have these messages handled, and their facts written."""
     for message in messages:
         system.handle(FEED).ask(message, timeout=DEADLINE)
 
@@ -210,7 +210,7 @@ def test_damage_while_it_runs_sets_the_file_aside(
 
 
 def test_in_a_flood_it_rests(path: Path, reader: FeedReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each page is followed by a rest; until then nothing is asked for, whatever agents say."""
+    """Test that each page is followed by a rest, in which nothing is asked for, whatever agents say."""
     monkeypatch.setattr("actors.feed.actor.REST", 10**9)
     beside = Beside()
     with _feed(path, beside) as system:

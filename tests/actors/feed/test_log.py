@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.feed import FeedReader, FeedUnreadableError
-from actors.feed.log import VERSION, FeedLog, Places
+from actors.feed.log import VERSION, FeedLog, FeedPosition
 from actors.protocol.feed import AgentActive, Cost, Said, ToolReturned, ToolUsed
 from tests.actors.feed.conftest import line, numbers, page
 
@@ -46,7 +46,7 @@ def test_events_steps_and_activities_are_facts(path: Path, reader: FeedReader) -
             ),
         )
         last = log.write([page(0, 1, 2, moves=MOVES)], [active])
-        assert log.places() == Places(2, 3)
+        assert log.position() == FeedPosition(2, 3)
     found = reader.after(0)
     assert [fact.kind for fact in found.facts] == [
         "event", "event", "delivery", "delivery", "delivery",
@@ -151,7 +151,7 @@ def test_a_crash_before_the_commit_leaves_neither_facts_nor_place(
         with pytest.raises(RuntimeError, match="drill"):
             log.write([page(1, 2)], [said("coder", "a")])
         monkeypatch.undo()
-        assert log.places() == Places(1, 0)
+        assert log.position() == FeedPosition(1, 0)
         log.write([page(1, 2)], [])
     assert numbers(reader) == [1, 2]
 
@@ -163,7 +163,7 @@ def test_what_sqlite_cannot_read_is_left_out_alone(
     broken = page(0, 1, 2, 5).model_copy(update={"events": (line(1), deep, b"\xff", b"{", line(5))})
     with closing(FeedLog(path, LIMIT)) as log:
         log.write([broken], [])
-        assert log.places() == Places(5, 0)
+        assert log.position() == FeedPosition(5, 0)
     assert numbers(reader) == [1, 5]
     assert caplog.text.count("fact_unreadable") == 3
 
@@ -174,7 +174,7 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(path: Path, reader: FeedRead
     path.write_bytes(damage)
     path.with_name("feed.db-wal").write_bytes(b"of the damaged one")  # nothing of it gets into the new one
     with closing(FeedLog(path, LIMIT)) as log:
-        assert log.places() == Places(0, 0)
+        assert log.position() == FeedPosition(0, 0)
         log.write([page(0, 1)], [])
     assert numbers(reader) == [1]
     assert path.with_name("feed.damaged.db").read_bytes() == damage

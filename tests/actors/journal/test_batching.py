@@ -1,4 +1,4 @@
-"""What is gathered until the commit: written once, seen by every look at the table, and numbered in order."""
+"""Gathered rows: written once at the commit, seen by every read before it, and numbered in order."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[Journal]:
-    """A journal on disk."""
+    """Create a journal on disk."""
     made = Journal(path)
     yield made
     made.close()
@@ -34,7 +34,7 @@ def step(delivery: Delivery, state: DeliveryState, **values: Any) -> DeliverySte
 
 
 def stored(path: Path, statement: str) -> list[tuple[Any, ...]]:
-    """What somebody else finds in the file."""
+    """Return the rows that another connection finds in the file."""
     other = sqlite3.connect(path)
     try:
         return other.execute(statement).fetchall()

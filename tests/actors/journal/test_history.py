@@ -1,4 +1,4 @@
-"""Pages of the event history: the same for all who ask, and read once."""
+"""Pages of the event history: read once, and the same for all subscribers."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The journal: durable, ours alone, and mended where it is damaged."""
+"""The journal: durable, private, and salvaged when it is damaged."""
 
 import os
 import re
@@ -56,7 +56,7 @@ def test_a_symlink_in_its_place_is_not_followed(tmp_path: Path) -> None:
 
 
 def filled(tmp_path: Path, size: int = 300) -> Path:
-    """A journal that was not closed in order."""
+    """Create a journal that was not closed in order."""
     office = Office(tmp_path, on_disk=True)
     for number in range(size):
         office.create(f"S{number}", "coder", details="x" * 2000)
@@ -114,7 +114,7 @@ def test_a_sound_one_is_not_touched_however_it_was_left(tmp_path: Path) -> None:
 
 
 def spoil(path: Path, table: str = "knowledge") -> None:
-    """Make all of a table illegible; by default one that holds nothing."""
+    """Overwrite a whole table; by default an empty one."""
     with sqlite3.connect(path) as database:
         ((page, size),) = database.execute(
             "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = ?", (table,)
@@ -127,7 +127,7 @@ def spoil(path: Path, table: str = "knowledge") -> None:
 
 
 def notes(office: Office, kind: str) -> list[tuple[int, str]]:
-    """Number and detail of each event of this kind."""
+    """Return the number and detail of each event of this kind."""
     rows = office.parts.journal.events.after(0, 100_000)
     return [(row[0], orjson.loads(row[6])["detail"]) for row in rows if row[3] == kind]
 
@@ -138,10 +138,10 @@ def numbers(office: Office) -> list[int]:
 
 @pytest.mark.expected_errors("journal_damaged")
 @pytest.mark.parametrize("damage", ["all", "the last events"])
-def test_no_number_that_was_shown_is_given_to_another_event(tmp_path: Path, damage: str) -> None:
+def test_no_number_that_was_exported_is_given_to_another_event(tmp_path: Path, damage: str) -> None:
     # Given a history file that shows more than can be read of the journal
     path = filled(tmp_path)
-    shown = 300
+    exported = 300
     if damage == "all":
         path.write_bytes(b"x" * path.stat().st_size)
         kept = 0
@@ -152,14 +152,14 @@ def test_no_number_that_was_shown_is_given_to_another_event(tmp_path: Path, dama
         spoil(path)
         kept = 290
     # When another journal is begun
-    office = Office(tmp_path, on_disk=True, shown=lambda: shown)
+    office = Office(tmp_path, on_disk=True, last_exported=lambda: exported)
     office.create("after", "coder")
     office.close()
-    # Then what is new comes behind all that was shown, and behind what may be on its way to be shown
-    office = Office(tmp_path, on_disk=True, shown=lambda: shown)
+    # Then what is new comes behind all that was exported, and behind what may be on its way there
+    office = Office(tmp_path, on_disk=True, last_exported=lambda: exported)
     found = numbers(office)
     assert found[:kept] == list(range(1, kept + 1))
-    assert found[kept] == shown + PAGE + 1
+    assert found[kept] == exported + PAGE + 1
     assert [number for number, _ in notes(office, "journal.damaged")] == [found[kept]]
     assert found[kept:] == list(range(found[kept], found[kept] + len(found) - kept))
     office.close()
@@ -191,7 +191,7 @@ def test_what_can_be_read_is_not_given_up_because_the_disk_is_full(
         database.execute("PRAGMA max_page_count=30")
         return database
 
-    # When there is no room for all that can be read
+    # When the disk is too full for all that can be read
     with monkeypatch.context() as full:
         full.setattr(opening, "begin", begin_on_a_full_disk)
         with pytest.raises(sqlite3.OperationalError, match="full"):
@@ -204,7 +204,7 @@ def test_what_can_be_read_is_not_given_up_because_the_disk_is_full(
 
 
 @pytest.mark.parametrize("how", ["removed", "emptied", "older"])
-def test_one_that_ends_before_what_was_shown_goes_on_behind_that(
+def test_one_that_ends_before_the_history_file_goes_on_behind_that(
     tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given a work directory whose history file is longer than its journal
@@ -215,12 +215,12 @@ def test_one_that_ends_before_what_was_shown_goes_on_behind_that(
     elif how == "emptied":
         path.write_bytes(b"")
     # When it is used again
-    office = Office(tmp_path, on_disk=True, shown=lambda: 500)
+    office = Office(tmp_path, on_disk=True, last_exported=lambda: 500)
     office.create("after", "coder")
     # Then people are told, and nothing new has an old number
     ((number, detail),) = notes(office, "journal.lost")
     assert number == numbers(office)[kept] == 500 + PAGE + 1
-    assert f"it ends with event {kept}, but event 500 was shown already" in detail
+    assert f"it ends with event {kept}, but the history file ends with event 500" in detail
     assert "journal_lost" in caplog.text
     assert office.parts.journal.get("cursor") is None
     # And they are told once
@@ -258,7 +258,7 @@ def test_a_clock_that_jumps_changes_nothing_but_the_times(office: Office) -> Non
 
 
 def told_again(office: Office, size: int) -> None:
-    """The backend repeats what it said, under the same keys."""
+    """Resend all events of the backend, under the same keys."""
     for number in range(size):
         upstreams = [f"S{number - 1}"] if number % 3 == 2 else []
         office.create(

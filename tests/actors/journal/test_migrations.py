@@ -1,4 +1,4 @@
-"""A journal of an older version: brought to the newest one, whatever happens meanwhile, and nothing in it is lost.
+"""Migrations of an older journal, during which nothing is lost, whenever it is killed.
 
 ``fixtures/version_1.db`` was written by the last code that wrote version 1; ``make_version_1.txt`` is how.
 """
@@ -41,7 +41,7 @@ DUE = {
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A copy of the journal of version 1, which was not closed in order."""
+    """Copy the journal of version 1, which was not closed in order."""
     return Path(shutil.copyfile(VERSION_1, tmp_path / "journal.db"))
 
 
@@ -55,7 +55,7 @@ def version(path: Path) -> int:
 
 
 def content(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything, as a newest journal holds it."""
+    """Return all rows, as in a journal of the newest version."""
     found = {table: rows(path, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES}  # noqa: S608 - names
     if version(path) == 1:
         at = [row[1] for row in rows(path, "PRAGMA table_info(deliveries)")].index
@@ -68,7 +68,7 @@ def content(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def layout(path: Path) -> list[tuple[Any, ...]]:
-    """Its tables with their columns, and its indexes, however they came to be."""
+    """Return its tables with their columns, and its indexes, independent of how they were created."""
     found = rows(path, "SELECT type, name, tbl_name, CASE type WHEN 'index' THEN sql END FROM sqlite_master")
     plain = [(*row[:3], re.sub(r"\s+|IF NOT EXISTS", "", row[3] or "")) for row in found]
     columns = [
@@ -80,7 +80,7 @@ def layout(path: Path) -> list[tuple[Any, ...]]:
 
 
 def dead_letters(path: Path) -> Counter[str]:
-    """How often each text is a dead letter, as people see them."""
+    """Count the dead letters that people see, by text."""
     with closing(JournalReader(path)) as reader:
         return Counter(
             str(reader.delivery(row["id"])["text"]).rpartition("> ")[2] for row in reader.dead_letters()
@@ -147,7 +147,7 @@ def test_everything_open_goes_on(path: Path) -> None:
 
 
 def killed(path: Path, failpoint: str) -> None:
-    """Somebody opens it, and dies there."""
+    """Open it in a process that is killed at a failpoint."""
     program = "import sys; from actors.journal.journal import Journal; Journal(sys.argv[1])"
     done = subprocess.run(
         [sys.executable, "-c", program, str(path)],

@@ -1,4 +1,4 @@
-"""What people ask of a journal, also of one that is damaged or gone."""
+"""Queries of a journal, also of a damaged or missing one."""
 
 import re
 import sqlite3
@@ -22,7 +22,7 @@ PAGE = 4096
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A journal with three deliveries, an event and a publication."""
+    """Create a journal with three deliveries, an event and a publication."""
     path = prepare(tmp_path / "work").journal
     journal = Journal(path)
     journal.agents.add("coder", "session", 1.0)
@@ -60,7 +60,7 @@ def tear(path: Path, table: str) -> None:
 def complaint(
     path: Path, question: Callable[[JournalReader], Any], kind: type[CoordinatorError] = ConfigurationError
 ) -> str:
-    """What is said instead of an answer."""
+    """Return the error message of a query."""
     with pytest.raises(kind) as caught, closing(JournalReader(path)) as reader:
         question(reader)
     return str(caught.value)
@@ -161,5 +161,5 @@ def test_what_was_rejected_is_found_by_its_number_only(path: Path) -> None:
     with closing(JournalReader(path)) as reader:
         assert reader.rejection(1)["raw"] == "{\ufffd"
     assert complaint(path, lambda reader: reader.rejection(2), NotFound) == (
-        "Nothing that was rejected has the number 2."
+        "There is no rejected input with the number 2."
     )

@@ -1,4 +1,4 @@
-"""Delivery steps: one row for each commit, whole or not at all, and no more rows than are of use."""
+"""Delivery steps: one complete row for each commit, and a bounded number of rows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_only_the_newest_rows_are_kept(path: Path) -> None:
 
 
 @pytest.mark.expected_errors("journal_damaged")
-def test_they_are_salvaged_and_what_comes_later_is_numbered_behind_what_may_have_been_shown(
+def test_they_are_salvaged_and_what_comes_later_is_numbered_behind_what_may_have_been_sent(
     path: Path,
 ) -> None:
     journal = Journal(path)

@@ -1,4 +1,4 @@
-"""When to try again."""
+"""Retries and their waits."""
 
 import pytest
 

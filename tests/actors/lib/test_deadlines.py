@@ -1,4 +1,4 @@
-"""Nobody is abandoned for what can't be cut: its owner leaves it behind in time, and says so."""
+"""Deadlines: an actor abandons a thread that can't be interrupted in time, so that it isn't abandoned itself."""
 
 import functools
 import socket
@@ -19,7 +19,7 @@ from tests.actors.support import DEADLINE
 
 
 class Hole:
-    """What goes in stays there until the test ends."""
+    """A trap that keeps threads until the test ends."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -27,14 +27,14 @@ class Hole:
         self._visitor: threading.Thread | None = None
 
     def enter(self, *_: object, **__: object) -> Any:
-        """Stay."""
+        """Block the calling thread."""
         self._visitor = threading.current_thread()
         self.entered.set()
         assert self._open.wait(6 * DEADLINE)
         raise OSError("it is over")
 
     def close(self) -> None:
-        """Let it out, and see it end."""
+        """Release the thread, and wait for its end."""
         self._open.set()
         if self._visitor is not None:
             self._visitor.join(DEADLINE)
@@ -48,7 +48,7 @@ def hole() -> Any:
 
 
 def _stopped(hole: Hole, spec: ChildSpec) -> list[str]:
-    """Who was abandoned, in the time that there is for it."""
+    """Stop the actor within its deadline; return the abandoned actors."""
     system = System()
     system.start(ChildSpec("root", functools.partial(Supervisor, children=[spec]), shutdown=deadlines.ALL))
     assert hole.entered.wait(DEADLINE)

@@ -1,4 +1,4 @@
-"""Files are opened and written so that nothing that was planted at their paths is followed."""
+"""Files that are opened and written without following what was planted at their paths."""
 
 import os
 import stat

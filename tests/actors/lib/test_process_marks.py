@@ -1,4 +1,4 @@
-"""What dead sessions and earlier coordinators have left is found by its mark, and ended."""
+"""Leftover processes that are found by their mark, and ended."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ end_orphans(Path(sys.argv[1]))
 
 
 def orphan(mark: dict[str, str], program: str = SLEEPER) -> psutil.Process:
-    """A process that bears this mark, and whose parent is gone."""
+    """Start a process with this mark, and end its parent."""
     made = subprocess.run(
         [sys.executable, "-c", STARTER, program], env=mark, stdout=subprocess.PIPE, check=True
     )
@@ -59,7 +59,7 @@ def test_an_orphan_that_ignores_sigterm_is_killed(seconds: float) -> None:
 
 
 def test_an_orphan_that_nobody_collects_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a container the first process often collects none: they stay as zombies, and are none the less over."""
+    """Test that zombies count as ended: in a container the first process often doesn't collect orphans."""
     session_id = str(uuid4())
     orphan({MARK: session_id}, STUBBORN)
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""The router's plain classes with nothing around them: what it is told, and what it says after each commit."""
+"""The router's plain classes on their own: messages go in, and what they send after each commit is recorded."""
 
 from collections import defaultdict
 from concurrent.futures import Future
@@ -24,7 +24,7 @@ from actors.router import ContextBuilder, RouterParts, RouterSettings
 
 
 class RecordingHost:
-    """A host of sessions that keeps what it is told.
+    """A host of sessions that records what it is sent.
 
     Args:
         told: Where: (session's name, message), and (``SESSIONS``, address) for a session that is to run.
@@ -34,16 +34,16 @@ class RecordingHost:
         self._told = told
 
     def ensure(self, session: SessionAddress) -> None:
-        """Keep that it is to run."""
+        """Record the request to start it."""
         self._told.append((SESSIONS, session))
 
     def tell(self, session: SessionAddress, message: ToSession) -> None:
-        """Keep the message."""
+        """Record the message."""
         self._told.append((session.name, message))
 
 
 class Office:
-    """A desk, a clock that goes on by a second at each message, and agents that do as they are told.
+    """The router's parts, a clock that advances a second at each message, and scripted agents.
 
     Args:
         directory: Where the journal and long contexts go.
@@ -73,12 +73,12 @@ class Office:
         self._commit()
 
     def restart(self) -> None:
-        """Die after the last commit, and start again."""
+        """Die after the last commit, and start again on the same journal."""
         self.parts.journal.close()
         self.open()
 
     def close(self) -> None:
-        """End."""
+        """Close the journal."""
         self.parts.journal.close()
 
     def _clock(self) -> float:
@@ -104,7 +104,7 @@ class Office:
         return reply.result(timeout=0)
 
     def create(self, node_id: str, agent: str | None = None, *upstreams: str, **values: Any) -> None:
-        """``subtask.created``."""
+        """Handle ``subtask.created``."""
         assignees = values.pop("assignees", (agent,) if agent else ())
         event = NodeCreated(
             entity=values.pop("entity", "subtask"), id=node_id, title=values.pop("title", f"Title of {node_id}"),
@@ -113,53 +113,53 @@ class Office:
         self.tell(EventReceived(event=event))
 
     def update(self, node_id: str, **values: Any) -> None:
-        """``subtask.updated``."""
+        """Handle ``subtask.updated``."""
         self.tell(EventReceived(event=NodeUpdated(entity="subtask", id=node_id, **values)))
 
     def complete(self, node_id: str, summary: str = "", **values: Any) -> None:
-        """``subtask.completed``, from the backend."""
+        """Handle ``subtask.completed`` from the backend."""
         event = NodeCompleted(
             entity="subtask", id=node_id, summary=summary or f"Summary of {node_id}", **values
         )
         self.tell(EventReceived(event=event))
 
     def message(self, agent: str, text: str, **values: Any) -> None:
-        """``agent.message``."""
+        """Handle ``agent.message``."""
         self.tell(EventReceived(event=AgentMessage(agent=agent, text=text, **values)))
 
     def backend_opens(self) -> None:
-        """The way to a backend that acknowledges is open."""
+        """Open the connection to a backend that acknowledges."""
         self.tell(BackendOpened(instance="backend", acks=True))
 
     # ------------------------------------------------------------ agents
 
     def up(self, *agents: str) -> None:
-        """The agents' sessions live."""
+        """Have the agents' sessions report that they are ready."""
         for agent in agents:
             self.tell(SessionReady(agent=agent), SessionChanged(agent=agent, state=SessionState.READY))
 
     def receive(self, agent: str, delivery: Delivery, *states: DeliveryState) -> None:
-        """The session acknowledges a delivery as far as ``states`` go."""
+        """Have the session report these states of a delivery."""
         steps = tuple(
             DeliveryStep(delivery_id=delivery.id, state=state, receipt="lifecycle") for state in states
         )
         self.tell(Progressed(agent=agent, steps=steps))
 
     def end_turn(self, agent: str, **values: Any) -> None:
-        """Everything that the agent was given is read, and its turn is over."""
+        """Complete all deliveries of the agent, and end its turn."""
         for delivery in list(self.parts.lanes.by_agent[agent].outstanding.values()):
             self.receive(agent, delivery, DeliveryState.STARTED, DeliveryState.COMPLETED)
         self.tell(TurnEnded(agent=agent, **values))
 
     def report(self, agent: str, summary: str = "done", **values: Any) -> Answer:
-        """The agent calls ``complete_subtask``."""
+        """Report the completion of a subtask, as by ``complete_subtask``."""
         completion = Completion(summary=summary, **values)
         return self.ask(ReportCompletion, agent=agent, way="gateway", completion=completion)
 
     # ------------------------------------------------------------ looking
 
     def delivered(self, agent: str | None = None) -> list[Delivery]:
-        """What was given to sessions, each once, oldest first."""
+        """Return the deliveries that sessions were given, each once, oldest first."""
         found = {
             message.delivery.id: message.delivery
             for name, message in self.told
@@ -168,25 +168,25 @@ class Office:
         return list(found.values())
 
     def kinds(self, agent: str) -> list[str]:
-        """Kind and subtask of what the agent was given."""
+        """Return the kind and subtask of each delivery that the agent was given."""
         return [f"{each.kind.value} {each.subtask_id or ''}".strip() for each in self.delivered(agent)]
 
     def started(self) -> list[str]:
-        """The session actors that were started."""
+        """Return the sessions that were to start."""
         return [message.name for _, message in self.told if isinstance(message, SessionAddress)]
 
     def published(self) -> list[Publish]:
-        """What went to the backend."""
+        """Return the publications to the backend."""
         return [message for _, message in self.told if isinstance(message, Publish)]
 
     def node(self, node_id: str) -> Node:
-        """A node."""
+        """Return a node."""
         node = self.parts.graph.get(node_id)
         assert node is not None
         return node
 
     def history(self) -> dict[str, int]:
-        """How often each kind of event is in the history."""
+        """Count the events in the history by kind."""
         found: dict[str, int] = defaultdict(int)
         for row in self.parts.journal.events.after(0, 100_000):
             found[row[3]] += 1

@@ -1,4 +1,4 @@
-"""The router's actor: one commit for many, nothing said before it, and what happens when the disk is full."""
+"""The router's actor: one commit for many messages, nothing sent before it, and a full disk."""
 
 import sqlite3
 from collections.abc import Callable
@@ -29,11 +29,11 @@ from tests.actors.support import DEADLINE, Record, child, recorder, running
 
 
 class FillDisk(Model):
-    """Let the database grow no further, until it is opened again."""
+    """Stop the database from growing until it is opened again."""
 
 
 class FragileRouter(RouterActor):
-    """One whose disk can be filled."""
+    """A journal whose disk can be filled."""
 
     def _take(self, message: Any) -> None:
         if isinstance(message, FillDisk):
@@ -71,7 +71,7 @@ Reaction = Callable[[ActorContext, Any], object]
 
 
 class Stage:
-    """A router with everybody else played by recorders."""
+    """A router whose neighbours are recorders."""
 
     def __init__(
         self, directory: Path, router: type[RouterActor] = RouterActor, answer: Reaction | None = None
@@ -88,7 +88,7 @@ class Stage:
 
 
 def ask(system: System, agent: str, summary: str) -> bool:
-    """The agent reports; whether it was taken."""
+    """Report a subtask as the agent; return whether that was accepted."""
     reply = Reply()
     completion = Completion(summary=summary)
     system.handle(ROUTER).tell(
@@ -164,7 +164,7 @@ def test_a_full_disk_stops_new_work_and_loses_nothing(
         router.tell(SessionReady(agent="coder"))
         router.tell(created("A"))
         stage.session.wait_for(Deliver)
-        # When there is no room for what comes next, it is not said to anybody before there is
+        # When the disk is full, nothing that follows is said to anybody before there is space
         router.tell(FillDisk())
         router.tell(created("B", "coder", "x" * 500_000))
         router.tell(EventReceived(event=NodeCompleted(entity="subtask", id="A", key="k-done", by="coder")))
@@ -194,7 +194,7 @@ def test_a_stop_is_heard_while_the_disk_is_full(tmp_path: Path, monkeypatch: pyt
 
 
 def numbers(mirrors: list[FeedPage]) -> list[int]:
-    """The numbers of the lines, in the order in which they were sent."""
+    """Return the numbers of the lines, in the order in which they were sent."""
     return [orjson.loads(line)["number"] for mirror in mirrors for line in mirror.events]
 
 

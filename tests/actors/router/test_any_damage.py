@@ -1,4 +1,4 @@
-"""Whatever is done to a journal's file, the next start goes on with what can be read of it."""
+"""Random damage to a journal's file, after which a start goes on with whatever can be read."""
 
 import shutil
 import tempfile
@@ -19,12 +19,12 @@ damages = st.lists(
     min_size=1,
     max_size=6,
 )
-"""Where, as a part of the file's length, and what is written there."""
+"""The position, as a part of the file's length, and the bytes that are written there."""
 
 
 @pytest.fixture(scope="module")
 def sound() -> Iterator[Path]:
-    """A work directory with a journal of which every kind of page is in use."""
+    """Prepare a work directory whose journal uses every kind of page."""
     with tempfile.TemporaryDirectory() as name:
         office = Office(Path(name), on_disk=True)
         for number in range(SIZE):

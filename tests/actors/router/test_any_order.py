@@ -19,7 +19,7 @@ AGENTS = ("a", "b", "c")
 
 @st.composite
 def stories(draw: st.DrawFn, *, counted: bool) -> list[Event]:
-    """What a backend might tell of a random graph, cycles included, in its own order.
+    """Draw the events of a random graph, cycles included, in a backend's order.
 
     One that has its events ``counted`` may change the same field many times. Where it doesn't, nobody can know which
     of two changes came last, so there is one at most.
@@ -77,7 +77,7 @@ def _ending(draw: st.DrawFn, number: int, *, counted: bool) -> list[dict[str, An
 
 
 def _play(events: list[Event], batch: int = 1) -> tuple[dict[str, Any], Counter[tuple[str, str]]]:
-    """The state at the end, and how often each assignment waits to be delivered."""
+    """Return the final state, and how often each assignment waits."""
     with tempfile.TemporaryDirectory() as directory:
         office = Office(Path(directory))
         for start in range(0, len(events), batch):
@@ -95,7 +95,7 @@ def _play(events: list[Event], batch: int = 1) -> tuple[dict[str, Any], Counter[
 
 
 def _state(node: Node, still_open: set[str]) -> dict[str, Any]:
-    """All that is known of it, but what says when it was heard."""
+    """Return everything known of a node, except the times at which it was learned."""
     state = {each.name: getattr(node, each.name) for each in fields(node)}
     state["dependents"] = node.dependents & still_open  # nothing follows for those that are closed
     of_time = (

@@ -1,4 +1,4 @@
-"""No text from elsewhere can pose as ours, end its quotation, or reach a terminal."""
+"""Contexts in which no foreign text can pose as ours, end its quotation, or control a terminal."""
 
 import re
 from pathlib import Path

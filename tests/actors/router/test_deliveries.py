@@ -1,4 +1,4 @@
-"""Who is told what, and when."""
+"""Deliveries: their recipients, contents and order."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The contract of the router's feed, for any subscriber: each fact once, in order, in pages that are bounded."""
+"""The contract of the router's feed with any subscriber: each fact once, in order, in bounded pages."""
 
 import json
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from tests.actors.router.office import Office
 
 
 class Subscriber:
-    """One that keeps what it is sent, as the contract wants it, and may crash at any time."""
+    """A subscriber that follows the contract, and may crash at any time."""
 
     def __init__(self, name: str, *, steps: bool, states: bool) -> None:
         self.name, self.states = name, states
@@ -28,12 +28,12 @@ class Subscriber:
         self.agents: set[str] = set()
 
     def request(self) -> FeedRequest:
-        """For what follows."""
+        """Return a request for the next page."""
         events, steps = self.place
         return FeedRequest(subscriber=self.name, events=events, steps=steps, states=self.states)
 
     def take(self) -> bool:
-        """Handle the oldest page; whether it goes on from where it is."""
+        """Handle the oldest page; return whether it was the next one."""
         page = self.mailbox.pop(0)
         self.agents |= page.queues.keys()
         events, steps = self.place
@@ -62,7 +62,7 @@ class Stage:
         self.restart()
 
     def restart(self) -> None:
-        """A new router: it knows no subscriber, and tells them so; they ask anew."""
+        """Start a new router, which knows no subscriber; all of them ask again."""
         parts = self.office.parts
         self.feed = Feed(parts.journal, parts.history, parts.graph, parts.lanes, parts.reports)
         self.requests.clear()
@@ -70,18 +70,18 @@ class Stage:
             self.ask(each)
 
     def join(self, name: str, *, steps: bool = True, states: bool = False) -> Subscriber:
-        """A new subscriber."""
+        """Add a subscriber."""
         made = Subscriber(name, steps=steps, states=states)
         self.subscribers.append(made)
         self.ask(made)
         return made
 
     def ask(self, subscriber: Subscriber) -> None:
-        """It asks from where it is."""
+        """Have the subscriber ask for the next page."""
         self.requests.append(subscriber.request())
 
     def commit(self, events: int = 1, size: int = 0, steps: int = 1) -> None:
-        """Something happens."""
+        """Handle an event."""
         for _ in range(events):
             self.office.parts.history.note(1.0, "note", None, None, text="x" * size)
         for _ in range(steps):
@@ -91,14 +91,14 @@ class Stage:
         self.office.tell()
 
     def serve(self, count: int) -> None:
-        """The router handles so many requests."""
+        """Have the router handle this number of requests."""
         for request in self.requests[:count]:
             if self.feed.ask(request):
                 self.post(self.feed.page_for(request.subscriber))
         del self.requests[:count]
 
     def send(self) -> None:
-        """The time for gathering is over."""
+        """End the time for gathering changes."""
         self.post(self.feed.pages())
 
     def post(self, pages: Iterable[tuple[str, FeedPage]]) -> None:
@@ -107,12 +107,12 @@ class Stage:
             next(each for each in self.subscribers if each.name == name).mailbox.append(page)
 
     def receive(self, subscriber: Subscriber) -> None:
-        """The subscriber handles a page, and asks for more."""
+        """Have the subscriber handle a page, and ask for more."""
         if subscriber.mailbox and subscriber.take():
             self.ask(subscriber)
 
-    def settle(self) -> None:
-        """Go on until nobody lacks anything."""
+    def catch_up(self) -> None:
+        """Go on until every subscriber has everything."""
         while self.requests or self.feed.is_wanted or any(each.mailbox for each in self.subscribers):
             self.serve(len(self.requests))
             self.send()
@@ -120,7 +120,7 @@ class Stage:
                 self.receive(each)
 
     def assert_each_once(self) -> None:
-        """Each subscriber has everything, once, in order."""
+        """Assert that each subscriber has everything, once, in order."""
         lines: list[bytes] = []
         last = 0
         while last < self.office.parts.history.last:
@@ -134,7 +134,7 @@ class Stage:
 
 @pytest.fixture
 def stage(office: Office) -> Stage:
-    """A feed without subscribers."""
+    """Prepare a feed without subscribers."""
     return Stage(office)
 
 
@@ -165,7 +165,7 @@ def test_whatever_happens_each_subscriber_gets_each_fact_once_and_in_order(
         # A page that a router has sent, and that got lost with it, is asked for again
         for each in stage.subscribers:
             stage.ask(each)
-        stage.settle()
+        stage.catch_up()
         stage.assert_each_once()
     finally:
         office.close()
@@ -179,7 +179,7 @@ def test_no_more_is_under_way_than_one_page_each(stage: Stage) -> None:
         stage.send()
         stage.receive(quick)
     assert len(slow.mailbox) == 1
-    stage.settle()
+    stage.catch_up()
     stage.assert_each_once()
 
 
@@ -197,7 +197,7 @@ def test_those_who_keep_up_share_the_work(stage: Stage, monkeypatch: pytest.Monk
         stage.join(name)
     for _ in range(5):
         stage.commit(10)
-        stage.settle()
+        stage.catch_up()
     assert made == [0, 10, 20, 30, 40]
     monkeypatch.undo()
     stage.assert_each_once()
@@ -207,15 +207,15 @@ def test_each_subscriber_of_states_gets_all_of_them_and_then_what_changed(stage:
     stage.office.create("A", "coder")
     stage.office.create("B", "tester")
     first = stage.join("first", steps=False, states=True)
-    stage.settle()
+    stage.catch_up()
     assert first.agents == {"coder", "tester"}
     second, other = stage.join("second", steps=False, states=True), stage.join("other")
-    stage.settle()
+    stage.catch_up()
     assert second.agents == {"coder", "tester"}
     first.agents.clear()
     second.agents.clear()
     stage.office.create("C", "coder")
-    stage.settle()
+    stage.catch_up()
     assert first.agents == second.agents == {"coder"}
     assert other.agents == set()
 
@@ -229,7 +229,7 @@ def test_a_subscriber_that_is_ahead_of_the_journal_is_told_where_that_is(stage: 
     stage.serve(1)
     assert not stage.feed.is_wanted
     stage.commit(2)
-    stage.settle()
+    stage.catch_up()
     assert subscriber.place == (5, 2)
     assert [json.loads(line)["number"] for line in subscriber.events] == [4, 5]
     assert len(subscriber.moves) == 1

@@ -1,4 +1,4 @@
-"""What a person does about a subtask that is held, and what follows."""
+"""Held subtasks: what ends a hold, and what follows from that."""
 
 import itertools
 from pathlib import Path
@@ -16,13 +16,13 @@ from tests.actors.router.office import Office
 
 
 def block(office: Office, agent: str = "coder", reason: str = "no password") -> None:
-    """The agent reports what it has in hand as blocked, and its turn ends."""
+    """Report the agent's subtask in hand as blocked, and end its turn."""
     assert office.ask(ReportBlocked, agent=agent, way="gateway", reason=reason).ok
     office.end_turn(agent)
 
 
 def block_two(office: Office) -> None:
-    """The agent is blocked on A and then on B, and has neither of them in hand: it works on C."""
+    """Block the agent on A and then on B, and give it C, so that it has neither in hand."""
     office.up("coder")
     for each in "ABC":
         office.create(each, "coder")
@@ -32,7 +32,7 @@ def block_two(office: Office) -> None:
 
 
 def die(office: Office, agent: str) -> str:
-    """The newest delivery to the agent dies; its id."""
+    """Kill the newest delivery to the agent; return its id."""
     delivery = office.delivered(agent)[-1]
     step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason="no receipt")
     office.tell(Progressed(agent=agent, steps=(step,)))
@@ -119,7 +119,7 @@ def test_what_was_held_over_a_restart_can_be_retried(durable: Office) -> None:
 
 
 def say(office: Office, text: str = "It is in .env") -> str:
-    """A person writes to the agent; the answer."""
+    """Send the agent a person's message; return the answer."""
     return office.ask(SendMessage, agent="coder", text=text, sender="person", source="person").text
 
 
@@ -142,7 +142,7 @@ def test_words_that_could_be_about_several_held_subtasks_say_so(office: Office) 
     block_two(office)
     office.report("coder")
     office.end_turn("coder")
-    assert say(office).endswith(" It doesn't have A, B go on; `retry SUBTASK` does.")
+    assert say(office).endswith(" It doesn't resume A, B; `retry SUBTASK` does.")
     assert [office.node(each).state for each in "AB"] == ["blocked", "blocked"]
     # But words about one of them are
     office.end_turn("coder")
@@ -155,7 +155,7 @@ def test_words_for_a_busy_agent_leave_what_is_held(office: Office) -> None:
     office.create("A", "coder")
     office.create("B", "coder")
     block(office)
-    assert say(office).endswith(" It doesn't have A go on; `retry SUBTASK` does.")
+    assert say(office).endswith(" It doesn't resume A; `retry SUBTASK` does.")
     assert office.node("A").state == "blocked"
 
 
@@ -275,7 +275,7 @@ def test_the_order_of_blocked_and_its_answers_does_not_matter(
 
 @pytest.fixture
 def early(office: Office) -> Office:
-    """B is blocked by the backend while its agents work on other things, and then they have time for it."""
+    """Block B by the backend while its agents work on other subtasks, then make them idle."""
     office.up("coder", "tester")
     office.create("A", "coder")
     office.create("T", "tester")
@@ -350,11 +350,11 @@ def test_a_subtask_that_never_arrived_is_given_again_by_its_agents_retry(office:
     dead = die(office, "coder")
     assert office.ask(StartSession, agent="coder").text.endswith("It goes on with A.")
     assert office.kinds("coder") == ["task_ready A", "task_ready A"]
-    # Then the dead letter is of no use any more
+    # Then the dead letter is outdated
     answer = office.ask(RetryDelivery, delivery_id=dead)
     assert (answer.ok, answer.text) == (
         False,
-        f"Delivery {dead} is of no use any more: coder was given A again. Drop it.",
+        f"Delivery {dead} is outdated: coder was given A again. Drop it.",
     )
 
 
@@ -369,7 +369,11 @@ def test_a_dead_letter_about_what_is_over_is_not_delivered(office: Office) -> No
     office.update("B", assignees=("other",))
     office.create("U", "other")
     office.update("C", dependencies=("U",))
-    for each, why in (("A", "A is completed"), ("B", "B isn't coder's"), ("C", "C waits for something else")):
+    for each, why in (
+        ("A", "A is completed"),
+        ("B", "B is no longer assigned to coder"),
+        ("C", "C waits for a dependency"),
+    ):
         answer = office.ask(RetryDelivery, delivery_id=dead[each])
         assert not answer.ok
         assert why in answer.text
@@ -435,10 +439,10 @@ def test_a_backend_that_was_not_yet_tried_is_no_event(office: Office) -> None:
     assert office.history()["backend.closed"] == 1
 
 
-# ---------------------------------------------------------------- what was taken back meanwhile
+# ---------------------------------------------------------------- what was withdrawn meanwhile
 
 
-def test_an_assignment_that_begins_after_it_was_taken_back_is_given_again(office: Office) -> None:
+def test_an_assignment_that_begins_after_it_was_withdrawn_is_given_again(office: Office) -> None:
     office.up("coder")
     office.create("U", "x")
     office.create("A", "coder")
@@ -455,7 +459,7 @@ def test_an_assignment_that_begins_after_it_was_taken_back_is_given_again(office
     assert office.kinds("coder")[-1] == "dependency_completed A"
 
 
-def test_a_dead_assignment_that_was_taken_back_holds_nobody_up(office: Office) -> None:
+def test_a_dead_assignment_that_was_withdrawn_holds_nobody_up(office: Office) -> None:
     office.up("old", "new")
     office.create("A", "old")
     dead = office.delivered("old")[0]

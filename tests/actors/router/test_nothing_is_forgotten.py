@@ -1,4 +1,4 @@
-"""Whatever is done: at rest each subtask is over, held with a reason, waits for such a one, or is nobody's."""
+"""Random sequences, after which each subtask is closed, held with a reason, waits for such a one, or is unassigned."""
 
 import tempfile
 from pathlib import Path
@@ -28,7 +28,7 @@ STEPS = st.one_of(
 
 
 class Play:
-    """An office whose sessions answer when they are asked where they stand."""
+    """An office whose sessions answer a restarted router."""
 
     def __init__(self, directory: Path) -> None:
         self.office = Office(directory, on_disk=True)
@@ -38,12 +38,12 @@ class Play:
             self.office.create(node_id, AGENTS[number % 2])
 
     def step(self, what: str, *values: Any) -> None:
-        """One thing happens."""
+        """Perform one step."""
         getattr(self, f"_{what}")(*values)
         self.hear()
 
     def hear(self) -> None:
-        """Sessions that are asked say where they stand."""
+        """Have the sessions that were asked report their state."""
         told, self._heard = self.office.told[self._heard :], len(self.office.told)
         for name, message in told:
             if isinstance(message, Unblock):
@@ -100,7 +100,7 @@ class Play:
         self.office.up(*AGENTS)
 
     def rest(self) -> None:
-        """The agents do all that they have, until nothing more comes."""
+        """Have the agents complete everything, until nothing more comes."""
         for _ in range(100):
             busy = [agent for agent in AGENTS if self.office.parts.lanes.by_agent[agent].outstanding]
             for agent in busy:
@@ -112,7 +112,7 @@ class Play:
         raise AssertionError("the agents never come to rest")
 
     def forgotten(self) -> list[str]:
-        """Subtasks that nobody works on, and nobody is told of."""
+        """Return the subtasks that nobody works on, and nobody is told of."""
         return [each for each in NODES if not self._is_accounted_for(self.office.node(each))]
 
     def _is_accounted_for(self, node: Node) -> bool:

@@ -1,4 +1,4 @@
-"""What a router takes up where another has left it, and what the backend hears of it."""
+"""Restarts of the router: open deliveries are resumed, and publications resent."""
 
 from actors.protocol.backend import (
     BackendChanged,

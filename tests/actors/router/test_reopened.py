@@ -1,4 +1,4 @@
-"""A subtask that was cancelled, changed meanwhile, and is to be done after all."""
+"""A cancelled subtask that is changed and then reopened."""
 
 from tests.actors.router.office import Office
 

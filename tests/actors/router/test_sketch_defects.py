@@ -1,4 +1,4 @@
-"""Each defect that the original design's sketch of a router was seen to have, as a test that it isn't here.
+"""Regression tests for each known defect of the original design's router.
 
 Those that need a socket, a file or a process are tested where these are: a backend that is down and what is missed
 during a disconnect (connection, e2e), payloads that lack something and names that escape (dialects), control bytes and
@@ -106,7 +106,7 @@ def test_a_created_subtask_without_assignees_waits_for_one(office: Office) -> No
         ),
     ],
 )
-def test_cycles_are_shown_with_their_path_and_end_when_they_are_broken(
+def test_cycles_are_noted_with_their_path_and_end_when_they_are_broken(
     office: Office, edges: dict[str, list[str]], paths: dict[str, str]
 ) -> None:
     office.up("x")
@@ -124,7 +124,7 @@ def test_cycles_are_shown_with_their_path_and_end_when_they_are_broken(
     assert not any(office.node(node).state == "blocked" for node in edges)
 
 
-def test_a_cancelled_upstream_is_shown_and_can_be_mended(office: Office) -> None:
+def test_a_cancelled_upstream_is_noted_and_can_be_mended(office: Office) -> None:
     office.up("b")
     office.create("A", "a")
     office.create("B", "b", "A")

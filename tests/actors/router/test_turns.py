@@ -1,4 +1,4 @@
-"""How a subtask ends: by a report, a file, a marker, or a person who has to look."""
+"""The end of a subtask: a report, a result file, a marker, or no report at all."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_an_agent_can_only_report_on_what_is_its_own(office: Office) -> None:
     assert not answer.ok
 
 
-def test_a_silent_end_of_a_turn_is_reminded_twice_and_then_shown(office: Office) -> None:
+def test_a_silent_end_of_a_turn_is_reminded_twice_and_then_unfinished(office: Office) -> None:
     office.up("coder")
     office.create("A", "coder")
     office.create("B", "coder")
@@ -63,7 +63,7 @@ def test_a_silent_end_of_a_turn_is_reminded_twice_and_then_shown(office: Office)
     office.end_turn("coder", text="Hm.")
     assert office.kinds("coder") == ["task_ready A", "reminder A", "reminder A"]
     office.end_turn("coder", text="Hm.", error="the API is down")
-    # Then a person has to look, and the agent goes on with its next subtask
+    # Then it is unfinished, and the agent goes on with its next subtask
     assert office.node("A").state == "unfinished"
     assert "the API is down" in office.node("A").reason
     assert office.kinds("coder")[-1] == "task_ready B"
@@ -126,7 +126,7 @@ def test_a_result_file_about_an_unknown_subtask_is_kept_as_rejected(office: Offi
     assert office.history()["input.rejected"] == 1
 
 
-def test_a_blocked_agent_is_shown_published_and_goes_on_when_somebody_answers(office: Office) -> None:
+def test_a_blocked_agent_is_noted_published_and_goes_on_when_somebody_answers(office: Office) -> None:
     office.up("coder")
     office.create("A", "coder")
     office.create("B", "coder")
@@ -206,7 +206,7 @@ def test_my_subtask_tells_details_and_upstream_results(office: Office) -> None:
 
 
 def _page(office: Office) -> FeedPage:
-    """What the work directory is sent when it asks."""
+    """Return the page that the work directory is sent when it asks."""
     office.parts.feed.ask(FeedRequest(subscriber=WORKDIR, events=0, states=True))
     ((_, page),) = office.parts.feed.pages()
     return page
@@ -219,9 +219,9 @@ def test_shared_knowledge_is_journaled_and_mirrored(office: Office) -> None:
     # Where it is too much for one file, the newest is there
     for number in range(20):
         office.ask(ShareKnowledge, agent="a", topic=f"t{number}", text="x" * (KNOWLEDGE_SIZE // 5))
-    shown = _page(office).knowledge
-    assert shown is not None
-    assert [each["topic"] for each in shown] == ["t14", "t15", "t16", "t17", "t18", "t19"]
+    knowledge = _page(office).knowledge
+    assert knowledge is not None
+    assert [each["topic"] for each in knowledge] == ["t14", "t15", "t16", "t17", "t18", "t19"]
 
 
 def test_late_and_repeated_receipts_change_nothing(office: Office) -> None:
@@ -235,7 +235,7 @@ def test_late_and_repeated_receipts_change_nothing(office: Office) -> None:
 
 
 def kill(office: Office) -> str:
-    """Make a dead letter of the first assignment; its id."""
+    """Make a dead letter of the first assignment; return its id."""
     office.up("coder")
     office.create("A", "coder")
     (delivery,) = office.delivered()

@@ -1,1 +1,1 @@
-"""Tests of what lies in the work directory."""
+"""Tests of the work directory."""

@@ -1,4 +1,4 @@
-"""What the tests of the work directory share."""
+"""Fixtures of the work directory's tests."""
 
 from pathlib import Path
 
@@ -13,5 +13,5 @@ hypothesis.settings.load_profile("unhurried")
 
 @pytest.fixture
 def workdir(tmp_path: Path) -> WorkDir:
-    """A work directory that was just made."""
+    """Create a work directory."""
     return prepare(tmp_path / "work")

@@ -1,4 +1,4 @@
-"""The work directory's actor, beside a router that records."""
+"""The work directory's actor, beside a recording router."""
 
 import functools
 import json
@@ -39,8 +39,8 @@ def _watched(
     react: Callable[[ActorContext, Any], object] | None = None,
     **options: Any,
 ) -> Iterator[System]:
-    """A workdir actor beside a router."""
-    start = functools.partial(WorkdirActor, workdir=workdir, **{"settle_seconds": LONG, **options})
+    """Run a workdir actor beside a recording router."""
+    start = functools.partial(WorkdirActor, workdir=workdir, **{"quiet_seconds": LONG, **options})
     with running(recorder(ROUTER, record, react), child(WORKDIR, start)) as system:
         yield system
 
@@ -97,7 +97,7 @@ def test_a_result_that_was_removed_and_written_again(workdir: WorkDir) -> None:
 
 def test_an_agent_that_writes_in_two_halves(workdir: WorkDir) -> None:
     record = Record()
-    with _watched(workdir, record, settle_seconds=LONG), workdir.result_file("A").open("wb") as file:
+    with _watched(workdir, record, quiet_seconds=LONG), workdir.result_file("A").open("wb") as file:
         file.write(b'{"status": "succ')
         file.flush()
         workdir.result_file("B").write_bytes(b"{}")  # so that the first half has been seen
@@ -110,7 +110,7 @@ def test_an_agent_that_writes_in_two_halves(workdir: WorkDir) -> None:
 
 def test_a_result_that_stays_unfinished_is_rejected_and_kept(workdir: WorkDir) -> None:
     record = Record()
-    with _watched(workdir, record, settle_seconds=0.01):
+    with _watched(workdir, record, quiet_seconds=0.01):
         workdir.result_file("A").write_bytes(b'{"status": "succ')
         rejected = record.wait_for(InputRejected)
         assert rejected.origin == "file"
@@ -150,7 +150,7 @@ def test_what_is_no_result_is_rejected_at_once(
 
 def test_a_result_under_a_wrong_name_is_rejected_once_and_says_what_it_must_be(workdir: WorkDir) -> None:
     record = Record()
-    with _watched(workdir, record, settle_seconds=0.01):
+    with _watched(workdir, record, quiet_seconds=0.01):
         (workdir.path / "task_result_A.txt").write_bytes(b"{}")
         (workdir.path / "task_result_B.json.tmp.17").write_bytes(b"{}")
         rejected = record.wait_for(InputRejected)
@@ -167,7 +167,7 @@ def test_a_result_under_a_wrong_name_is_rejected_once_and_says_what_it_must_be(w
 
 def test_a_result_that_is_moved_to_its_name_is_not_rejected(workdir: WorkDir) -> None:
     record = Record()
-    with _watched(workdir, record, settle_seconds=0.2) as system:
+    with _watched(workdir, record, quiet_seconds=0.2) as system:
         odd = workdir.path / "task_result_A.draft"
         odd.write_bytes(b'{"summary": "s"}')
         system.handle(WORKDIR).ask(ResultsChanged(frozenset({odd.name})), timeout=DEADLINE)  # it is seen
@@ -205,11 +205,11 @@ def test_mirrors_are_written_and_the_router_knows_where_the_history_ends(workdir
 def test_more_is_asked_for_when_what_came_is_written_and_not_before(
     workdir: WorkDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, room, writing = Record(), threading.Event(), threading.Event()
+    record, space, writing = Record(), threading.Event(), threading.Event()
 
     def _write_slowly(fd: int, data: bytes) -> None:
         writing.set()
-        assert room.wait(DEADLINE)
+        assert space.wait(DEADLINE)
         write_all(fd, data)
 
     monkeypatch.setattr(history_module, "write_all", _write_slowly)
@@ -218,7 +218,7 @@ def test_more_is_asked_for_when_what_came_is_written_and_not_before(
         system.handle(WORKDIR).tell(FeedPage(events=(_line(1), _line(2))))
         assert writing.wait(DEADLINE)
         assert len(record.all(FeedRequest)) == 1
-        room.set()
+        space.set()
         assert record.wait_for(FeedRequest, nth=2).events == 2
 
 
@@ -269,7 +269,7 @@ def test_a_state_that_could_not_be_written_is_tried_again(workdir: WorkDir) -> N
 def test_mirrors_that_cannot_be_written_are_caught_up_with(
     workdir: WorkDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk must not end the coordinator."""
+    """Test that a full disk doesn't end the coordinator."""
     record = Record()
     full = iter([True, True])
 

@@ -1,4 +1,4 @@
-"""The work directory is ours alone, or it is refused."""
+"""The work directory, which is refused unless it is private."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""One coordinator a work directory."""
+"""The lock that allows one coordinator in a work directory."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ from pathlib import Path
 from actors.workdir import prepare
 lock = prepare(Path(sys.argv[1])).lock()
 lock.publish("http://127.0.0.1:1234")
-print("held", flush=True)
+print("locked", flush=True)
 sys.stdin.read()
 """
 
@@ -38,7 +38,7 @@ def test_it_goes_with_its_process_however_that_ends(workdir: WorkDir) -> None:
         [sys.executable, "-c", HOLDER, str(workdir.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+        assert holder.stdout.readline() == b"locked\n"
         with pytest.raises(AlreadyRunning) as caught:
             workdir.lock()
         assert caught.value.pid == holder.pid
@@ -71,7 +71,7 @@ def test_whatever_becomes_of_the_file_nobody_else_is_let_in(workdir: WorkDir, co
         workdir.lock_file.unlink()
         if content is not None:
             workdir.lock_file.write_bytes(content)
-        # Then the directory is held all the same, and it is seen from outside
+        # Then the directory is locked all the same, and it is seen from outside
         with pytest.raises(AlreadyRunning) as caught:
             workdir.lock()
         assert (caught.value.pid, caught.value.url) == (None, None)

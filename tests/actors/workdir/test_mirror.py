@@ -1,4 +1,4 @@
-"""The files that people read."""
+"""Mirrors, the files that people read."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.protocol.feed import FeedPage
-from actors.workdir import WorkDir, shown
+from actors.workdir import WorkDir, last_exported
 from actors.workdir.history import HistoryFile
 from actors.workdir.mirror import Mirrors
 
@@ -26,7 +26,7 @@ def _numbers(path: Path) -> list[int]:
 
 @pytest.fixture
 def mirrors(workdir: WorkDir) -> Mirrors:
-    """Mirrors that know where their history ends."""
+    """Prepare mirrors whose history's end is known."""
     made = Mirrors(workdir)
     assert made.last_number() == 0
     return made
@@ -38,7 +38,7 @@ def _show(mirrors: Mirrors, **mirror: Any) -> None:
 
 
 def _write(mirrors: Mirrors) -> None:
-    """Write all, whatever becomes of a part."""
+    """Write the history, and then the states, even if that failed."""
     try:
         mirrors.write_history()
     finally:
@@ -92,19 +92,19 @@ def test_a_torn_end_is_cut_off(workdir: WorkDir, torn: bytes) -> None:
         (b"garbage", 0),
     ],
 )
-def test_what_was_shown_is_seen_without_touching_the_file(
+def test_the_last_number_is_read_without_touching_the_file(
     workdir: WorkDir, content: bytes, number: int
 ) -> None:
     workdir.history.write_bytes(content)
-    assert shown(workdir.history) == number
+    assert last_exported(workdir.history) == number
     assert workdir.history.read_bytes() == content
 
 
-def test_a_file_that_cannot_be_read_has_shown_nothing(workdir: WorkDir) -> None:
-    assert shown(workdir.history) == 0
+def test_a_file_that_cannot_be_read_has_no_last_number(workdir: WorkDir) -> None:
+    assert last_exported(workdir.history) == 0
     workdir.history.symlink_to("/etc/passwd")
-    assert shown(workdir.history) == 0
-    assert shown(workdir.path) == 0
+    assert last_exported(workdir.history) == 0
+    assert last_exported(workdir.path) == 0
 
 
 def test_a_history_of_which_nothing_is_whole_begins_anew(workdir: WorkDir) -> None:
@@ -216,7 +216,7 @@ def test_a_state_that_cannot_be_written_keeps_no_other_back(workdir: WorkDir, mi
     assert _numbers(workdir.history) == [1]
     written = (workdir.queue_file("b"), workdir.current_task_file("d"), workdir.knowledge)
     assert all(path.is_file() for path in written)
-    assert mirrors.held == sorted(path.name for path in blocked)
+    assert mirrors.failed == sorted(path.name for path in blocked)
     # Until it is told to, it doesn't try again, and forgets nothing
     for path in blocked:
         path.rmdir()
@@ -226,7 +226,7 @@ def test_a_state_that_cannot_be_written_keeps_no_other_back(workdir: WorkDir, mi
     _write(mirrors)
     assert json.loads(blocked[0].read_text()) == [{"n": 2}]
     assert json.loads(blocked[1].read_text()) == {"id": "x"}
-    assert mirrors.held == []
+    assert mirrors.failed == []
 
 
 def test_after_a_write_that_failed_there_is_no_gap_in_the_history(workdir: WorkDir, mirrors: Mirrors) -> None:

@@ -1,4 +1,4 @@
-"""The result files that agents write."""
+"""Result files that agents write."""
 
 import json
 import os
