@@ -9,6 +9,7 @@ SIGTERM.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import signal
@@ -213,7 +214,8 @@ class _Server(ThreadingHTTPServer):
         """Wakes the threads that read from a connection which its client keeps open."""
         with self._lock:
             for connection in self._connections:
-                connection.shutdown(socket.SHUT_RDWR)
+                with contextlib.suppress(OSError):  # its client may have reset it
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is the everyday case here."""
