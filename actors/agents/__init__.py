@@ -1,1 +1,1 @@
-"""What an agent is: its prompt, and what the front matter of that may say."""
+"""Agents: their prompts, and the front matter of those."""

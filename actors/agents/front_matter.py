@@ -1,4 +1,4 @@
-"""The front matter of a prompt's file: each value read as what it is to be, and what is wrong named with its line."""
+"""The front matter of a prompt's file: values are checked by key, and errors name the line."""
 
 import re
 import shlex
@@ -16,20 +16,20 @@ _NOT_OURS = frozenset({
     *("background", "color", "effort", "hooks", "initialPrompt", "isolation"),
     *("maxTurns", "mcpServers", "memory", "skills"),
 })  # fmt: skip
-"""Keys of Claude Code's format that mean something only where Claude starts the subagent itself."""
+"""Keys of Claude Code's format that matter only where Claude starts the subagent itself; they are ignored."""
 _RESERVED = frozenset({
     *("-p", "--print", "--input-format", "--output-format", "--replay-user-messages"),
     *("-r", "--resume", "-c", "--continue", "--session-id", "--fork-session", "--no-session-persistence"),
 })  # fmt: skip
-"""What the session itself passes, or what would take its conversation away from it."""
+"""Options that the session itself passes, or that would lead claude into another conversation."""
 
 
 class FrontMatterError(CoordinatorError):
-    """Something in it can't be used.
+    """The front matter can't be used.
 
     Attributes:
-        line: Where, counted from 1.
-        reason: What is wrong with it.
+        line: The number of the line, from 1.
+        reason: What is wrong there.
     """
 
     def __init__(self, line: int, reason: str) -> None:
@@ -39,7 +39,7 @@ class FrontMatterError(CoordinatorError):
 
 
 class _Entry(Model):
-    """A value of the front matter, and where it stands."""
+    """A key of the front matter with its value and line; each method reads the value as one type."""
 
     line: int
     key: str
@@ -54,7 +54,7 @@ class _Entry(Model):
         return self.value.strip()
 
     def word(self) -> str:
-        # It becomes an argument of its own, where a dash at its beginning would make it an option.
+        # It becomes an argument of its own, and with a leading dash it would be an option.
         if not re.fullmatch(r"[A-Za-z0-9][\w.:@/\[\]-]*", self.text()):
             raise self.wrong("one word")
         return self.text()
@@ -105,19 +105,19 @@ _READERS = {
 
 
 def read_front_matter(front: str) -> dict[str, object]:
-    """What it says, by the names of ``AgentPrompt``'s attributes.
+    """Read a front matter into the attributes of ``AgentPrompt``, by name.
 
     Args:
-        front: What stands between the lines of dashes, with the newline of the first.
+        front: The text between the lines of dashes, with the newline of the first.
 
     Raises:
-        FrontMatterError: Something in it can't be used.
+        FrontMatterError: A value can't be used.
     """
     fields: dict[str, object] = {}
     seen: set[str] = set()
     for entry in _entries(front):
         if entry.key in seen:
-            raise FrontMatterError(entry.line, f"{entry.key} is there twice")
+            raise FrontMatterError(entry.line, f"{entry.key} appears twice")
         seen.add(entry.key)
         if entry.key == "name":
             entry.text()  # the file's name decides; this one is for Claude Code
@@ -125,7 +125,7 @@ def read_front_matter(front: str) -> dict[str, object]:
             field, read = _READERS[entry.key]
             fields[field] = read(entry)
         elif entry.key not in _READERS.keys() | _NOT_OURS:
-            raise FrontMatterError(entry.line, f"there is no key {entry.key[:100]!r}")
+            raise FrontMatterError(entry.line, f"unknown key {entry.key[:100]!r}")
     return fields
 
 
@@ -150,13 +150,13 @@ def _compose(front: str) -> yaml.Node | None:
         raise FrontMatterError(mark.line + 1 if mark else 2, f"is not YAML: {error.problem}") from error
     except yaml.reader.ReaderError as error:
         line = front.count("\n", 0, error.position) + 1
-        raise FrontMatterError(line, f"holds the character U+{error.character:04X}") from error
+        raise FrontMatterError(line, f"contains the character U+{error.character:04X}") from error
     except RecursionError as error:
         raise FrontMatterError(2, "is nested too deeply") from error
 
 
 def _value(node: yaml.Node) -> str | list[str] | None:
-    """Each scalar as the text that stands there: a date or a "no" is no surprise. None: nothing of ours."""
+    """Return scalars as the text that stands there (a date or a "no" stays as it is), and None for other values."""
     if isinstance(node, yaml.ScalarNode):
         return str(node.value)
     if isinstance(node, yaml.SequenceNode) and all(isinstance(each, yaml.ScalarNode) for each in node.value):

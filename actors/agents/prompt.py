@@ -1,4 +1,4 @@
-"""An agent's prompt: where it is looked for, and what its file may say.
+"""Agents' prompts: the search for a prompt's file, and its format.
 
 A file is written in Claude Code's own format for subagents (front matter between ``---`` lines, then the
 prompt), so that it serves there as well; two keys are ours: ``extra_args`` and ``strict_mcp``.
@@ -14,7 +14,7 @@ from actors.lib.errors import CoordinatorError, may_pass
 from actors.protocol.base import Model, is_agent_name
 
 PRODUCT_PROMPTS = Path(__file__).with_name("prompts").resolve()
-"""The prompts that the product brings along: in a checkout a link to ``prompts/``, in an installation a folder."""
+"""The folder of the product's own prompts; in a checkout a link to ``prompts/``."""
 MAX_BYTES = 256 * 1024
 _OPENING = re.compile(r"---[ \t]*\n")
 _PARTS = re.compile(r"---[ \t]*(?P<front>\n.*?)^---[ \t]*$\n?(?P<text>.*)", re.DOTALL | re.MULTILINE)
@@ -29,7 +29,7 @@ class NoPrompt(PromptError):  # noqa: N818 - it says what is missing
 
     Attributes:
         agent: The agent.
-        places: Where it was looked for.
+        places: The paths that were tried.
     """
 
     def __init__(self, agent: str, places: tuple[Path, ...]) -> None:
@@ -43,8 +43,8 @@ class BadPrompt(PromptError):  # noqa: N818 - it says what is wrong
 
     Attributes:
         path: The file.
-        line: Where in it, counted from 1.
-        reason: What is wrong with it.
+        line: The number of the line, from 1.
+        reason: What is wrong there.
     """
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
@@ -55,17 +55,17 @@ class BadPrompt(PromptError):  # noqa: N818 - it says what is wrong
 
 
 class AgentPrompt(Model):
-    """What an agent's session is started with.
+    """An agent's prompt, with the options that its session is started with.
 
     Attributes:
         text: The prompt, appended to Claude Code's own.
-        description: What the agent is for, in words for people.
+        description: The agent's purpose, for people.
         model: The model to use; None: Claude Code's default.
-        tools: The only tools that it may have; empty: all of them.
-        disallowed_tools: Tools that it may not have.
+        tools: The only tools that it may use; empty: all of them.
+        disallowed_tools: Tools that it may not use.
         permission_mode: Claude Code's permission mode; None: the coordinator's setting.
         extra_arguments: More arguments for the command line.
-        strict_mcp: Whether it sees the coordinator's MCP server only, and none of the user's or project's.
+        strict_mcp: True where it sees only the coordinator's MCP server, and none of the user's or project's.
     """
 
     text: str
@@ -79,13 +79,18 @@ class AgentPrompt(Model):
 
 
 def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> AgentPrompt:
-    """The agent's prompt: the user's own ``.md``, else the user's ``.txt`` (plain text), else the product's.
+    """Find and read an agent's prompt: the user's ``.md``, else the user's ``.txt`` (plain text), else the product's.
+
+    Args:
+        agent: The agent's name.
+        work_dir_prompts: The folder of the user's prompts.
+        product_prompts: The folder of the product's prompts.
 
     Raises:
         NoPrompt: There is none.
-        BadPrompt: The first that there is can't be used; no other is taken in its place.
-        OSError: It can't be read now, which is no fault of its own.
-        ValueError: That is no agent's name.
+        BadPrompt: The first one found can't be used; no other is taken in its place.
+        OSError: It can't be read now, for a reason that may pass.
+        ValueError: The name isn't valid for an agent.
     """
     if not is_agent_name(agent):
         raise ValueError(f"{agent!r} is no agent's name")
@@ -101,10 +106,10 @@ def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> Ag
 
 
 def agents_with_prompts(work_dir_prompts: Path, product_prompts: Path) -> set[str]:
-    """The agents that have a prompt, be it one that can't be used.
+    """Return the agents that have a prompt, whether or not it can be used.
 
     Raises:
-        OSError: They can't be read now.
+        OSError: A folder can't be read now.
     """
     kinds = {work_dir_prompts: (".md", ".txt"), product_prompts: (".md",)}
     files = [(path, kinds[folder]) for folder in kinds if folder.is_dir() for path in folder.iterdir()]
@@ -112,7 +117,7 @@ def agents_with_prompts(work_dir_prompts: Path, product_prompts: Path) -> set[st
 
 
 def bad_prompts(work_dir_prompts: Path, product_prompts: Path) -> list[BadPrompt]:
-    """What is wrong with the prompts that there are: the first that can't be used of each agent.
+    """Return the errors in all prompts that would be used, at most one for each agent.
 
     Raises:
         OSError: They can't be read now.
@@ -124,7 +129,7 @@ def bad_prompts(work_dir_prompts: Path, product_prompts: Path) -> list[BadPrompt
         except BadPrompt as error:
             found.append(error)
         except NoPrompt:
-            continue  # it was taken away just now
+            continue  # it was removed just now
     return found
 
 
@@ -163,7 +168,7 @@ def _read(path: Path) -> str:
 def _read_regular(path: Path) -> bytes:
     with open(path, "rb", opener=_open_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         return file.read(MAX_BYTES + 1)
 
 
@@ -174,7 +179,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def _prompt(path: Path, line: int, fields: dict[str, object], text: str) -> AgentPrompt:
     if not text.strip():
-        raise BadPrompt(path, line, "holds no prompt")
+        raise BadPrompt(path, line, "contains no prompt")
     if fields.get("model") == "inherit":
         del fields["model"]
     return AgentPrompt.model_validate(fields | {"text": text.strip()})

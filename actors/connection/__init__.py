@@ -1,4 +1,4 @@
-"""The way to the backend: the dialects that it speaks, the socket, and the actor that owns it."""
+"""The connection to the backend: its dialects, the socket, and the actor that owns both."""
 
 from actors.connection.actor import ConnectionActor
 

@@ -1,4 +1,8 @@
-"""The actor that owns the way to the backend: what comes in becomes events, what goes out is sent."""
+"""The actor that owns the connection to the backend: it turns messages into events, and sends publications.
+
+The socket lives in a thread of ``BackendClient``, which only tells. Each of its messages carries the epoch of its
+connection. Control messages of an earlier connection are dropped; events count whichever connection brought them.
+"""
 
 from collections.abc import Callable
 from enum import Enum
@@ -45,58 +49,59 @@ from actors.protocol.router import RouterStarted, ToConnection
 from supervisors import Actor, ActorContext, Backoff
 
 BACKOFF = Backoff(initial=1.0, maximum=30.0)
-"""How long to wait before the backend is tried again, so that many clients of one backend don't come back together."""
+"""The pauses between attempts to connect; jitter keeps many clients of one backend from coming back together."""
 CHANNELS = ["tasks", "subtasks", "agents"]
 
 _MESSAGES, _BYTES = 10_000, 32 * 1024 * 1024
-"""So much may wait, here and at the router, before the socket is left alone."""
+"""How much may wait, here and at the router, before the socket isn't read any more."""
 _UNKNOWN = Welcome(type="welcome")
-"""What is known of a backend that doesn't introduce itself."""
+"""The welcome that is assumed of a backend that sends none."""
 _KEPT = 4096
-"""Bytes of a rejected message that are kept."""
+"""How many bytes of a rejected message are kept."""
 _PASSING = {"unavailable", "busy", "overloaded", "rate_limited"}
-"""Codes by which a backend says that it can't take a publication now; by any other it never will."""
+"""Codes of a refusal that may pass; after any other code a publication is never tried again."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class _Phase(Enum):
-    """Where a connection is in its life."""
+    """The phase of a connection's life."""
 
     CLOSED = "closed"
     GREETING = "greeting"
-    """Open; whether the backend introduces itself is not known yet."""
+    """Open, and waiting for the backend's welcome."""
     READY = "ready"
 
 
 class _WelcomeOverdue(NamedTuple):
-    """A backend that has said nothing by now has no welcome."""
+    """The time is over in which a backend may send its welcome."""
 
     epoch: Epoch
 
 
 class _TrialDue(NamedTuple):
-    """The pause is over after which a backend that could take nothing is tried again."""
+    """The pause is over after which publishing is tried again."""
 
 
 _Message = ToConnection | SocketEvent | _WelcomeOverdue | _TrialDue
-"""All that the connection is told: by the router, by the socket's thread, and by its own timers."""
+"""Every message to the connection: from the router, the socket's thread, and its own timers."""
 
 
 class ConnectionActor(Actor):
-    """Tells the router what the backend says, and the backend what the router publishes.
+    """The link between the router and the backend: events come in, publications and subscriptions go out.
 
-    It writes in the dialect that the backend speaks (see ``Translator``).
+    It writes in the dialect that the backend speaks (see ``Translator``). A publication that can't go out is not kept
+    here: it waits in the journal, and the router resends it after ``BackendOpened`` or ``ResendPublications``.
 
     Args:
-        context: Who it is.
-        url: The backend's WebSocket.
+        context: The actor's context.
+        url: The URL of the backend's WebSocket.
         token: Its bearer token.
         ping_seconds: Ping after so many seconds of silence.
         max_reconnect_attempts: Give up after so many failed attempts in a row, until a ``ConnectNow`` (0: never).
-        welcome_seconds: How long a backend may take to introduce itself.
+        welcome_seconds: How long to wait for the backend's welcome.
         step_seconds: How long each step of connecting, and each send, may take.
-        backoff: How long to wait before the backend is tried again, with a connection or a publication.
+        backoff: The pauses before a connection, or a publication that was refused for now, is tried again.
         jitter: See ``Retries``.
 
     Raises:
@@ -139,11 +144,11 @@ class ConnectionActor(Actor):
         )
 
     def on_start(self) -> None:
-        """Begin to connect; a backend that is down is no failure."""
+        """Begin to connect; a backend that is down doesn't fail the start."""
         self._client.start()
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
-        """Hang up."""
+        """Close the connection."""
         if not self._client.close():
             _log.warning("backend_socket_abandoned", backend=self._address.display)
 
@@ -192,9 +197,7 @@ class ConnectionActor(Actor):
 
     def _closed(self, event: SocketClosed) -> None:
         if event.retry_in is None:
-            self._change(
-                "given_up", f"{event.reason}; no further attempt until one is asked for (retry backend)"
-            )
+            self._change("given_up", f"{event.reason}; no further attempts until `retry backend`")
         else:
             state: Literal["refused", "closed"] = "refused" if event.refused else "closed"
             self._change(state, f"{event.reason}; next attempt in {event.retry_in:.1f} s")
@@ -202,8 +205,8 @@ class ConnectionActor(Actor):
     def _read(self, message: MessageReceived) -> None:
         """Read one message.
 
-        An event is a fact whichever connection brought it, and a backend without replay tells it only once;
-        everything else counts for its own connection only.
+        An event is passed on whichever connection brought it, since a backend without replay sends it only once.
+        Everything else counts only for the connection that it came from.
         """
         parsed = self._translator.read(message.data)
         present = message.epoch == self._epoch
@@ -245,7 +248,7 @@ class ConnectionActor(Actor):
             self._router.tell(ResendPublications())
 
     def _hold_back(self, refusal: Nack) -> None:
-        """The publication stays where it waits, in the journal; with all others it comes again after a pause."""
+        """Pause publishing: this publication and all others wait in the journal until the pause is over."""
         seconds = self._gate.shut(refusal.id)
         if seconds is not None:
             _log.warning("publishing_paused", code=refusal.code, reason=refusal.error, retry_in=seconds)
@@ -261,7 +264,7 @@ class ConnectionActor(Actor):
             self._greet(_UNKNOWN)
 
     def _greet(self, welcome: Welcome) -> None:
-        """Begin to work with it; begin anew where it introduces itself only after it was given up on."""
+        """Tell the router that the backend is ready; tell it again where a welcome comes after the time for it."""
         if self._phase is _Phase.GREETING or welcome != self._welcome:
             self._phase, self._welcome = _Phase.READY, welcome
             self._tell_opened()
@@ -283,7 +286,7 @@ class ConnectionActor(Actor):
         self._client.send(orjson.dumps({"type": "subscribe", "channels": CHANNELS, **since}))
 
     def _publish(self, publication: Publish) -> None:
-        """Send it; one that does not go out is resent after ``BackendOpened`` or ``ResendPublications``."""
+        """Send a publication if the backend may take it now; the router resends it otherwise."""
         if self._phase is not _Phase.READY:
             return
         try:

@@ -1,4 +1,4 @@
-"""Keeps a WebSocket to the backend open, in a thread that only tells."""
+"""A client that keeps a WebSocket to the backend open, in a thread that only tells."""
 
 import threading
 import time
@@ -23,18 +23,18 @@ from actors.lib.deadlines import SOCKET as STOP_SECONDS
 _UNANSWERED_AT_MOST = 2
 _POLICY_VIOLATION, _RESTARTS, _TRY_LATER = 1008, 1012, 1013
 _CLOSING_WORDS = {
-    _POLICY_VIOLATION: "it refuses us",
-    _RESTARTS: "it restarts",
-    _TRY_LATER: "we were too slow for it",
+    _POLICY_VIOLATION: "it refused the connection",
+    _RESTARTS: "it is restarting",
+    _TRY_LATER: "we were too slow",
 }
 
 
 class Epoch(NamedTuple):
-    """Which connection something belongs to.
+    """The number of a connection; each event of the socket carries the one that it belongs to.
 
     Attributes:
-        incarnation: Of the actor that owns the socket.
-        number: Of the attempt to connect, from 1 on.
+        incarnation: The incarnation of the actor that owns the socket.
+        number: The number of the attempt to connect, from 1.
     """
 
     incarnation: int
@@ -48,7 +48,7 @@ class SocketConnecting(NamedTuple):
 
 
 class SocketOpened(NamedTuple):
-    """The connection is open: messages follow, and it takes what is sent."""
+    """The connection is open: messages follow, and ``send`` works."""
 
     epoch: Epoch
 
@@ -61,7 +61,7 @@ class MessageReceived(NamedTuple):
 
 
 class MessageSkipped(NamedTuple):
-    """A message was too long to be kept."""
+    """A message was too long, and is dropped but for its beginning."""
 
     epoch: Epoch
     head: bytes
@@ -73,7 +73,7 @@ class SocketClosed(NamedTuple):
 
     Attributes:
         reason: Why, for a person.
-        refused: Whether the backend is there and does not want us.
+        refused: True where the backend answered, and refused the connection.
         retry_in: Seconds until the next attempt; None: there will be none until ``try_now``.
     """
 
@@ -94,17 +94,17 @@ SocketEvent = SocketConnecting | SocketOpened | MessageReceived | MessageSkipped
 
 
 class BackendClient:
-    """Connects, receives, and connects again, until it is closed.
+    """A client that connects, receives, and reconnects until it is closed.
 
     Args:
-        address: Where the backend is.
+        address: The backend's address.
         token: Its bearer token.
         incarnation: Becomes part of each epoch.
-        on_event: Called in the thread with each thing that happens; must not block. Never called once
+        on_event: Called in the thread with each event; must not block. Never called once
             ``close`` has returned.
-        wait_for_capacity: Called in the thread before each message is handed on, with seconds; waits until there
-            is capacity for it, or the time is over (then it is called again).
-        retries: When to try again, and when to give up until ``try_now``.
+        wait_for_capacity: Called in the thread before each message, with a number of seconds; waits so long until
+            there is capacity for the message, and returns whether there is (if not, it is called again).
+        retries: The pauses between attempts, and their number before it gives up until ``try_now``.
         ping_seconds: Ping after so many seconds of silence; two pings without any answer end the connection.
         step_seconds: How long each step of connecting, and each send, may take.
 
@@ -142,7 +142,7 @@ class BackendClient:
         self._thread.start()
 
     def send(self, message: bytes) -> bool:
-        """Send one text message; whether the socket took the whole of it. Blocks ``step_seconds`` at most."""
+        """Send one text message; return whether the socket took all of it. Blocks ``step_seconds`` at most."""
         io, handshake = self._io, self._handshake
         if io is None or handshake is None:
             return False
@@ -154,12 +154,12 @@ class BackendClient:
         return True
 
     def try_now(self) -> None:
-        """Connect at once, also where it has given up; nothing, while it is connected."""
+        """Connect at once, even after it has given up; do nothing while it is connected."""
         if self._io is None:
             self._asked.set()
 
     def close(self, timeout: float = STOP_SECONDS) -> bool:
-        """End it: the socket first, then the thread; whether the thread ended within ``timeout`` seconds."""
+        """Close the socket, then end the thread; return whether it ended within ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         with self._lock:
             self._closed.set()
@@ -183,13 +183,13 @@ class BackendClient:
             self._tell(SocketFailed(self._epoch, error))
 
     def _pause(self, seconds: float | None) -> None:
-        """Wait so long (None: for ever), but no longer than until somebody asks for the next attempt."""
+        """Wait so many seconds (None: forever), or until ``try_now`` or ``close`` is called."""
         if self._asked.wait(seconds):
             self._asked.clear()
             self._retries.reset()
 
     def _connection(self) -> SocketClosed:
-        """One connection, from the attempt to its end."""
+        """Connect once, and receive until the connection ends."""
         self._epoch = Epoch(self._epoch.incarnation, self._epoch.number + 1)
         self._tell(SocketConnecting(self._epoch))
         handshake = Handshake(self._address, self._token, self._step_seconds)
@@ -229,7 +229,7 @@ class BackendClient:
                         return self._dismissed(item)
                     self._take(io, item)
             elif unanswered == _UNANSWERED_AT_MOST:
-                return self._ended(f"it has not answered {unanswered} pings")
+                return self._ended(f"no answer to {unanswered} pings")
             else:
                 unanswered += 1
                 io.ping()

@@ -1,7 +1,7 @@
 """The receiving half of RFC 6455: bytes in, whole messages out, without input or output of its own.
 
-websocket-client connects and sends. It has no limit on what it receives, and reads a frame in four calls;
-this reads all that one ``recv`` brought, and never holds more than one message of at most ``limit`` bytes.
+websocket-client connects and sends. It doesn't limit the size of messages, and reads a frame in four calls;
+this module takes all bytes of one ``recv``, and never keeps more than one message of at most ``limit`` bytes.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _HEAD = 4096
 
 
 class ProtocolError(Exception):
-    """What came in is no WebSocket frame; the connection can't be used any more."""
+    """The peer violates the protocol; the connection can't be used any more."""
 
 
 class WholeMessage(NamedTuple):
@@ -28,14 +28,14 @@ class WholeMessage(NamedTuple):
 
 
 class OversizedMessage(NamedTuple):
-    """A message that was longer than the limit and not kept: its beginning, and its size in bytes."""
+    """A message over the limit, which wasn't kept: its beginning, and its size in bytes."""
 
     head: bytes
     size: int
 
 
 class PingFrame(NamedTuple):
-    """To be answered by a pong with the same data."""
+    """A ping, to be answered by a pong with the same data."""
 
     data: bytes
 
@@ -47,11 +47,11 @@ class PongFrame(NamedTuple):
 
 
 class CloseFrame(NamedTuple):
-    """The last thing that the peer says.
+    """The peer's last frame.
 
     Attributes:
-        code: Why, as a status code; 1005 if it gave none.
-        reason: Why, in words.
+        code: The status code; 1005 if it gave none.
+        reason: The reason in words.
     """
 
     code: int
@@ -71,17 +71,17 @@ class FrameDecoder:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
-        self._needed = 2  # bytes before it is worth looking again
-        self._skipping: int | None = None  # bytes of the present frame that are still to be thrown away
+        self._needed = 2  # bytes before it is worth parsing again
+        self._skipping: int | None = None  # bytes of the present frame that are still to be dropped
         self._parts: bytearray | None = None  # of a message whose last frame is not here yet
-        self._size = 0  # of the present message, what was thrown away included
+        self._size = 0  # of the present message, dropped bytes included
         self._final = False  # whether the frame that is being skipped ends its message
 
     def feed(self, data: bytes) -> Iterator[Item]:
-        """Take what came in; give what is complete, one after the other.
+        """Add received bytes, and yield the messages and control frames that are complete now.
 
         Raises:
-            ProtocolError: The peer doesn't speak the protocol; raised where all that came before it was given.
+            ProtocolError: The peer violates the protocol; raised after everything before it was yielded.
         """
         self._buffer += data
         return self._complete()
@@ -99,7 +99,7 @@ class FrameDecoder:
             del self._buffer[:position]
 
     def _step(self, position: int, items: list[Item]) -> int:
-        """Read what there is of one frame; the position behind what was read."""
+        """Read as much of one frame as there is; return the position behind it."""
         if self._skipping is not None:
             return self._skip(position, self._skipping, items)
         if len(self._buffer) - position >= self._needed:
@@ -107,7 +107,7 @@ class FrameDecoder:
         return position
 
     def _frame(self, position: int, items: list[Item]) -> int:
-        """Read the frame at this position, if it is whole; the position behind what was read."""
+        """Read the frame at this position, if it is complete; return the position behind it."""
         buffer = self._buffer
         first, second = buffer[position], buffer[position + 1]
         length, begin = second & _LENGTH, position + 2

@@ -1,4 +1,4 @@
-"""Opens the WebSocket, and says in plain words why it could not."""
+"""The opening handshake of the WebSocket, whose errors are plain words for a person."""
 
 import contextlib
 import errno
@@ -33,10 +33,10 @@ _WORDS: dict[type[Exception], str] = {
 
 
 class Address:
-    """Where the backend is, without what must not be shown: a URL's query may hold a token.
+    """The backend's address. ``display`` is safe to log: it lacks the query, which may hold a token.
 
     Raises:
-        ConfigurationError: It is no WebSocket URL.
+        ConfigurationError: The URL isn't a WebSocket's.
     """
 
     def __init__(self, url: str) -> None:
@@ -55,11 +55,11 @@ class Address:
 
 
 class HandshakeError(CoordinatorError):
-    """There is no connection.
+    """The connection could not be opened.
 
     Attributes:
         reason: Why, for a person.
-        refused: Whether the backend answered and does not want us; trying again soon is of no use.
+        refused: True where the backend answered with a refusal; trying again soon won't help.
     """
 
     def __init__(self, reason: str, *, refused: bool = False) -> None:
@@ -72,7 +72,7 @@ class Handshake:
     """One attempt to connect, which another thread can cut short.
 
     Args:
-        address: Where to.
+        address: The backend's address.
         token: The bearer token, sent in the ``Authorization`` header.
         timeout: Seconds for each step, and later for each send.
     """
@@ -90,19 +90,19 @@ class Handshake:
         """Connect, with TLS where the URL wants it, and shake hands.
 
         Raises:
-            HandshakeError: It did not work; nothing is left open.
+            HandshakeError: The connection can't be opened; nothing is left open.
         """
         try:
             return self._open()
         except HandshakeError:
             self.hang_up()
             raise
-        except Exception as error:  # whatever the library raises over a stranger's answer, it failed
+        except Exception as error:  # the library may raise anything over a peer's answer
             self.hang_up()
             raise _explained(error, self._address, self._timeout) from error
 
     def cut(self) -> None:
-        """End it now, from another thread: what blocks in it fails. The thread that opened it hangs up."""
+        """Interrupt it from another thread: whatever blocks in it fails. The thread that opened it must hang up."""
         with self._lock:
             if self._cut:
                 return
@@ -145,7 +145,7 @@ class Handshake:
         raise failure or OSError("no address")
 
     def _reach(self, candidate: socket.socket, address: object) -> None:
-        """Connect as ``connect`` does, but so that it can be cut: there is nothing yet that could be shut."""
+        """Connect as ``connect`` does, but interruptibly: a socket that isn't connected can't be shut down."""
         candidate.settimeout(0)
         error = candidate.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
         if error == errno.EINPROGRESS:
@@ -157,13 +157,13 @@ class Handshake:
         self._hold(candidate)
 
     def _outcome(self, candidate: socket.socket) -> int:
-        """Wait until it is connected or not; the error number, or 0."""
+        """Wait for the outcome of connecting; return the error number, or 0."""
         poll = select.poll()
         poll.register(candidate, select.POLLOUT)
         poll.register(self._woken, select.POLLIN)
         ready = [fd for fd, _ in poll.poll(self._timeout * 1000)]
         if candidate.fileno() not in ready:
-            return errno.ETIMEDOUT  # or cut, and nobody asks why
+            return errno.ETIMEDOUT  # or cut, and the reason doesn't matter
         return candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def _secure(self, plain: socket.socket) -> ssl.SSLSocket:
@@ -176,7 +176,7 @@ class Handshake:
         return wrapped
 
     def _hold(self, opened: socket.socket) -> None:
-        """Remember the connected socket, so that it can be cut; close it if it was cut by now."""
+        """Keep the connected socket, so that ``cut`` can shut it; close it if it was cut before."""
         with self._lock:
             if self._cut:
                 opened.close()
@@ -185,13 +185,13 @@ class Handshake:
 
 
 def check_token(token: str | None) -> None:
-    """Make sure that a token can stand in a header.
+    """Check that a token can be sent in a header.
 
     Raises:
-        ConfigurationError: It can't.
+        ConfigurationError: It contains characters that can't.
     """
     if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token):
-        raise ConfigurationError("the backend's token holds characters that can't stand in an HTTP header")
+        raise ConfigurationError("the backend's token contains characters that an HTTP header can't carry")
 
 
 def _shut(opened: socket.socket) -> None:
@@ -209,7 +209,7 @@ def _explained(error: Exception, address: Address, timeout: float) -> HandshakeE
 
 
 def _words(error: Exception, address: Address, timeout: float) -> str:
-    """Never the error's own text where a stranger, or the URL, may have a part in it."""
+    """Return plain words for an error, never its own text where that may quote the peer or the URL."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

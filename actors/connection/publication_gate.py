@@ -1,4 +1,4 @@
-"""Holds publications back while the backend can't take any."""
+"""A gate that holds publications back while the backend can't take any."""
 
 from enum import Enum, auto
 
@@ -8,20 +8,20 @@ from actors.lib.backoff import Retries
 class _State(Enum):
     OPEN = auto()
     PAUSES = auto()
-    """Nothing may go out."""
+    """No publication may go out."""
     ADMITS = auto()
     """The next one may go out, as a trial."""
     TRIES = auto()
-    """It has; until it is answered for, no other may."""
+    """The trial has gone out; until it is answered, no other may."""
 
 
 class PublicationGate:
-    """Open, until the backend can't take a publication for now; then one is tried after each growing pause.
+    """A gate that is open until the backend refuses a publication for now; then one is tried after each pause.
 
-    What it holds back waits in the journal, and comes again when the router is told to resend.
+    Publications that are held back wait in the journal, and the router resends them when it is told to.
 
     Args:
-        retries: How long the pauses are.
+        retries: The pauses, each longer than the one before.
     """
 
     def __init__(self, retries: Retries) -> None:
@@ -31,18 +31,18 @@ class PublicationGate:
 
     @property
     def pauses(self) -> bool:
-        """Whether the next trial waits for the end of a pause."""
+        """True during a pause, before the next trial."""
         return self._state is _State.PAUSES
 
     def passes(self, key: str) -> bool:
-        """Whether this publication may go out now."""
+        """Return whether this publication may go out now; where a trial is due, it becomes the trial."""
         if self._state is _State.ADMITS:
             self._state, self._tried = _State.TRIES, key
             return True
         return self._state is _State.OPEN
 
     def shut(self, key: str) -> float | None:
-        """The backend can't take this one now; seconds until the next trial, or None where there will be one anyway."""
+        """Shut the gate, as this one was refused; return the seconds until the next trial, None if one is planned."""
         is_trial = self._state is _State.TRIES and key == self._tried
         if self._state is not _State.OPEN and not is_trial:
             return None  # it was on its way with the first
@@ -50,12 +50,12 @@ class PublicationGate:
         return self._retries.failed()
 
     def admit_one(self) -> None:
-        """Let the next one try, where it is shut."""
+        """Let the next publication pass as a trial, if the gate is shut."""
         if self._state is not _State.OPEN:
             self._state = _State.ADMITS
 
     def open(self) -> bool:
-        """The backend has answered for one; whether it was shut until now."""
+        """Open the gate, as the backend has taken or finally refused one; return whether it was shut."""
         was_shut = self._state is not _State.OPEN
         self._state = _State.OPEN
         self._retries.reset()

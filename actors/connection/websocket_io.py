@@ -1,4 +1,4 @@
-"""An open WebSocket: one thread receives, others send."""
+"""An open WebSocket: one thread receives, any thread sends."""
 
 import contextlib
 import select
@@ -16,11 +16,11 @@ _NORMAL, _GOING_AWAY = 1000, 1001
 
 
 class WebSocketIO:
-    """Wraps the library's socket, which has shaken hands.
+    """Wraps the library's WebSocket after the handshake.
 
     Args:
-        opened: Sends; its timeout is that of each send.
-        raw: Its socket, to receive from.
+        opened: The library's WebSocket, to send with; its timeout is that of each send.
+        raw: The socket of that, to receive from.
     """
 
     def __init__(self, opened: websocket.WebSocket, raw: socket.socket) -> None:
@@ -35,46 +35,45 @@ class WebSocketIO:
             opened.lock = self._turn
 
     def receive(self, seconds: float) -> Iterator[Item] | None:
-        """What came in, perhaps no whole message; None if nothing did in this time.
+        """Wait for bytes; return the messages that they complete, perhaps none, or None if no bytes came in time.
 
         Raises:
             ConnectionError: The peer hung up.
             OSError: The connection broke.
-            ProtocolError: The peer doesn't speak the protocol; raised by the iterator, behind the last whole message.
+            ProtocolError: The peer violates the protocol; raised by the iterator, after the last complete message.
         """
         if not self._readable(seconds):
             return None
         data = self._read()
         if data == b"":
-            raise ConnectionError("it hung up without a word")
+            raise ConnectionError("it hung up without a close frame")
         return self._decoder.feed(data or b"")
 
     def send(self, message: bytes) -> None:
         """Send one text message.
 
         Raises:
-            OSError, WebSocketException: It could not be sent whole; the connection is of no more use.
+            OSError, WebSocketException: It could not be sent completely; the connection can't be used any more.
         """
         self._websocket.send(message, websocket.ABNF.OPCODE_TEXT)
 
     def ping(self) -> None:
-        """Ask for a sign of life; raises as ``send`` does."""
+        """Send a ping; raise as ``send`` does."""
         self._websocket.ping()
 
     def pong(self, data: bytes) -> None:
-        """Give one; raises as ``send`` does."""
+        """Send a pong; raise as ``send`` does."""
         self._websocket.pong(data)
 
     def say_goodbye(self, *, answer: bool, seconds: float = 0.2) -> None:
-        """Send a close frame, if that is possible in this time: unasked, or as the answer to the peer's."""
-        # If it is gone by now, there is nobody to be polite to.
+        """Send a close frame within this time, unasked or as the answer to the peer's; failures are ignored."""
         with contextlib.suppress(OSError, websocket.WebSocketException):
             self._websocket.settimeout(seconds)
             if self._is_free(seconds):
                 self._websocket.send_close(_NORMAL if answer else _GOING_AWAY)
 
     def _is_free(self, seconds: float) -> bool:
-        """Whether nobody is stuck in sending; where somebody is, the peer would not read a goodbye either."""
+        """Return whether no send is stuck; otherwise the peer wouldn't read a close frame either."""
         free: bool = self._websocket.lock.acquire(timeout=seconds)
         if free:
             self._websocket.lock.release()
@@ -86,7 +85,7 @@ class WebSocketIO:
         return bool(self._poll.poll(seconds * 1000))
 
     def _read(self) -> bytes | None:
-        """The bytes that are there; None if they were TLS's own."""
+        """Return the bytes that are there; None if they belonged to TLS itself."""
         if not isinstance(self._socket, ssl.SSLSocket):
             return self._socket.recv(_CHUNK)
         with self._turn:

@@ -1,1 +1,1 @@
-"""The scripted stand-in for `claude`: the same stream protocol, the same hazards, and no model behind it."""
+"""A scripted stand-in for `claude`: the same stream protocol and the same hazards, without a model."""

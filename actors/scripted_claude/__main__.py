@@ -1,4 +1,4 @@
-"""Starts the stand-in, as a module of the coordinator's or by the path of this folder."""
+"""The stand-in's entry point, as a module of the coordinator or by the path of this folder."""
 
 import sys
 from pathlib import Path

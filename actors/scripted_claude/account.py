@@ -1,6 +1,6 @@
-"""What a turn has come to: who it answers, what it cost, how it ended.
+"""The account of a turn for its result event: the messages it answers, its cost and its duration.
 
-The figures are made up, their shape is not.
+The figures are made up; their shape is the real one's.
 """
 
 import time
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _PRICES = {"input": 4e-6, "output": 2e-5}
-"""Dollars a token."""
+"""Dollars per token."""
 
 
 class Account:
@@ -21,7 +21,7 @@ class Account:
         self.begin([])
 
     def begin(self, message_ids: Iterable[str]) -> None:
-        """Starts a turn with the messages that it answers."""
+        """Begin a turn with the messages that it answers."""
         self.message_ids = [message_id for message_id in message_ids if message_id]
         self.denials: list[dict[str, Any]] = []
         self.said = ""
@@ -30,7 +30,7 @@ class Account:
         self._since = time.monotonic()
 
     def answered(self, heard: int, spoken: int) -> dict[str, int]:
-        """Counts one answer by the characters heard and spoken; returns its usage."""
+        """Count one answer by the characters heard and spoken; return its usage."""
         used = {"input": 1 + heard // 4, "output": 1 + spoken // 4}
         self._answers += 1
         for kind, tokens in used.items():
@@ -39,7 +39,7 @@ class Account:
         return _usage(used)
 
     def result(self, outcome: dict[str, Any]) -> dict[str, Any]:
-        """The fields of the turn's result event."""
+        """Return the fields of the turn's result event."""
         cost = sum(_PRICES[kind] * tokens for kind, tokens in self._total.items())
         first = {"user_message_uuid": self.message_ids[0]} if self.message_ids else {}
         fields = {

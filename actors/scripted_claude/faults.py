@@ -1,4 +1,4 @@
-"""What the stand-in does wrong on request: the one place that lists it.
+"""The faults that the stand-in commits on request: the one place that lists them.
 
 The environment variable SCRIPTED_CLAUDE_FAULTS holds a JSON object. An `nth` counts the user messages that a
 process reads, from 1; such a fault happens once a session, however often that is resumed (a file beside
@@ -37,7 +37,7 @@ VARIABLE = "SCRIPTED_CLAUDE_FAULTS"
 
 
 class Faults:
-    """The faults that are switched on, and which of them have happened.
+    """The faults that are switched on, and those of them that have happened.
 
     Args:
         given: by name; see `KNOWN`.
@@ -56,15 +56,15 @@ class Faults:
 
     @classmethod
     def of_environment(cls, memory: Path) -> "Faults":
-        """What SCRIPTED_CLAUDE_FAULTS says."""
+        """Read the faults from SCRIPTED_CLAUDE_FAULTS."""
         return cls(json.loads(os.environ.get(VARIABLE) or "{}"), memory)
 
     def get(self, name: str) -> Any:  # noqa: ANN401  each fault has a value of its own
-        """The value of a fault that lasts; None where it is off."""
+        """Return the value of a lasting fault; None where it is off."""
         return self._given.get(name)
 
     def due(self, name: str, number: int) -> dict[str, Any] | None:
-        """The details of a fault of the nth message, if this is its time; it counts as happened then."""
+        """Return the details of a fault if it is due at this message, and count it as happened; else None."""
         value = self._given.get(name)
         if value is None:
             return None
@@ -83,5 +83,5 @@ class Faults:
             file.write(name + "\n")
 
     def die(self) -> None:
-        """Ends the process as SIGKILL does: nothing more is written."""
+        """End the process by SIGKILL: nothing more is written."""
         os.kill(os.getpid(), signal.SIGKILL)

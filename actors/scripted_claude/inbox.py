@@ -1,4 +1,4 @@
-"""What comes in on standard input: messages, each at most once, interruptions, and answers to questions."""
+"""The inbox on standard input: messages, each run at most once, interruptions, and answers to questions."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from .transcript import Transcript
 
 
 class Interrupted(Exception):  # noqa: N818  an outcome, not an error
-    """The turn is over at the user's wish; holds the reason as the result has it."""
+    """The user ended the turn; the text is the reason as the result event has it."""
 
 
 class Message(NamedTuple):
-    """A message of the user: the nth that this process has read; what waited with it is part of it."""
+    """A message of the user: the nth that this process has read, with the others that waited and were joined to it."""
 
     number: int
     id: str
@@ -27,19 +27,19 @@ class Message(NamedTuple):
 
     @property
     def all(self) -> tuple["Message", ...]:
-        """Each message that it is made of, in order."""
+        """The messages that it is made of, in order."""
         return (*self.others, self)
 
     @property
     def text(self) -> str:
-        """What it says, also where it came as a list of blocks."""
+        """Its text, also where it came as a list of blocks."""
         if isinstance(self.content, str):
             return self.content
         return "\n".join(block.get("text", "") for block in self.content)
 
     @property
     def message(self) -> dict[str, Any]:
-        """As it came."""
+        """The message as it came."""
         return {"role": "user", "content": self.content}
 
 
@@ -51,14 +51,14 @@ def _joined(messages: list[Message]) -> Message:
 
 
 class Inbox:
-    """The queue between the thread that reads and the one that works.
+    """The queue between the reading thread and the worker.
 
     Args:
         output: for receipts.
-        transcript: knows what earlier processes were told.
-        faults: what to do wrong.
+        transcript: knows the messages to earlier processes.
+        faults: the faults to commit.
         interrupted: set when the user ends the turn.
-        on_interrupt: ends what the worker is at.
+        on_interrupt: ends what the worker is doing.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class Inbox:
     # The worker's side.
 
     def take(self) -> Message | None:
-        """The next message, as soon as there is one; None when no more will come.
+        """Wait for the next message; return None when no more will come.
 
-        What came during a turn, and no tool had taken in, is one message.
+        Messages that came during a turn, and that no tool had taken in, are joined to one.
         """
         with self._changed:
             self._working = False
@@ -108,19 +108,19 @@ class Inbox:
             return _joined([first, *self._pop_waiting()])
 
     def absorb(self) -> list[Message]:
-        """The messages that came while a tool ran; a command of claude's own stays for a turn of its own."""
+        """Return the messages that came while a tool ran; a command of claude's own stays for a turn of its own."""
         with self._changed:
             return list(self._pop_waiting())
 
     def answer(self, request_id: str) -> Mapping[str, Any] | None:
-        """The host's answer to a control request; None if it is interrupted or nobody is there."""
+        """Wait for the host's answer to a control request; return None after an interruption or the end of input."""
         with self._changed:
             over = lambda: request_id in self._answers or self._ended or self.interrupted.is_set()  # noqa: E731  one wait
             self._changed.wait_for(over)
             return self._answers.pop(request_id, None)
 
     def pause(self, seconds: float) -> None:
-        """Lets time pass.
+        """Wait.
 
         Raises:
             Interrupted: the user ended the turn meanwhile.
@@ -140,7 +140,7 @@ class Inbox:
     # The reader's side.
 
     def read(self) -> None:
-        """Reads until the end; a line that is no JSON ends the program, as it does the real one."""
+        """Read until the end; a line that is no JSON ends the program, as it does the real one."""
         for line in sys.stdin.buffer:
             try:
                 self._dispatch(json.loads(line))

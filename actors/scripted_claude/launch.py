@@ -1,13 +1,13 @@
-"""How to start the stand-in."""
+"""The command that starts the stand-in."""
 
 import sys
 from pathlib import Path
 
 
 def command() -> list[str]:
-    """The program and its first arguments; claude's follow.
+    """Return the program and its first arguments; claude's follow.
 
-    It is started by its path, isolated: it needs nothing but the standard library, and so it begins in some
-    50 ms whatever the coordinator's own packages import.
+    It is started by its path, isolated, since it needs only the standard library. So it begins in about 50 ms, whatever
+    the coordinator's own packages import.
     """
     return [sys.executable, "-I", "-S", str(Path(__file__).parent)]

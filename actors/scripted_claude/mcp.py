@@ -1,4 +1,4 @@
-"""A client for the coordinator's tools: JSON-RPC over streamable HTTP, of the standard library alone."""
+"""A client for the coordinator's tools: JSON-RPC over streamable HTTP, with the standard library only."""
 
 import http.client
 import itertools
@@ -13,7 +13,7 @@ from .options import VERSION
 _PROTOCOL = "2025-06-18"
 _NOT_FOUND = 404
 _TIMEOUT = 600.0
-"""Seconds for one call: a tool may wait for a person."""
+"""The timeout of one call, in seconds: a tool may wait for a person."""
 
 
 class McpError(Exception):
@@ -21,7 +21,7 @@ class McpError(Exception):
 
 
 class McpServer:
-    """One server of the configuration. A session that it has forgotten is begun anew.
+    """One server of the configuration. Where it has forgotten the MCP session, a new one is begun.
 
     Args:
         config: `url` and `headers`, as in `--mcp-config`.
@@ -35,7 +35,7 @@ class McpServer:
         self._connection: http.client.HTTPConnection | None = None
 
     def tools(self) -> list[str]:
-        """The names of its tools, after the handshake.
+        """Shake hands, and return the names of its tools.
 
         Raises:
             McpError: it is down, or the token is wrong.
@@ -44,10 +44,10 @@ class McpServer:
         return [tool["name"] for tool in self._request("tools/list", {}).get("tools", [])]
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Calls a tool: `content` and `isError`.
+        """Call a tool; return its `content` and `isError`.
 
         Raises:
-            McpError: the call didn't come through.
+            McpError: the call failed before the tool could answer.
         """
         params = {"name": name, "arguments": arguments}
         try:
@@ -57,7 +57,7 @@ class McpServer:
             return self._request("tools/call", params)
 
     def abort(self) -> None:
-        """Ends the call under way, from another thread."""
+        """End the running call, from another thread."""
         connection = self._connection
         if connection and connection.sock:
             connection.sock.shutdown(socket.SHUT_RDWR)
@@ -106,11 +106,11 @@ class McpServer:
 
 
 class _ForgottenError(McpError):
-    """The server was started anew since the handshake."""
+    """The server was restarted since the handshake."""
 
 
 def _last_event(text: str) -> dict[str, Any]:
-    """The answer in a stream of events: progress and logs may stand before it."""
+    """Return the answer in a stream of events; progress and logs may stand before it."""
     events = [
         json.loads(line[5:]) for line in text.splitlines() if line.startswith("data:") and line[5:].strip()
     ]

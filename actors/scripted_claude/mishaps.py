@@ -1,4 +1,4 @@
-"""What goes wrong in a turn on request: the faults that the thread that works commits."""
+"""The faults within a turn, which the worker commits on request."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ _ERRORS = {
 
 
 def error_name(status: int | None, unanswered: str) -> str:
-    """What claude calls an error of the API with this HTTP status; None: it gave no answer."""
+    """Return claude's name for an error of the API with this HTTP status; None: it gave no answer."""
     return unanswered if status is None else _ERRORS.get(status, "server_error")
 
 
@@ -28,7 +28,7 @@ class Mishaps:
     """Commits the faults of a turn that are due.
 
     Args:
-        faults: what to do wrong.
+        faults: the faults to commit.
         inbox: knows whether the turn was interrupted.
         output: where events go.
     """
@@ -42,13 +42,13 @@ class Mishaps:
         return next(filter(None, (self._faults.due(fault, each.number) for each in message.all)), None)
 
     def crash(self, fault: str, message: Message) -> None:
-        """Dies, if this is the time of that fault."""
+        """Die, if that fault is due."""
         if self._due(fault, message):
             time.sleep(0.01)  # what was written before lies in the terminal's buffer by then
             self._faults.die()
 
     def before_answer(self, message: Message) -> None:
-        """Whatever is due between a turn's beginning and its answer."""
+        """Commit the faults that are due between a turn's beginning and its answer."""
         if noise := self._faults.get("stderr_noise"):
             sys.stderr.write(f"{noise}\n")
             sys.stderr.flush()
@@ -66,7 +66,7 @@ class Mishaps:
             self._retry(retry)
 
     def failure(self, message: Message) -> dict[str, Any] | None:
-        """The error of the API that ends this turn, if one does."""
+        """Return the error of the API that ends this turn, or None."""
         fault = self._due("result_error", message)
         if fault and (seconds := fault.get("limit_seconds")):
             info = {

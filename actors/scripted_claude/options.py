@@ -1,4 +1,4 @@
-"""The command line of `claude -p`, as far as the stand-in goes by it; the rest is taken and left alone."""
+"""The command line of `claude -p`: options that matter to the stand-in are read, others accepted and ignored."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ class Refused(Exception):  # noqa: N818  what the program says of it, not an err
 
 
 class Options(NamedTuple):
-    """What the stand-in was told."""
+    """The options of the stand-in."""
 
     session: str
     resume: bool
@@ -40,10 +40,10 @@ class Options(NamedTuple):
 
 
 def parse(arguments: list[str]) -> Options:
-    """Reads the command line.
+    """Read the command line.
 
     Raises:
-        Refused: the session id is no UUID, or a file named is missing.
+        Refused: the session id is no UUID, or a named file is missing.
     """
     given = _parser().parse_args(arguments)
     session = given.resume or given.session_id or str(uuid.uuid4())
@@ -93,7 +93,7 @@ def _check(session: str, prompt_file: str | None) -> None:
 
 
 def _names(given: list[str] | None) -> tuple[str, ...]:
-    """Tool names come separated by commas or blanks, or as arguments of their own."""
+    """Split names of tools, which come separated by commas or blanks, or as arguments of their own."""
     return tuple(name for item in given or () for name in item.replace(",", " ").split())
 
 
@@ -106,6 +106,6 @@ def _servers(given: list[str]) -> dict[str, dict[str, object]]:
 
 
 def refuse(text: str) -> None:
-    """Says on stderr why nothing was started, and ends the program."""
+    """Write the reason to stderr, and end the program."""
     sys.stderr.write(text + "\n")
     sys.exit(1)

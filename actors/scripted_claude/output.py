@@ -1,4 +1,4 @@
-"""The events that the stand-in writes, a line each."""
+"""The stand-in's output: events, one per line."""
 
 import json
 import sys
@@ -10,16 +10,16 @@ from typing import Any
 
 
 def now() -> str:
-    """The time as the stream and the transcript tell it."""
+    """Return the time as the stream and the transcript write it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Output:
-    """Standard output, used by the thread that reads and the one that works.
+    """Standard output, shared by the reading thread and the worker.
 
     Args:
         session: the session's id, in each event.
-        replay: whether user messages are said back.
+        replay: whether user messages are echoed.
         receipts: whether life-cycle events and replays are written at all.
         late: seconds by which life-cycle events are held back.
     """
@@ -32,19 +32,19 @@ class Output:
         self._lock = threading.Lock()
 
     def raw(self, text: str) -> None:
-        """Writes what need not be an event."""
+        """Write any text, which need not be an event."""
         with self._lock:
             sys.stdout.buffer.write(text.encode())
             sys.stdout.buffer.flush()
 
     def event(self, kind: str, **fields: object) -> None:
-        """Writes an event; one without an id of its own gets one."""
+        """Write an event; one without an id gets one."""
         event = {"type": kind, **fields, "session_id": self.session}
         event.setdefault("uuid", str(uuid.uuid4()))
         self.raw(json.dumps(event, ensure_ascii=False) + "\n")
 
     def lifecycle(self, message_id: str, state: str) -> None:
-        """The receipt: how far a message has come. One that came without an id gets none."""
+        """Write a receipt for a message; one that came without an id gets none."""
         if not (self._receipts and message_id):
             return
         if self._late:
@@ -56,7 +56,7 @@ class Output:
         self.event("command_lifecycle", command_uuid=message_id, state=state)
 
     def replay(self, message_id: str, message: Mapping[str, Any], *, fresh: bool = True) -> None:
-        """Says a user message back; only one that is being answered has a time."""
+        """Echo a user message; only one that is being answered has a time."""
         if self._replay:
             stamp = {"timestamp": now()} if fresh else {}
             self.event(
@@ -69,14 +69,14 @@ class Output:
             )
 
     def reply(self, response: Mapping[str, Any]) -> None:
-        """Answers a control request."""
+        """Answer a control request."""
         self.raw(json.dumps({"type": "control_response", "response": response}) + "\n")
 
     def echo_reply(self, response: Mapping[str, Any]) -> None:
-        """Says the host's answer back, as it says user messages back."""
+        """Echo the host's answer, where user messages are echoed."""
         if self._replay:
             self.reply(response)
 
     def ask(self, request_id: str, request: Mapping[str, Any]) -> None:
-        """Sends a control request."""
+        """Send a control request."""
         self.raw(json.dumps({"type": "control_request", "request_id": request_id, "request": request}) + "\n")

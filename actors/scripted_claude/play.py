@@ -1,10 +1,10 @@
-"""What a stand-in does for a message: the play.
+"""The play: the steps that a message makes a stand-in perform.
 
 Two stand-ins read it, the scripted claude and the tests' double of the model's API, so that one message has
-one outcome with both. A message says it in a line `@play [step, …]` (quoted lines count: a task's description
-may hold it), or says nothing and gets what its header asks for. The steps:
+one outcome with both. A message contains its play in a line `@play [step, …]` (quoted lines count: a task's
+description may contain it); without one it gets the default for its header. The steps:
 
-    {"say": text}        {"mark": text}                   what Claude says
+    {"say": text}        {"mark": text}                   Claude's words
     {"sleep": seconds}                                    thinking
     {"bash": command}    {"write": {file_path, content}}  the built-in tools
     {"complete": {…}}    {"block": reason}                the coordinator's tools
@@ -12,7 +12,7 @@ may hold it), or says nothing and gets what its header asks for. The steps:
     {"error": {"status": 529, "times": 1, "retry_after": seconds, "message": text}}
     {"drop": true}       {"hang": true}                   the API's faults: its double only
 
-Everything here is pure, and of the standard library alone: a stand-in has to start at once.
+Everything here is pure and needs only the standard library, so that a stand-in starts at once.
 """
 
 import json
@@ -37,26 +37,26 @@ _COMPLETING = frozenset({"task_ready", "dependency_completed", "reminder"})
 
 
 class Say(NamedTuple):
-    """Claude says a text."""
+    """A step: Claude says a text."""
 
     text: str
 
 
 class Sleep(NamedTuple):
-    """Claude thinks, in seconds."""
+    """A step: Claude thinks for so many seconds."""
 
     seconds: float
 
 
 class Tool(NamedTuple):
-    """Claude uses a tool: the last step of one answer of the model."""
+    """A step: Claude uses a tool, which ends one answer of the model."""
 
     name: str
     input: dict[str, Any]
 
 
 class Fault(NamedTuple):
-    """The API fails: `kind` is error, drop or hang; `detail` is what the step said."""
+    """A step: the API fails. `kind` is error, drop or hang; `detail` is the step's own value."""
 
     kind: str
     detail: dict[str, Any]
@@ -74,9 +74,9 @@ class _Section(NamedTuple):
 
 
 class Plan:
-    """The steps that are still to be played, newest message first.
+    """The remaining steps, those of the newest message first.
 
-    A message that comes in the midst of a turn goes first, and the turn goes on after it.
+    A message that comes during a turn goes first, and the turn is continued after it.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Plan:
 
     @classmethod
     def of_history(cls, messages: Iterable[Mapping[str, Any]]) -> "Plan":
-        """What is left to do at the end of a conversation (role/content messages, oldest first)."""
+        """Return the steps that remain at the end of a conversation (role/content messages, oldest first)."""
         plan = cls()
         for message in messages:
             if message.get("role") == "assistant" and not _is_filler(message):
@@ -94,7 +94,7 @@ class Plan:
         return plan
 
     def add(self, text: str) -> None:
-        """Takes a message of the user into the plan; an interruption ends what was planned."""
+        """Add the steps of a user's message; an interruption clears the plan instead."""
         steps = steps_for(text)
         if text.startswith(INTERRUPTED):
             self.steps.clear()
@@ -102,14 +102,14 @@ class Plan:
             self.steps[:0] = steps
 
     def answered(self, *, tools: bool) -> None:
-        """Counts one answer of the model as given; one without a tool has ended its turn."""
+        """Count one answer of the model as given; one without a tool has ended its turn."""
         if tools:
             self.next_answer()
         else:
             self.steps.clear()
 
     def next_answer(self) -> list[Step]:
-        """Takes the steps of the model's next answer: up to and with the first tool."""
+        """Remove and return the steps of the model's next answer, up to and including the first tool."""
         ends = [number for number, step in enumerate(self.steps, 1) if isinstance(step, Tool)]
         size = ends[0] if ends else len(self.steps)
         answer, self.steps[:size] = self.steps[:size], []
@@ -117,9 +117,9 @@ class Plan:
 
 
 def user_texts(message: Mapping[str, Any]) -> Iterator[str]:
-    """What the user wrote in a message: neither results of tools nor the program's own reminders.
+    """Yield the user's own texts in a message, without results of tools and the program's reminders.
 
-    What came in the midst of a turn stands in a message of the system, in a frame of claude's.
+    A message that came during a turn stands in a message of the system, framed by claude.
     """
     texts = [block["text"] for block in _blocks(message) if block.get("type") == "text" and block.get("text")]
     if message.get("role") == "user":
@@ -129,7 +129,7 @@ def user_texts(message: Mapping[str, Any]) -> Iterator[str]:
 
 
 def steps_for(text: str) -> list[Step]:
-    """The steps that a message of the user asks for; never none."""
+    """Return the steps that a user's message asks for, at least one."""
     return [step for section in _sections(text) for step in _section_steps(section)]
 
 
@@ -139,7 +139,7 @@ def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_filler(message: Mapping[str, Any]) -> bool:
-    """Whether claude put it there itself, to close a turn that a crash left open: the work is still to do."""
+    """Return whether claude wrote it to close a turn that a crash left open: the work is still to be done."""
     return [block.get("text") for block in _blocks(message)] == [NOTHING_ASKED]
 
 

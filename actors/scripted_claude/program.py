@@ -1,4 +1,4 @@
-"""The program: reads its options, refuses what the real one refuses, and works until its input ends."""
+"""The program: its options, its refusals, which are the real one's, and its threads."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ from .transcript import Transcript, path_of
 from .worker import Worker
 
 _SHOW_CURSOR = "\x1b[?25h"
-"""What the real one sends to the terminal at a graceful end: a line that is no JSON."""
+"""The real one's last output to the terminal at an orderly end: a line that is no JSON."""
 _NO_INPUT = "Error: Input must be provided either through stdin or as a prompt argument when using --print"
 
 
 def main() -> None:
-    """Works until standard input ends."""
+    """Work until standard input ends."""
     try:
         options = parse(sys.argv[1:])
         path = path_of(options.session, Path.cwd())

@@ -18,22 +18,22 @@ BUILT_IN = ("Bash", "Read", "Write")
 _HARMLESS = frozenset({"echo", "cat", "ls", "pwd", "true", "until", "while", "read", "printf"})
 _EDITS = frozenset({"touch", "mkdir", "cp", "mv", "rm", "sed"})
 _SECONDS = 120.0
-"""How long a command may run, as with the real one."""
+"""How long a command may run, in seconds, as with the real one."""
 
 
 class Result(NamedTuple):
-    """What a tool gave: text, or the content blocks of an MCP tool."""
+    """A tool's result: text, or the content blocks of an MCP tool."""
 
     content: Any
     is_error: bool = False
 
 
 class Tools:
-    """What this session can use.
+    """The tools of a session.
 
     Args:
         options: permissions, directories and servers.
-        interrupted: set when what runs is to end.
+        interrupted: set when the running tool is to end.
         denied: tools that are denied whatever the options say.
 
     Attributes:
@@ -52,7 +52,7 @@ class Tools:
         self._abort: Callable[[], None] | None = None
 
     def connect(self) -> list[dict[str, str]]:
-        """Asks each server for its tools that hasn't told them yet; one that is down has none.
+        """Ask each server whose tools aren't known yet for them; one that is down has none.
 
         Returns:
             The servers' states, as the init event has them.
@@ -67,13 +67,13 @@ class Tools:
         return "connected" if server in self._names.values() else "failed"
 
     def names(self) -> list[str]:
-        """Every tool that there is."""
+        """Return the names of all tools."""
         given = BUILT_IN if "default" in self._options.tools else self._options.tools
         built_in = [name for name in given if name not in self._options.disallowed]
         return [*built_in, *sorted(self._names)]
 
     def needs_permission(self, tool: Tool) -> str:
-        """Why this use would have to be asked for; empty if it may simply run."""
+        """Return why this use needs permission; empty if it needs none."""
         if tool.name in self._denied:
             return f"Permission to use {tool.name} has been denied."
         if self._options.permission_mode == "bypassPermissions" or self._is_allowed(tool.name):
@@ -81,7 +81,7 @@ class Tools:
         return getattr(self, f"_ask_{tool.name.lower()}", self._ask_other)(tool)
 
     def run(self, tool: Tool) -> Result:
-        """Uses a tool; what goes wrong is its result."""
+        """Use a tool; an error is its result."""
         try:
             if tool.name in self._names:
                 return self._run_mcp(tool)
@@ -92,7 +92,7 @@ class Tools:
             self._abort = None
 
     def abort(self) -> None:
-        """Ends the tool that runs, from another thread or a signal."""
+        """End the running tool, from another thread or a signal."""
         if self._abort:
             self._abort()
 
@@ -120,7 +120,7 @@ class Tools:
         return "" if free or self._may_edit(path) else _not_granted("write to", path)
 
     def _may_edit(self, path: str) -> bool:
-        """Whether a rule such as ``Edit(//absolute/path*)`` allows it."""
+        """Return whether a rule such as ``Edit(//absolute/path*)`` allows it."""
         rules = [rule[len("Edit(/") : -1] for rule in self._options.allowed if rule.startswith("Edit(//")]
         return any(fnmatchcase(str(Path(path).resolve()), rule) for rule in rules)
 
@@ -137,7 +137,7 @@ class Tools:
         )
 
     def _runs(self, abort: Callable[[], None]) -> None:
-        """Something runs that can be ended; it is ended at once if that was asked for before."""
+        """Note how to end what runs; end it at once if an interruption came before."""
         self._abort = abort
         if self._interrupted.is_set():
             abort()

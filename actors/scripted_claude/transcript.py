@@ -1,4 +1,4 @@
-"""The transcript, where and as the real one writes it, so far as anyone reads it."""
+"""The transcript, at the real one's path and in its format, as far as anyone reads it."""
 
 import json
 import os
@@ -18,16 +18,16 @@ LOST_RESULT = "[Tool call interrupted: the session ended before this call's resu
 
 
 def path_of(session: str, cwd: Path, environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the transcript of a session lies."""
+    """Return the path of a session's transcript."""
     home = environment.get("HOME", str(Path.home()))
     config = Path(environment.get("CLAUDE_CONFIG_DIR") or Path(home) / ".claude")
     return config / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(cwd)) / f"{session}.jsonl"
 
 
 class Transcript:
-    """The file of a session, and what stood in it when the process began.
+    """The file of a session, and its lines when the process began.
 
-    It comes into being with the first user message: a session that dies before has never been.
+    It is created with the first user message: a session that dies before has never existed.
     """
 
     def __init__(self, path: Path, session: str) -> None:
@@ -39,11 +39,11 @@ class Transcript:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a conversation to resume."""
+        """True where there is a conversation to resume."""
         return self.path.exists()
 
     def add(self, kind: str, **fields: object) -> None:
-        """Writes a line at once; before the first user message lines are held back."""
+        """Write a line at once; before the first user message lines are kept back."""
         line = {"type": kind, **fields, "sessionId": self._session, "timestamp": now(), "version": VERSION}
         with self._lock:
             self._held.append(json.dumps(line, ensure_ascii=False) + "\n")
@@ -57,17 +57,17 @@ class Transcript:
         self._held.clear()
 
     def user(self, message_id: str, content: object, others: Sequence[str] = ()) -> None:
-        """A message of the user, with the ids of others that are part of it; or the result of a tool."""
+        """Write a user's message, with the ids of others that were joined to it, or the result of a tool."""
         merged = {"mergedSendUuids": others} if others else {}
         message = {"role": "user", "content": content}
         self.add("user", uuid=message_id or str(uuid.uuid4()), message=message, **merged)
 
     def assistant(self, message: Mapping[str, Any], **fields: object) -> None:
-        """One block of an answer."""
+        """Write one block of an answer."""
         self.add("assistant", uuid=str(uuid.uuid4()), message=message, **fields)
 
     def absorbed(self, message_id: str, content: object) -> None:
-        """A message that came in the midst of a turn: it gets no user line, a hazard of the real one."""
+        """Write a message that came during a turn: it gets no user line, a hazard of the real one."""
         self.add("queue-operation", operation="remove", content=content, reason="absorbed_mid_turn")
         command = {
             "type": "queued_command",
@@ -78,7 +78,7 @@ class Transcript:
         self.add("attachment", uuid=str(uuid.uuid4()), attachment=command)
 
     def close_open_end(self) -> None:
-        """What a resumed session writes before its first new message."""
+        """Write what the real one writes when it resumes, before its first new message."""
         last = self._conversation()[-1:]
         for call in _tool_calls(last):
             result = {
@@ -95,16 +95,16 @@ class Transcript:
             )
 
     def known_ids(self) -> set[str]:
-        """The messages that a resumed session acknowledges without running them."""
+        """Return the ids of messages that a resumed session acknowledges without running them."""
         return {line["uuid"] for line in self._conversation() if line["type"] == "user"}
 
     def unanswered_id(self) -> str:
-        """The message that the process died on, with nothing after it: it runs again if it comes first."""
+        """Return the id of a last message without an answer, or "": it runs again if it comes first."""
         last = self._conversation()[-1:]
         return str(last[0]["uuid"]) if last and last[0]["type"] == "user" and not _results(last[0]) else ""
 
     def plan(self) -> Plan:
-        """What is left to do of an interrupted turn."""
+        """Return the steps that remain of an interrupted turn."""
         return Plan.of_history(_messages(self.lines))
 
     def _conversation(self) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ class Transcript:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a transcript; the last may have been cut off by a crash."""
+    """Read the lines of a transcript; the last may have been cut off by a crash."""
     if not path.exists():
         return []
     lines = []
@@ -140,7 +140,7 @@ def _tool_calls(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _messages(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The conversation as the API would be told it: one message an answer, not one a block."""
+    """Return the conversation as the API gets it: one message for each answer, not for each block."""
     messages: list[dict[str, Any]] = []
     for line in lines:
         if line.get("type") == "attachment":

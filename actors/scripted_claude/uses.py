@@ -1,4 +1,4 @@
-"""How a tool is used in a turn: asked for, permitted or denied, run, and its result told."""
+"""The use of a tool in a turn: permission, run, and result."""
 
 import uuid
 
@@ -17,12 +17,12 @@ class Uses:
     """Uses tools, one at a time.
 
     Args:
-        options: the command line; it says who is asked for permission.
-        inbox: brings the host's answers, and interruptions.
+        options: the command line, which decides who is asked for permission.
+        inbox: the source of the host's answers, and of interruptions.
         output: where events go.
         transcript: the session's file.
-        tools: what can be used.
-        account: takes note of what was denied.
+        tools: the tools.
+        account: records denials.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Uses:
         self._account = account
 
     def use(self, use_id: str, tool: Tool) -> None:
-        """Uses a tool.
+        """Use a tool.
 
         Raises:
             Interrupted: the user ended the turn meanwhile.
@@ -61,7 +61,7 @@ class Uses:
         return Result(_STOPPED, is_error=True) if self._inbox.interrupted.is_set() else result
 
     def _ask(self, use_id: str, tool: Tool) -> tuple[Tool, str]:
-        """Asks the host: the tool as it may run, and why it may not."""
+        """Ask the host; return the tool as it may run, and why it may not, or ""."""
         request_id = str(uuid.uuid4())
         request = {
             "subtype": "can_use_tool",

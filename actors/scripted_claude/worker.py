@@ -1,4 +1,4 @@
-"""The thread that works: takes messages and answers them, a turn at a time."""
+"""The worker: answers messages, one turn at a time."""
 
 import itertools
 import os
@@ -21,20 +21,20 @@ from .uses import Uses
 COMMANDS = frozenset(
     {"clear", "compact", "config", "context", "cost", "help", "init", "mcp", "model", "usage"}
 )
-"""Commands of claude's own: they are carried out, not answered."""
+"""Commands of claude's own: they are carried out without the model."""
 _PACE = "SCRIPTED_CLAUDE_PACE"
 
 
 class Worker:
-    """Answers what the inbox gives.
+    """Answers the messages of the inbox.
 
     Args:
         options: the command line.
         inbox: where messages come from.
         output: where events go.
         transcript: the session's file.
-        tools: what can be used.
-        faults: what to do wrong.
+        tools: the tools.
+        faults: the faults to commit.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Worker:
         self._fresh = True
 
     def run(self) -> int:
-        """Works until no more messages come.
+        """Work until no more messages come.
 
         Returns:
             The exit code: 1 if the last turn failed.
@@ -87,7 +87,7 @@ class Worker:
     # A turn.
 
     def _turn(self, message: Message) -> str:
-        """Answers a message; returns the state in which this leaves it."""
+        """Answer a message; return its final state."""
         self._absorbed, self._replayed = [], False
         self._begin(message)
         try:
@@ -136,7 +136,7 @@ class Worker:
         )
 
     def _answer(self, message: Message) -> None:
-        """Answers until an answer comes without a tool; what came meanwhile is taken into the turn."""
+        """Answer until an answer comes without a tool; take messages that came meanwhile into the turn."""
         while True:
             self._inbox.pause(self._pace)
             tool = self._speak(message, self._plan.next_answer())
@@ -148,7 +148,7 @@ class Worker:
                 self._absorb(absorbed)
 
     def _speak(self, message: Message, steps: list[Step]) -> tuple[str, Tool] | None:
-        """Says one answer. It is in the transcript only when it is complete."""
+        """Say one answer, and write it to the transcript once it is complete; return its use of a tool, if any."""
         answer_id = f"msg_scripted_{uuid.uuid4().hex[:20]}"
         blocks = []
         for step in steps:
@@ -214,7 +214,7 @@ class Worker:
             self._replayed = True
 
     def _fail(self, message: Message, fault: Mapping[str, Any]) -> str:
-        """An error of the API: the message stays in the history, unanswered."""
+        """End the turn by an error of the API: the message stays in the history, unanswered."""
         status, text = fault.get("status", 500), str(fault.get("text", "API Error: 500 (scripted)"))
         name = fault.get("error") or error_name(status, "server_error")
         self._replay(message)
@@ -233,7 +233,7 @@ class Worker:
         return "cancelled"
 
     def _stop(self, reason: str) -> str:
-        """The user's interruption."""
+        """End the turn by the user's interruption."""
         text = INTERRUPTED + (" for tool use]" if reason == "aborted_tools" else "]")
         content = [{"type": "text", "text": text}]
         self._transcript.user("", content)
@@ -251,7 +251,7 @@ class Worker:
         return "cancelled"
 
     def _command(self, name: str) -> str:
-        """A command of claude's own: no turn of the model's."""
+        """Carry out a command of claude's own, without a turn of the model."""
         said = self._synthetic(f"(simulated) /{name} was carried out.")
         self._output.event("assistant", message=said, parent_tool_use_id=None)
         self._account.said = said["content"][0]["text"]

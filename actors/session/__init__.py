@@ -1,4 +1,4 @@
-"""A session: one agent's program, driven in one conversation."""
+"""Sessions: each runs one agent's program in one conversation."""
 
 from actors.session.actor import SessionActor
 from actors.session.settings import SessionSettings

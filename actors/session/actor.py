@@ -1,7 +1,18 @@
-"""A session: one agent's program, driven by what the router gives and what the program says.
+"""The session actor: runs one agent's program and passes messages between it and the router.
 
-The actor brings together the drive (``drive.py``) and what is said to the program (``conversation.py``): it writes the
-one's messages into the other, looks at the clock for both, and tells the router what has changed.
+The actor itself only routes messages and keeps timers; its parts are plain classes:
+
+* ``Drive``: starts the program, writes to it, and reads what it says.
+* ``Conversation``: knows which deliveries and turns are open, and what to write next.
+* ``RouterLink`` and ``FeedLink``: tell the router and the feed what has changed.
+* ``Places``, ``Crashes``, ``ApiFaults``: files that deliveries refer to, restarts after crashes, waits for the API.
+
+A delivery passes through the session like this::
+
+    Deliver -> _take_in -> Conversation -> _write -> Drive -> Written, StreamRead -> Conversation -> Progressed
+
+A life begins with ``SessionReady``; the router answers with ``Adopt`` (which conversation to lead) and one ``Deliver``
+for each delivery that isn't over. The program is started only when there is something for it to do.
 """
 
 from collections import deque
@@ -53,23 +64,23 @@ from supervisors import Actor, ActorContext, Backoff
 log = structlog.get_logger(__name__)
 
 START = Backoff(initial=1.0, maximum=30.0, floor=0.5)
-"""How long to wait where the program can't be started for want of something, such as memory or disk."""
-LOOK_SECONDS = 1.0
-"""When the disk is asked again, if it can't be read or written now (no descriptor is left, for one)."""
+"""How long to wait where the program can't be started for lack of something, such as memory or disk."""
+RETRY_SECONDS = 1.0
+"""How long to wait before reading or writing the disk is tried again (no descriptor was left, for example)."""
 
 
 class OtherConversationError(CoordinatorError):
-    """The journal was lost, and with it the conversation: this session ends, and the next one begins anew."""
+    """The router names another conversation, since the journal was lost: this session ends, and a new one starts."""
 
 
 class SessionActor(Actor):
-    """Drives the program of one agent.
+    """The session of one agent: writes deliveries to its program, and reports receipts, states and ends of turns.
 
     Args:
         agent: The agent's name.
-        settings: What all sessions need to know.
+        settings: The settings that all sessions share.
         drive: Makes the drive.
-        clock: The time, and chance.
+        clock: The source of time and of random numbers; the machine's if none is given.
     """
 
     batch_size = 100
@@ -106,15 +117,19 @@ class SessionActor(Actor):
     # ------------------------------------------------------------ life
 
     def on_start(self) -> None:
-        """Ask the router for the conversation and for what is on its way."""
+        """Ask the router for the conversation and for the deliveries that aren't over."""
         self._announce()
 
     def on_receive(self, message: ToSession | FromDrive | ToItself) -> None:
-        """Handle one message; contexts that come one after the other are written in one go."""
+        """Handle one message; consecutive deliveries are written to the program together."""
+        # Consecutive deliveries gather in the outbox. Anything else is handled after they are written, so that a batch
+        # full of output doesn't delay them.
         if not isinstance(message, Deliver):
             self._write()
+        # Whatever is about a process names it by its epoch. News and timers of an earlier process may still wait in
+        # the mailbox; applied to the present one they would count receipts that it hasn't given, or restart it.
         if isinstance(message, OfProcess) and message.epoch != self._drive.epoch:
-            return  # of a process that is gone
+            return
         match message:
             case Deliver() | Adopt() | RouterStarted() | Unblock():
                 self._obey(message)
@@ -126,14 +141,14 @@ class SessionActor(Actor):
                 assert_never(message)
 
     def on_batch(self) -> None:
-        """Write what is left to be written, and report what the messages have changed."""
+        """Write the rest of the outbox, and report what this batch of messages has changed."""
         self._write()
         self._watch_silence()
         self._router.progress()
         self._feed.flush()
 
     def on_exit(self, reason: BaseException | None) -> None:
-        """End the program, and let go of the conversation."""
+        """End the program, and release the conversation."""
         self._is_running = False
         self._drive.close()
         if reason is None:
@@ -148,7 +163,7 @@ class SessionActor(Actor):
             case RouterStarted():
                 self._announce()
             case Unblock():
-                self._revive()
+                self._unblock()
             case _:
                 assert_never(message)
 
@@ -170,9 +185,9 @@ class SessionActor(Actor):
             case RetryTurn(message_id=message_id):
                 self._conversation.retry(message_id)
             case SilenceDue():
-                self._look_after_silence()
+                self._check_silence()
             case ReceiptDue():
-                self._look_after_receipts()
+                self._check_receipts()
             case TakeIn():
                 self._take_in()
             case _:
@@ -185,22 +200,22 @@ class SessionActor(Actor):
 
     def _adopt(self, session_id: str) -> None:
         if self._conversation_id not in ("", session_id):
-            raise OtherConversationError(f"{self._agent} is to lead another conversation from now on")
+            raise OtherConversationError(f"the router has given {self._agent} another conversation")
         self._conversation_id = session_id
-        if not self._conversation.is_idle:  # it was revived, and has already what is to be done
+        if not self._conversation.is_idle:  # after ``Unblock``, for one: its deliveries are here already
             self._wake()
 
     def _deliver(self, delivery: Delivery) -> None:
         if not self._conversation_id:
-            return  # it had waited for an earlier incarnation, and comes again with the conversation, in its order
+            return  # addressed to an earlier incarnation; the router resends it in order after ``Adopt``
         if delivery in self._incoming:
-            return  # the router has given all that isn't over once more
+            return  # the router resends everything that isn't over after each announcement
         self._incoming.append(delivery)
-        if len(self._incoming) == 1:  # or it waits behind one that can't be taken in now
+        if len(self._incoming) == 1:  # otherwise it waits behind one that can't be taken in now
             self._take_in()
 
     def _take_in(self) -> None:
-        """Take contexts in, in their order; where the disk can't be read or written now, all of them wait for it."""
+        """Take deliveries in, in order; while the disk can't be read or written, all of them wait."""
         while self._incoming:
             try:
                 is_new = self._take(self._incoming[0])
@@ -208,38 +223,40 @@ class SessionActor(Actor):
                 if not may_pass(error):
                     raise
                 log.warning(
-                    "context_not_taken_in", agent=self._agent, reason=str(error), retry_in=LOOK_SECONDS
+                    "context_not_taken_in", agent=self._agent, reason=str(error), retry_in=RETRY_SECONDS
                 )
-                self._clock.tell_later(self, LOOK_SECONDS, TakeIn())
+                self._clock.tell_later(self, RETRY_SECONDS, TakeIn())
                 return
             self._incoming.popleft()
             if is_new:
                 self._wake()
-        self._look_for_idleness()
+        self._report_idleness()
 
     def _take(self, delivery: Delivery) -> bool:
+        # The conversation comes last: once it has the delivery, Claude may read the text, and the files that the text
+        # names must be on disk by then. A failure before that leaves the delivery first in line.
         if self._conversation.doubts(delivery):
             self._conversation.learn(self._drive.read_history())
         return self._conversation.deliver(self._places.settle(delivery))
 
-    def _revive(self) -> None:
+    def _unblock(self) -> None:
         self._crashes.clear()
         if not self._is_running:
             self._change(SessionState.STARTING)
-        elif self._router.state is SessionState.BLOCKED or self._conversation.holds_turn:
+        elif self._router.state is SessionState.BLOCKED or self._conversation.has_suspended_turn:
             self._conversation.go_on()
             self._change(SessionState.WORKING)
-        self._announce()  # the router's answer starts it, if there is anything to do
+        self._announce()  # the router's ``Adopt`` starts the program, if there is anything to do
 
     # ------------------------------------------------------------ the program comes and goes
 
     def _wake(self) -> None:
-        """Start claude, unless it runs, or something has to happen first."""
+        """Start claude, unless it runs, waits after a crash, or is blocked."""
         if self._router.state not in (SessionState.CRASHED, SessionState.BLOCKED):
             self._spawn()
 
     def _spawn(self) -> None:
-        """Start claude in its conversation, and give it all that isn't over."""
+        """Start claude in its conversation, and queue every delivery that isn't over."""
         if self._is_running:
             return
         self._cancel_timers()
@@ -252,10 +269,10 @@ class SessionActor(Actor):
         self._starts.reset()
         self._change(SessionState.RESUMING if self._drive.is_resumed else SessionState.STARTING)
         self._conversation.begin(past)
-        self._look_for_idleness()
+        self._report_idleness()
 
     def _not_started(self, error: PromptError | SessionTakenError | OSError) -> None:
-        """What is the machine's fault is waited for, however long, and is no crash; the rest is for a person."""
+        """Try again later where the machine lacks something, without counting a crash; else block the session."""
         if isinstance(error, OSError) and may_pass(error):
             seconds = self._starts.failed()
             self._tell_itself(seconds, Respawn(epoch=self._drive.epoch))
@@ -265,7 +282,7 @@ class SessionActor(Actor):
             self._change(SessionState.BLOCKED, str(error))
 
     def _exited(self, exited: Exited) -> None:
-        """It ended and nobody had asked for it: resume it, unless it does so again and again."""
+        """Resume claude after an unexpected end, or block the session if it is in a crash loop."""
         crash = self._crashes.add(exited)
         log.warning("session_crashed", agent=self._agent, code=exited.code, noise=exited.noise[-NOISE_TAIL:])
         self._is_running = False
@@ -278,21 +295,21 @@ class SessionActor(Actor):
         self._tell_itself(crash.seconds, Respawn(epoch=self._drive.epoch))
 
     def _watch_silence(self) -> None:
-        """While it is claude's turn to say something, it may not be silent for too long."""
+        """Set the silence timer while claude owes output, and cancel it otherwise."""
         if not (self._is_running and self._conversation.awaits_claude):
             self._cancel_timer(SilenceDue)
         elif SilenceDue not in self._timers:
             self._tell_itself(self._silence_seconds, SilenceDue(epoch=self._drive.epoch))
 
-    def _look_after_silence(self) -> None:
-        """A claude that says nothing for so long, though something is to be done, hangs: it is ended, and resumed."""
+    def _check_silence(self) -> None:
+        """Kill a claude that has owed output for too long: it is considered hung, and resumed like after a crash."""
         self._cancel_timer(SilenceDue)
         silent_since = max(self._drive.heard_at, self._goes_on_at)
         left = silent_since + self._silence_seconds - self._clock.monotonic()
         if left > 0:
             self._tell_itself(left, SilenceDue(epoch=self._drive.epoch))
         elif self._conversation.awaits_claude:
-            log.warning("session_hangs", agent=self._agent, seconds=self._silence_seconds)
+            log.warning("session_hung", agent=self._agent, seconds=self._silence_seconds)
             self._drive.kill()
 
     # ------------------------------------------------------------ contexts go in
@@ -305,32 +322,32 @@ class SessionActor(Actor):
     def _written(self, message_id: str) -> None:
         self._await_receipt(self._conversation.written(message_id, self._clock.monotonic()))
 
-    def _look_after_receipts(self) -> None:
-        """Where a receipt is overdue, the transcript is asked before anything is written again."""
+    def _check_receipts(self) -> None:
+        """Resend what has no receipt in time; the history is read first, as it may have arrived all the same."""
         self._cancel_timer(ReceiptDue)
         overdue = self._conversation.overdue(self._clock.monotonic()) if self._is_running else []
         try:
             if overdue:
-                self._take_again(overdue)
+                self._resend(overdue)
         except OSError as error:
             if not may_pass(error):
                 raise
-            log.warning("transcript_not_read", agent=self._agent, reason=str(error), retry_in=LOOK_SECONDS)
-            self._tell_itself(LOOK_SECONDS, ReceiptDue())
+            log.warning("transcript_not_read", agent=self._agent, reason=str(error), retry_in=RETRY_SECONDS)
+            self._tell_itself(RETRY_SECONDS, ReceiptDue())
         else:
             self._await_receipt(self._conversation.next_due())
 
-    def _take_again(self, overdue: list[InFlight]) -> None:
+    def _resend(self, overdue: list[InFlight]) -> None:
         past = self._drive.read_history()
         for item in overdue:
             log.warning(
                 "receipt_overdue", agent=self._agent, delivery=item.delivery.id, attempts=item.attempts
             )
-        self._conversation.take_again(overdue, past)
-        self._look_for_idleness()
+        self._conversation.resend(overdue, past)
+        self._report_idleness()
 
     def _await_receipt(self, due: float | None) -> None:
-        """Look after the receipts at this time; without a process nothing is owed."""
+        """Set the receipt timer, unless it is due before; without a process no receipt is owed."""
         if due is None or not self._is_running:
             return
         timer = self._timers.get(ReceiptDue)
@@ -342,7 +359,7 @@ class SessionActor(Actor):
     def _read(self, facts: tuple[Fact, ...]) -> None:
         for fact in facts:
             self._note(fact)
-        self._look_for_idleness()
+        self._report_idleness()
 
     def _note(self, fact: Fact) -> None:
         match fact:
@@ -380,18 +397,20 @@ class SessionActor(Actor):
         self._change(SessionState.WORKING)
 
     def _failed_by_api(self, turn: TurnOver) -> None:
-        """The turn is to go on when the API is well again; what a wait won't mend is for a person."""
+        """Suspend the turn until the API may work again, or block the session where waiting won't help."""
         seconds = self._api.failed(turn, self._clock.time())
         if seconds is None:
             self._conversation.drop_turn()
             self._change(SessionState.BLOCKED, turn.failure)
             return
         self._tell_itself(
-            seconds, RetryTurn(epoch=self._drive.epoch, message_id=self._conversation.hold_turn())
+            seconds, RetryTurn(epoch=self._drive.epoch, message_id=self._conversation.suspend_turn())
         )
         self._change(SessionState.RATE_LIMITED, self._later("goes on", seconds, turn.failure))
 
-    def _look_for_idleness(self) -> None:
+    def _report_idleness(self) -> None:
+        # ``TurnEnded`` tells the router that the agent is free for its next subtask. It may go up only when nothing is
+        # waiting, in flight or suspended, and once for each time that this becomes true.
         turn = None if self._incoming else self._conversation.take_turn()
         if turn is None:
             return
@@ -405,7 +424,7 @@ class SessionActor(Actor):
     # ------------------------------------------------------------ the clock
 
     def _tell_itself(self, seconds: float, message: ToItself) -> None:
-        """Hear this later; of each kind of message the last one holds."""
+        """Send itself this message later; a new timer replaces one of the same kind."""
         self._cancel_timer(type(message))
         self._timers[type(message)] = self._clock.tell_later(self, seconds, message)
 
@@ -418,6 +437,6 @@ class SessionActor(Actor):
             timer.cancel()
 
     def _cancel_timers(self) -> None:
-        """Without a process nothing is owed, and nothing awaited."""
+        """Cancel all timers: without a process no receipt or output is owed."""
         for kind in tuple(self._timers):
             self._cancel_timer(kind)

@@ -1,7 +1,20 @@
-"""What is said in a session: what Claude is to be told, what has arrived, and when all of it is done.
+"""The conversation of one session: messages to write, receipts that came back, and turns that are open.
 
-A plain class without clock, process or actor: it is told what happens, and asked what to write and what to report.
-Nothing is written a second time before the transcript was asked.
+A plain class without clock, process or actor. The session actor calls it when something happens (``begin``,
+``deliver``, ``written``, ``moved``, ``turn_over``, ``end``), and then takes what there is to do: ``take_messages`` (to
+write), ``take_steps`` and ``take_turn`` (to report).
+
+Three things must hold, whatever is lost or killed:
+
+1. *Nothing is resent on suspicion.* A message that was written before is written again only when a history read since
+   then lacks its id: claude recognises a copy only within one process, and after a restart it may run it again.
+2. *Completed means done.* A delivery is completed by its own final receipt or, where the history has it, by the end of
+   a turn. While a turn is suspended neither counts; while a message of ours continues it, no other turn's end does.
+3. *Idle means nothing left.* A turn is reported only when no delivery, no message of ours and no suspended turn is
+   open, since the router then hands out the next subtask.
+
+A turn that the API has failed goes one of two ways. Where waiting helps it is *suspended* (``suspend_turn``) and later
+continued (``retry``); where it doesn't it is *dropped* (``drop_turn``), until a person has it continued (``go_on``).
 """
 
 from typing import assert_never
@@ -24,11 +37,20 @@ CONTINUE = (
 
 
 class Conversation:
-    """The messages to one agent's claude, those of the router and our own, over all its processes.
+    """The messages to one agent's claude, the router's and our own, across all its processes.
+
+    Example::
+
+        conversation = Conversation(receipt_seconds=10, max_attempts=5)
+        conversation.deliver(delivery)
+        conversation.begin(drive.start(session_id))
+        drive.write(conversation.take_messages())
+        conversation.moved(receipt)
+        report(conversation.take_steps())
 
     Args:
-        receipt_seconds: How long Claude may take to acknowledge a context.
-        max_attempts: Attempts before a delivery is dead.
+        receipt_seconds: How long Claude may take to acknowledge a delivery's first attempt.
+        max_attempts: Attempts before a delivery becomes a dead letter.
     """
 
     def __init__(self, *, receipt_seconds: float, max_attempts: int) -> None:
@@ -40,22 +62,31 @@ class Conversation:
         self._reset()
 
     def _reset(self) -> None:
-        """Forget what held for one process only."""
+        """Forget the state of one process.
+
+        Deliveries that aren't over and steps that aren't reported yet outlive it: they are not part of this.
+        """
+        # Messages to write, each an id and a text.
         self._outbox: list[tuple[str, str]] = []
+        # Ids of our own messages (``GO_ON``, ``CONTINUE``) that aren't over; the router knows nothing of them.
         self._own: set[str] = set()
-        self._held: str | None = None
+        # The id that the message will have by which a suspended turn is continued.
+        self._suspended: str | None = None
         self._has_turn = False
+        # Deliveries that have arrived and whose own final receipt won't come, or came too early: the end of a turn
+        # completes them. A dict, to keep their order.
         self._recovered: dict[str, None] = {}
+        # The last turn that ended, until it is reported.
         self._turn: TurnOver | None = None
         self._denied: tuple[str, ...] = ()
 
     # ------------------------------------------------------------ a process comes and goes
 
     def begin(self, history: Past) -> None:
-        """A process is there: it is to have all that isn't over.
+        """Begin with a new process: queue every delivery that isn't over, and continue a turn that was cut off.
 
         Args:
-            history: What the transcript says before anything is written.
+            history: The contents of the history before anything is written.
         """
         self._is_open, self._history = True, history
         for item in self._receipts.all():
@@ -63,22 +94,22 @@ class Conversation:
         self._continue_turn()
 
     def end(self) -> None:
-        """The process is gone, and with it all that it hadn't taken."""
+        """Forget the process, which has ended; deliveries that aren't over wait for the next one."""
         self._is_open = False
         self._reset()
 
     # ------------------------------------------------------------ what Claude is to be told
 
     def doubts(self, delivery: Delivery) -> bool:
-        """Whether it was a dead letter that claude may have read all the same: ask the transcript (``learn``)."""
+        """Return whether the history must be read (``learn``) first: claude may have this dead letter after all."""
         return self._is_open and was_retried(delivery)
 
     def learn(self, history: Past) -> None:
-        """What the transcript says now."""
+        """Take note of the history as it is now."""
         self._history = history
 
     def deliver(self, delivery: Delivery) -> bool:
-        """Take a context in; False if it is here already, or was, and is completed."""
+        """Take a delivery in; return False if it is here already, or was completed here before."""
         item = self._receipts.add(delivery)
         if item is not None and self._is_open:
             self._hand_over(item)
@@ -87,14 +118,18 @@ class Conversation:
         return item is not None
 
     def go_on(self) -> None:
-        """Have the model go on with a turn that failed, now: its messages are in the history."""
-        self._held = None
+        """Continue a failed turn now: its messages are in the history."""
+        self._suspended = None
         self._say(str(uuid4()), GO_ON)
 
     def retry(self, message_id: str) -> None:
-        """Go on with a turn that was held, unless something else has made it go on meanwhile."""
-        if message_id == self._held:
-            self._held = None
+        """Continue the suspended turn, unless it was continued, ended or suspended anew meanwhile.
+
+        Args:
+            message_id: The id that ``suspend_turn`` returned.
+        """
+        if message_id == self._suspended:
+            self._suspended = None
             self._say(message_id, GO_ON)
 
     def _say(self, message_id: str, text: str) -> None:
@@ -102,33 +137,39 @@ class Conversation:
         self._outbox.append((message_id, text))
 
     def _hand_over(self, item: InFlight) -> None:
-        """Have it written, unless the transcript says that it has arrived."""
+        """Queue a delivery to be written, unless it has arrived according to the history."""
+        # Invariant 1 rests on this check, and on the callers: each brings a history that is at least as new as the
+        # delivery's last attempt (the process's start, ``learn`` after ``doubts``, or ``resend``).
         delivery = item.delivery
         if delivery.id in self._history.arrived:
             self._step(delivery.id, DeliveryState.STARTED, receipt="transcript")
             self._recovered[delivery.id] = None
             return
         item.attempts += 1
-        item.state, item.written_at = DeliveryState.QUEUED, None  # in this process nothing is known of it yet
+        item.state, item.written_at = DeliveryState.QUEUED, None  # its receipts begin anew
         self._outbox.append((delivery.id, delivery.text))
 
     def _continue_turn(self) -> None:
-        """Where contexts had arrived before the process began: end their turn, if it was cut off."""
+        """Continue a turn that was cut off before the process began, or report the end of one that wasn't."""
         if not self._history.is_answered:
             self._say(str(uuid4()), CONTINUE)
         elif self._recovered:
             self._end_recovered()
 
     def _end_recovered(self) -> None:
-        """What had arrived belongs to a turn that is over, and the transcript has its last words."""
-        if not self._speaks_itself:
+        """Complete recovered deliveries with a turn that is over; the history has its last words."""
+        if not self._is_continuing:
             self._finish_recovered()
             self._turn = TurnOver(text=self._history.last_text)
 
     # ------------------------------------------------------------ what has arrived
 
     def written(self, message_id: str, now: float) -> float | None:
-        """A message is in Claude's input; when its receipt will be overdue, or None if it owes none."""
+        """Note that a message is in claude's input.
+
+        Returns:
+            The time at which its receipt will be overdue, on the clock of ``now``; None if it owes none.
+        """
         item = self._receipts.get(message_id)
         if item is None:
             return None
@@ -137,31 +178,33 @@ class Conversation:
         return self._receipts.due(item)
 
     def moved(self, fact: MessageMoved) -> None:
-        """Claude acknowledges a message; of a turn that the API has failed none is done before that has gone on."""
+        """Note a receipt: claude acknowledges a message."""
         if fact.uuid not in self._own:
             _received(fact.state)
-            is_held = fact.state.is_final and self.holds_turn
-            if is_held:
+            # Claude gives the final receipt at the end of each turn, also of one that the API has failed. The work is
+            # not done then (invariant 2), so the delivery stays open until the turn was continued.
+            is_suspended = fact.state.is_final and self.has_suspended_turn
+            if is_suspended:
                 self._recovered[fact.uuid] = None
-            self._step(fact.uuid, DeliveryState.STARTED if is_held else fact.state, receipt=fact.receipt)
+            self._step(fact.uuid, DeliveryState.STARTED if is_suspended else fact.state, receipt=fact.receipt)
         elif fact.state.is_final:
             self._own.discard(fact.uuid)
             self._finish_recovered()
 
     def overdue(self, now: float) -> list[InFlight]:
-        """What was written and has no receipt in time."""
+        """Return the deliveries whose receipt is overdue."""
         return self._receipts.overdue(now)
 
     def next_due(self) -> float | None:
-        """When the next receipt will be overdue, or None if none is owed."""
+        """Return the time at which the next receipt will be overdue, or None if none is owed."""
         return self._receipts.next_due()
 
-    def take_again(self, overdue: list[InFlight], history: Past) -> None:
-        """Have these written again, or give them up, unless they have arrived.
+    def resend(self, overdue: list[InFlight], history: Past) -> None:
+        """Resend these, or make them dead letters after the last attempt, unless they have arrived.
 
         Args:
-            overdue: What has no receipt in time.
-            history: What the transcript says now.
+            overdue: The deliveries without a receipt in time.
+            history: The history, read after they became overdue.
         """
         self.learn(history)
         for item in overdue:
@@ -176,69 +219,72 @@ class Conversation:
     # ------------------------------------------------------------ how turns go
 
     def turn_began(self) -> None:
-        """The model was asked."""
+        """Note that a turn has begun: the model was asked."""
         self._turn, self._has_turn = None, True
 
     def turn_over(self, turn: TurnOver) -> None:
-        """A turn has ended that the API didn't fail."""
+        """Note the end of a turn that the API didn't fail."""
         self._turn, self._has_turn = turn, False
         self._denied += turn.denied
-        self._held = None
+        self._suspended = None
         self._finish_recovered()
 
-    def hold_turn(self) -> str:
-        """The API has failed a turn, and it is to go on later: the id to say so with (``retry``)."""
-        self._held, self._has_turn = str(uuid4()), False
-        return self._held
+    def suspend_turn(self) -> str:
+        """Suspend a turn that the API has failed; return the id to continue it with (``retry``)."""
+        self._suspended, self._has_turn = str(uuid4()), False
+        return self._suspended
 
     def drop_turn(self) -> None:
-        """The API has failed a turn, and no wait will mend it (``go_on`` does, once somebody has)."""
-        self._held, self._has_turn = None, False
+        """Drop a turn that the API has failed for good; ``go_on`` continues it once a person has removed the reason."""
+        self._suspended, self._has_turn = None, False
 
     def _finish_recovered(self) -> None:
-        """What had arrived without a receipt is done when a turn is over that nothing of ours is to follow."""
-        if self._speaks_itself:
+        """Complete recovered deliveries at the end of a turn, unless a message of ours is to continue it."""
+        if self._is_continuing:
             return
         for delivery_id in self._recovered:
             self._step(delivery_id, DeliveryState.COMPLETED, receipt="transcript")
         self._recovered.clear()
 
     @property
-    def _speaks_itself(self) -> bool:
-        """A message of our own is on its way, or is to follow."""
-        return bool(self._own) or self.holds_turn
+    def _is_continuing(self) -> bool:
+        """True while a message of our own is under way, or will follow to continue a suspended turn."""
+        return bool(self._own) or self.has_suspended_turn
 
     # ------------------------------------------------------------ what there is to write and to report
 
     @property
-    def holds_turn(self) -> bool:
-        """A turn that the API has failed is to go on later."""
-        return self._held is not None
+    def has_suspended_turn(self) -> bool:
+        """True while a turn that the API has failed waits to be continued."""
+        return self._suspended is not None
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is on its way, or to follow."""
-        return not self._receipts and not self._speaks_itself
+        """True when no delivery, no message of ours and no suspended turn is open."""
+        return not self._receipts and not self._is_continuing
 
     @property
     def awaits_claude(self) -> bool:
-        """It is Claude's turn to say something."""
-        if self.holds_turn:
+        """True while claude owes output, so that a long silence means that it hangs."""
+        if self.has_suspended_turn:
             return any(item.delivery.id not in self._recovered for item in self._receipts.all())
         return bool(self._receipts or self._own)
 
     def take_messages(self) -> list[tuple[str, str]]:
-        """What is to be written now: each message's id and text, in order; told once."""
+        """Return the messages to write now, each an id and a text, in order, and empty the outbox."""
         messages, self._outbox = self._outbox, []
         return messages
 
     def take_steps(self) -> tuple[DeliveryStep, ...]:
-        """How far deliveries have come, in order; told once."""
+        """Return the steps since the last call, in order."""
         steps, self._steps = tuple(self._steps), []
         return steps
 
     def take_turn(self) -> TurnOver | None:
-        """The last turn, with all that was denied since the one before, once nothing is left to do; told once."""
+        """Return the last turn once the conversation is idle, or None; each turn is returned once.
+
+        It names all tools that were denied since the turn that was returned before.
+        """
         if self._turn is None or not self.is_idle:
             return None
         turn = self._turn.model_copy(update={"denied": self._denied})

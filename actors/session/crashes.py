@@ -1,4 +1,4 @@
-"""Ends of the program that nobody had asked for: what a person is told of one, and when to start again."""
+"""Unexpected ends of the program: the words for a person, and the time until the next start."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from actors.session.drive import Exited
 from supervisors import Backoff, SlidingWindow
 
 CRASHES, CRASH_PERIOD = 5, 600.0
-"""More than so many crashes within so many seconds are a crash loop, which is left to a person."""
+"""More crashes than this within so many seconds are a crash loop, and the session is blocked."""
 RESPAWN = Backoff(initial=0.4, maximum=30.0)
 """How long to wait before the next start: longer after each crash."""
 NOISE_TAIL = 500
-"""How much of what the program said on its standard error a person is told, in characters."""
+"""How much of the program's standard error a person is shown, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnexpectedEnd:
-    """An end that nobody had asked for.
+    """One unexpected end of the program.
 
     Attributes:
         detail: What happened, for a person.
-        seconds: How long to wait before the next start, or None if it crashes again and again.
+        seconds: How long to wait before the next start, or None in a crash loop.
     """
 
     detail: str
@@ -28,10 +28,10 @@ class UnexpectedEnd:
 
 
 class Crashes:
-    """Counts the crashes of a session's program since it last did something useful.
+    """The crashes of a session's program since it last ended a turn.
 
     Args:
-        clock: Tells when they happen, and spreads the waits.
+        clock: Gives the time of each crash, and the jitter of the waits.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class Crashes:
         return UnexpectedEnd(detail, self._clock.jitter(*RESPAWN.bounds(count - 1)))
 
     def clear(self) -> None:
-        """Forget them: it has done something useful, or a person says that the reason is gone."""
+        """Forget all crashes, since a turn has ended or a person has unblocked the session."""
         self._window.clear()
 
 

@@ -1,7 +1,7 @@
-"""The seam between a session and the program that it drives: the interface, and what a drive tells.
+"""The interface between a session and the program that it drives, and the messages that a drive sends.
 
-A session decides what is said and when; a drive knows how one kind of program is started, given messages and listened
-to. Nothing here knows of any one program.
+A session decides what is written and when; a drive knows how one kind of program is started, written to and read.
+Nothing here knows of any one program.
 """
 
 import itertools
@@ -16,16 +16,16 @@ from actors.session.clock import Clock
 from actors.session.settings import SessionSettings
 
 EPOCHS = itertools.count(1)
-"""Numbers the processes of all sessions, so that no incarnation takes the news of another's for its own."""
+"""Numbers for the processes of all sessions, so that no incarnation takes another's news for its own."""
 
 ReceiptState = Literal[DeliveryState.ACCEPTED, DeliveryState.STARTED, DeliveryState.COMPLETED]
-"""How far a program can say that a message has come."""
+"""The receipts that a program can give for a message."""
 
 # ---------------------------------------------------------------- facts
 
 
 class MessageMoved(Model):
-    """A message that was written into the session came further; ``receipt`` is the program's own word for it."""
+    """The receipt of a message that was written; ``receipt`` is the program's own word for it."""
 
     uuid: str
     state: ReceiptState
@@ -33,27 +33,27 @@ class MessageMoved(Model):
 
 
 class TurnBegan(Model):
-    """The model was asked; ``tools_missing`` names MCP servers that didn't connect."""
+    """The beginning of a turn: the model was asked. ``tools_missing`` names MCP servers that didn't connect."""
 
     tools_missing: tuple[str, ...] = ()
 
 
 class Answering(Model):
-    """The model speaks."""
+    """An answer of the model is coming in."""
 
 
 class Limited(Model):
-    """What the program knows of the account's usage limit.
+    """The state of the account's usage limit.
 
     Attributes:
-        until: When a limit that is reached ends, in seconds since the epoch; None: none is reached.
+        until: The end of a limit that is reached, in seconds since the epoch; None: none is reached.
     """
 
     until: float | None
 
 
 class Retrying(Model):
-    """The API failed and the program tries again by itself.
+    """A failure of the API after which the program tries again by itself.
 
     Attributes:
         status: The API's HTTP status, where there was an answer.
@@ -69,26 +69,27 @@ class Retrying(Model):
 
     @property
     def words(self) -> str:
-        """What a person is told of it."""
+        """A description for a person."""
         answer = f"the API answered {self.status}" if self.status else "the API can't be reached"
         return f"{answer} ({self.error}); attempt {self.attempt}"
 
 
 class ApiFailed(Model):
-    """The API has failed a turn for good; ``kind`` is the program's name for it. The turn's end follows."""
+    """A failure of the API that ends the turn; ``kind`` is the program's name for it. ``TurnOver`` follows."""
 
     kind: str
 
 
 class TurnOver(Model):
-    """A turn has ended.
+    """The end of a turn.
 
     Attributes:
-        text: What the model said last.
+        text: The model's last words.
         error: Why it failed, if it did.
-        by_api: It was the API that failed, after the program's own attempts.
+        by_api: True where the API failed, after the program's own attempts.
         status: The API's HTTP status, where there was an answer.
         denied: The tools that were refused.
+        cost_usd: The cost of the session so far, in dollars, by the program's own reckoning.
     """
 
     text: str = ""
@@ -100,12 +101,12 @@ class TurnOver(Model):
 
     @property
     def failure(self) -> str:
-        """What a person is told of a turn that the API has failed."""
+        """A description, for a person, of a turn that the API has failed."""
         return f"the API answered {self.status}: {self.error}" if self.status else str(self.error)
 
 
 class Acted(Model):
-    """The agent, or one of its subagents, said or did something: for the feed only."""
+    """Words and actions of the agent or its subagents, for the feed only."""
 
     activities: tuple[Activity, ...]
 
@@ -117,31 +118,31 @@ class Noise(Model):
 
 
 Fact = MessageMoved | TurnBegan | Answering | Limited | Retrying | ApiFailed | TurnOver | Acted | Noise
-"""What a program says, as far as a session needs it."""
+"""Everything in a program's output that a session needs."""
 
 # ---------------------------------------------------------------- what a drive tells
 
 
 class OfProcess(Model):
-    """Something about one process; ``epoch`` says which, so that stale news is dropped."""
+    """A message about one process; ``epoch`` says which, so that stale news is dropped."""
 
     epoch: int
 
 
 class StreamRead(OfProcess):
-    """What the program said."""
+    """Facts from the program's output, in order."""
 
     facts: tuple[Fact, ...]
 
 
 class Written(OfProcess):
-    """A message that had to wait for room is in the program's input."""
+    """A message that had to wait for space is now in the program's input."""
 
     delivery_id: str
 
 
 class Exited(OfProcess):
-    """The process has ended, and nobody had asked for it but by ``kill``.
+    """The process has ended by itself or by ``kill``, not by ``close``.
 
     Attributes:
         code: Its exit code; negative: the signal.
@@ -153,23 +154,23 @@ class Exited(OfProcess):
 
 
 FromDrive = StreamRead | Written | Exited
-"""What a drive tells the session that owns it."""
+"""The messages of a drive to the session that owns it."""
 
 # ---------------------------------------------------------------- the drive
 
 
 class SessionTakenError(CoordinatorError):
-    """Somebody else leads this conversation."""
+    """Another process uses this conversation."""
 
 
 @dataclass(slots=True)
 class Past:
-    """What a conversation's history holds, wherever the program keeps it.
+    """The contents of a conversation's history, wherever the program keeps it.
 
     Attributes:
         arrived: The ids of the messages that are in the history.
-        is_answered: Nothing is left open: the last word is the model's.
-        last_text: What the model said last.
+        is_answered: True where no turn is left open: the last word is the model's.
+        last_text: The model's last words.
     """
 
     arrived: set[str] = field(default_factory=set)
@@ -178,41 +179,47 @@ class Past:
 
 
 class Owner(Protocol):
-    """The session that a drive belongs to, as the drive sees it: its mailbox (a ``Handle`` will do)."""
+    """The mailbox of the session that a drive belongs to; a ``Handle`` fits."""
 
     def tell(self, message: FromDrive) -> None:
-        """Take this, without ever blocking."""
+        """Deliver a message, without ever blocking."""
 
     def wait_for_room(self, limit: int, timeout: float) -> bool:
-        """Block until fewer than ``limit`` messages wait, or so many seconds are over; whether there is room."""
+        """Block until fewer than ``limit`` messages wait, at most ``timeout`` seconds; return whether that is so."""
 
 
 class Drive(Protocol):
-    """One agent's program: at most one process at a time, in one conversation that nobody else leads.
+    """One agent's program: at most one process at a time, in one conversation that no other process uses.
 
-    Its methods are called by one thread, the owner's, and none of them waits for the program except ``close``. What the
-    program says comes up by ``owner.tell`` from a thread of the drive's own, in the program's order: ``StreamRead`` and
-    ``Written`` while it runs, then ``Exited`` as the last of this process, exactly once. A reader that finds the
-    owner's mailbox full waits, so a program that says too much is slowed down.
+    The owner calls its methods from one thread, and only ``close`` waits for the program. Output comes up by
+    ``owner.tell`` from a thread of the drive, in the program's order: ``StreamRead`` and ``Written`` while it runs,
+    then ``Exited`` exactly once, as the last message of this process. While the owner's mailbox is full the drive
+    stops reading, so that a program that says too much is slowed down.
 
-    When ``Exited`` is told, the process and all that it had started have ended. The conversation is still the drive's
-    own, and ``start`` goes on with it.
+    When ``Exited`` is told, the process and everything that it had started have ended. The conversation still belongs
+    to the drive, and ``start`` resumes it.
 
-    **The close contract.** ``close`` ends the process in an orderly way, forcibly after a while, and with it all that
-    it had started, and it lets go of the conversation, whatever fails on the way. It may be called at any time, again,
-    and instead of ever starting. From its beginning on *nothing* is told: no fact, no ``Written``, and no ``Exited``
-    for the process that it ends. When it returns, no process of the conversation lives, and another drive may ``start``
-    in it; so may this one.
+    Example::
+
+        past = drive.start(session_id)
+        drive.write([(message_id, "text")])  # then StreamRead(MessageMoved …), … come up
+        drive.close()
+
+    **The close contract.** ``close`` ends the process in an orderly way, and by force after a while. It also ends
+    everything that the process had started, and releases the conversation, whatever fails on the way. It may be called
+    at any time, repeatedly, and without a ``start`` before. From its beginning on *nothing* is told: no fact, no
+    ``Written``, and no ``Exited`` for the process that it ends. When it returns, no process of the conversation lives,
+    and this or another drive may ``start`` in it.
 
     Attributes:
-        idempotent_by_id: A message that is written again under the same id runs once, as long as the process lives.
-            (After a crash only the history tells.)
-        takes_input_mid_turn: A message that is written during a turn need not wait for its end.
+        idempotent_by_id: True where a message that is resent under the same id runs once, as long as the process
+            lives. (After a crash only the history tells.)
+        takes_input_mid_turn: True where a message that is written during a turn need not wait for its end.
         receipts: The receipts that it can give for a message.
         epoch: The number of the process, or of the last one that was started; 0 before that, and once it is closed.
         pid: The id of that process; None where there is none.
-        is_resumed: That process went on with a conversation that was there.
-        heard_at: When it last said anything, on the clock that was handed in; 0.0 where there is no process.
+        is_resumed: True where that process resumed a conversation that existed before.
+        heard_at: The time of its last output, on the clock that was handed in; 0.0 where there is no process.
     """
 
     idempotent_by_id: ClassVar[bool]
@@ -232,50 +239,50 @@ class Drive(Protocol):
     def heard_at(self) -> float: ...  # noqa: D102
 
     def start(self, conversation: str) -> Past:
-        """Start a process in this conversation, with a new epoch; what an earlier one has left there is ended first.
+        """Start a process in this conversation, under a new epoch; leftovers of an earlier one are ended first.
 
-        Only where none runs: at first, after ``Exited``, and after ``close``. Where it raises, no process was left, and
-        it may be called again.
+        Allowed only while none runs: at first, after ``Exited``, and after ``close``. Where it raises, no process is
+        left, and it may be called again.
 
         Args:
             conversation: Its id; the same from the first start to ``close``.
 
         Returns:
-            What its history holds before the process adds to it.
+            The history, as it is before the process adds to it.
 
         Raises:
             PromptError: The agent has no prompt, or one that can't be used.
-            SessionTakenError: Somebody else leads the conversation.
-            OSError: It can't be started, or can't be looked into.
+            SessionTakenError: Another process uses the conversation.
+            OSError: The program can't be started, or the history can't be read.
         """
 
     def write(self, messages: list[tuple[str, str]]) -> list[str]:
-        """Give it messages, each an id and a text, in order.
+        """Write messages, each an id and a text, in order.
 
         Returns:
-            The ids of those that are already in its input; of each other one ``Written`` tells later, or nothing if
-            the process ends before. Without a process nothing is taken.
+            The ids of those that are already in the program's input. For each other one ``Written`` follows, unless
+            the process ends before. Without a process nothing is written.
         """
 
     def read_history(self) -> Past:
-        """Read what the history of the conversation holds now.
+        """Read the conversation's history as it is now.
 
         Raises:
             OSError: It can't be read now.
         """
 
     def interrupt(self) -> None:
-        """Ask it to end the turn that runs; the turn's end comes up as any other. Without a turn nothing happens."""
+        """Ask the program to end the running turn; its end comes up as any other. Without a turn nothing happens."""
 
     def kill(self) -> None:
         """End the process at once, as a crash does: ``Exited`` follows. Without a process nothing happens."""
 
     def close(self) -> None:
-        """End it, and let go of the conversation; see above."""
+        """End the process and release the conversation; see the close contract."""
 
 
 class DriveFactory(Protocol):
-    """Makes the drive of a session."""
+    """A callable that makes the drive of a session."""
 
     def __call__(self, agent: str, settings: SessionSettings, owner: Owner, clock: Clock, /) -> Drive:
-        """Make it; nothing is started yet."""
+        """Make the drive; nothing is started yet."""

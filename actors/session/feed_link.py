@@ -1,4 +1,4 @@
-"""What a session tells the feed: what its agent says and does. It is for show, so it never holds anything up."""
+"""Reports from a session to the feed: the words and actions of its agent. They are for show: nothing waits for them."""
 
 from actors.protocol.feed import Activity, AgentActive, Cost
 from actors.session.clock import Clock
@@ -7,16 +7,16 @@ from supervisors import Handle
 MOST_WAITING = 1000
 """While more messages than this wait for the feed, activities are dropped."""
 MOST_AT_ONCE = 50
-"""Activities a message."""
+"""How many activities one message holds at most."""
 
 
 class FeedLink:
-    """Tells the feed of one agent.
+    """Reports one agent to the feed.
 
     Args:
         agent: The agent's name.
         feed: The feed's address.
-        clock: Tells when something was said.
+        clock: Gives the time of each report.
     """
 
     def __init__(self, agent: str, feed: Handle, clock: Clock) -> None:
@@ -28,7 +28,7 @@ class FeedLink:
         self._cost: Cost | None = None
 
     def add(self, activities: tuple[Activity, ...]) -> None:
-        """Remember these until ``flush``."""
+        """Keep these until ``flush``, but for a cost that has not changed."""
         for each in activities:
             if isinstance(each, Cost):
                 if each == self._cost:
@@ -37,7 +37,7 @@ class FeedLink:
             self._activities.append(each)
 
     def flush(self) -> None:
-        """Tell what was added, or drop it and count it where the feed can't keep up."""
+        """Send what was added; where the feed can't keep up, drop and count it instead."""
         activities, self._activities = self._activities, []
         for start in range(0, len(activities), MOST_AT_ONCE):
             self._tell(tuple(activities[start : start + MOST_AT_ONCE]))

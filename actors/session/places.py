@@ -1,7 +1,7 @@
-"""The files that a delivery speaks of, where the agent lives: its whole context, and the report of its subtask.
+"""The files that a delivery refers to: its whole context, and the result file of its subtask.
 
-The router knows no paths: it leaves two tokens in the text, and the session fills them in. It does so in lines of the
-coordinator's own only: what others wrote is quoted, and stays as they wrote it.
+The router knows no paths, since the agent may live elsewhere: it leaves two tokens in the text, and the session
+replaces them. Only the coordinator's own lines are changed; text of others is quoted, and stays as it was written.
 """
 
 from pathlib import Path
@@ -11,11 +11,11 @@ from actors.lib.files import write_atomically
 from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, Delivery
 
 QUOTE = "> "
-"""How lines begin that come from elsewhere."""
+"""The beginning of each line that was written by others."""
 
 
 class Places:
-    """Fills in the paths of a delivery, and writes the file that it refers to.
+    """Fills in the paths of a delivery, and writes the file with its whole context.
 
     Args:
         readable: The directory that the agent may read: whole contexts lie there, as ``<delivery id>.md``.
@@ -27,13 +27,15 @@ class Places:
         self._results = results
 
     def settle(self, delivery: Delivery) -> Delivery:
-        """Write the whole context durably, if there is one, and fill in the paths: the same ones at each retry.
+        """Write the whole context durably, if there is one, and fill in the paths.
+
+        A delivery that is settled again gets the same paths, and the file is replaced.
 
         Returns:
             The delivery with the text that Claude reads, and without the document.
 
         Raises:
-            OSError: It can't be written.
+            OSError: The file can't be written.
         """
         if not delivery.document and CONTEXT_FILE not in delivery.text and RESULT_FILE not in delivery.text:
             return delivery
@@ -52,7 +54,7 @@ class Places:
 
 
 def _filled(text: str, paths: dict[str, str]) -> str:
-    """The text with these paths in place of their tokens, but for its quotations."""
+    """Return the text with the tokens replaced by these paths, except in quotations."""
     if not any(token in text for token in paths):
         return text
     return "\n".join(line if line.startswith(QUOTE) else _line(line, paths) for line in text.split("\n"))

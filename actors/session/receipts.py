@@ -1,6 +1,6 @@
-"""What was written into a session and isn't finished: who still owes a receipt, and since when.
+"""The deliveries in a session that aren't over: their states, attempts, and the times at which receipts are overdue.
 
-A plain class: no clock, no process.
+Plain classes without a clock: the caller brings the time.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from actors.protocol.deliveries import ORDER, Delivery, DeliveryState
 from supervisors import Backoff
 
 REMEMBERED = 10_000
-"""How many completed deliveries are remembered: one may be given again by a router that hasn't heard yet."""
+"""How many completed deliveries are remembered: the router may resend one before it hears of the completion."""
 MOST_DOUBLINGS = 6
 GROWTH = Backoff(initial=1.0, maximum=2.0**MOST_DOUBLINGS)
-"""How many times as long as the first receipt a later one may take."""
+"""The time that a later attempt's receipt may take, as a multiple of the first one's."""
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class InFlight:
 
     Attributes:
         attempts: How often it was written.
-        spent: How many of these were before a person had it retried.
+        spent: How many of these were before a person retried it.
         written_at: When it was last written, in seconds of the monotonic clock; None while it waits.
     """
 
@@ -33,20 +33,20 @@ class InFlight:
 
     @property
     def tries(self) -> int:
-        """How often it was written since it was last queued."""
+        """The number of attempts since it was last queued."""
         return self.attempts - self.spent
 
 
 def was_retried(delivery: Delivery) -> bool:
-    """Whether it was a dead letter that a person has queued again: it was written, and is to be written anew."""
+    """Return whether this is a dead letter that a person has retried: written before, and queued again."""
     return delivery.state is DeliveryState.QUEUED and delivery.attempts > 0
 
 
 class Receipts:
-    """The deliveries that a session has been given and that aren't over.
+    """The deliveries that a session has been given and that aren't over, in their order.
 
     Args:
-        seconds: How long the first receipt may take; twice as long after each further attempt.
+        seconds: How long the first receipt may take; twice as long after each further attempt, up to 64 times.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Receipts:
         self._completed: dict[str, None] = {}
 
     def add(self, delivery: Delivery) -> InFlight | None:
-        """Take one in; None if it is there already, or was, and is completed."""
+        """Add a delivery; return None if it is there already, or was completed before."""
         if delivery.id in self._items or delivery.id in self._completed:
             return None
         spent = delivery.attempts if was_retried(delivery) else 0
@@ -64,11 +64,11 @@ class Receipts:
         return item
 
     def get(self, delivery_id: str) -> InFlight | None:
-        """One that isn't over."""
+        """Return a delivery that isn't over, or None."""
         return self._items.get(delivery_id)
 
     def move(self, delivery_id: str, state: DeliveryState) -> bool:
-        """It came further; False if that is no news."""
+        """Move a delivery forward; return False where it has come as far already, or is over."""
         item = self._items.get(delivery_id)
         if item is None or ORDER[state] <= ORDER[item.state]:
             return False
@@ -80,21 +80,21 @@ class Receipts:
         return True
 
     def all(self) -> list[InFlight]:
-        """In the order in which they came."""
+        """Return all of them, in the order in which they came."""
         return list(self._items.values())
 
     def overdue(self, now: float) -> list[InFlight]:
-        """Those that were written and have no receipt in time."""
+        """Return those that were written and whose receipt is overdue."""
         return [item for item in self._items.values() if (due := self.due(item)) is not None and due <= now]
 
     def next_due(self) -> float | None:
-        """When the next receipt will be overdue, or None if none is owed."""
+        """Return the time at which the next receipt will be overdue, or None if none is owed."""
         return min(
             (due for item in self._items.values() if (due := self.due(item)) is not None), default=None
         )
 
     def due(self, item: InFlight) -> float | None:
-        """When its receipt will be overdue, or None if it owes none."""
+        """Return the time at which this one's receipt will be overdue, or None if it owes none."""
         if item.written_at is None or item.state is not DeliveryState.WRITTEN:
             return None
         return item.written_at + self._seconds * GROWTH.delay(max(0, item.tries - 1), 1.0)

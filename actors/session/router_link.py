@@ -1,6 +1,7 @@
-"""What a session tells the router: how far contexts have come, what it is doing, how turns ended.
+"""Reports from a session to the router: delivery steps, session states, and ends of turns.
 
-What contexts have come through is always told before what follows from it.
+Steps always go up before the state or the end of a turn that follows from them, so that the router never acts on an end
+whose deliveries it still believes to be open.
 """
 
 from datetime import datetime, timedelta
@@ -21,15 +22,15 @@ from supervisors import AddressBook
 
 
 class RouterLink:
-    """Tells the router of one session.
+    """Reports one session to the router.
 
     Args:
         agent: The session's agent.
-        system: Where the router is found.
-        conversation: What is said in the session.
+        system: Finds the router.
+        conversation: The source of the delivery steps.
 
     Attributes:
-        state: What the session is doing.
+        state: The session's state, as it was last reported.
     """
 
     def __init__(self, agent: str, system: AddressBook, conversation: Conversation) -> None:
@@ -40,28 +41,28 @@ class RouterLink:
         self._told_pid: int | None = None
 
     def announce(self, *, idle: bool) -> None:
-        """Say that it is there, and wants its conversation and what is on its way to it.
+        """Ask the router for the conversation and for every delivery that isn't over.
 
         Args:
-            idle: Nothing is on its way to Claude, or to follow.
+            idle: True where the session has nothing left to do.
         """
-        self.progress()  # first, or the router would give what is done once more
+        self.progress()  # first, or the router would resend what is completed
         self._tell(SessionReady(agent=self._agent, idle=idle))
 
     def progress(self) -> None:
-        """Contexts have come further, perhaps."""
+        """Report the delivery steps since the last call, if there are any."""
         if steps := self._conversation.take_steps():
             failpoint("session.report.before")
             self._tell(Progressed(agent=self._agent, steps=steps))
             failpoint("session.report.after")
 
     def change(self, state: SessionState, pid: int | None, detail: str = "") -> None:
-        """It is doing something else, perhaps; with a detail it is told anyway.
+        """Report a state or a process id that has changed; with a detail it is reported in any case.
 
         Args:
-            state: What it is doing.
-            pid: Claude's process, if it runs.
-            detail: More of it, for a person: when it goes on, or what happened.
+            state: The session's state.
+            pid: The id of Claude's process; None where none runs.
+            detail: More for a person: when the session goes on, or what happened.
         """
         if (state, pid) == (self.state, self._told_pid) and not detail:
             return
@@ -70,7 +71,7 @@ class RouterLink:
         self._tell(SessionChanged(agent=self._agent, state=state, detail=detail, pid=pid))
 
     def turn_ended(self, turn: TurnOver) -> None:
-        """It is idle."""
+        """Report the end of a turn that leaves the session idle."""
         self.progress()
         ended = TurnEnded(
             agent=self._agent, text=turn.text, error=turn.error, denied=turn.denied, cost_usd=turn.cost_usd
@@ -84,13 +85,16 @@ class RouterLink:
 
 
 def later(what: str, seconds: float, why: str, now: datetime | None = None) -> str:
-    """What will happen, the local time at which it will, and why: the time first, since long reasons get cut.
+    """Return a line that says what will happen, at which local time, and why.
+
+    The time stands before the reason, since long reasons get cut. Example: ``goes on at 12:00:01: the API answered 529
+    (overloaded); attempt 2``. On another day the date precedes the time.
 
     Args:
         what: What will happen, such as "goes on".
         seconds: How long from now.
         why: The reason.
-        now: The time now, if it isn't the clock's.
+        now: The time now; the machine's if none is given.
     """
     now = now or datetime.now().astimezone()
     due = now + timedelta(seconds=seconds)

@@ -9,23 +9,23 @@ from actors.agents.prompt import AgentPrompt
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """What a session needs to know.
+    """The settings of a session; all sessions of a coordinator share one.
 
     Attributes:
         command: The claude to run.
         directory: Where the agents work.
-        environment: The environment that claude is given.
+        environment: The environment of claude's process.
         files: The directory for a session's own files (0700).
         readable: A directory that the agent may read beside its own: long contexts lie there.
         results: The result files that an agent without tools may write, as a path with a ``*`` in it.
         pipe: The path of an agent's named pipe.
         prompt: Finds an agent's prompt; raises ``PromptError``.
-        gateway_url: Where the gateway's MCP server answers.
+        gateway_url: The URL of the gateway, without ``/mcp``.
         token: The gateway's token for an agent.
-        permission_mode: Where the prompt names none.
-        receipt_seconds: How long Claude may take to acknowledge a context.
-        silence_seconds: How long a claude that works may say nothing before it is taken to hang.
-        max_attempts: Attempts before a delivery is dead.
+        permission_mode: Claude's permission mode where the prompt names none.
+        receipt_seconds: How long Claude may take to acknowledge a delivery's first attempt.
+        silence_seconds: How long a working claude may be silent before it is considered hung and restarted.
+        max_attempts: Attempts before a delivery becomes a dead letter.
     """
 
     command: tuple[str, ...]

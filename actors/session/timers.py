@@ -1,17 +1,17 @@
-"""What a session tells itself later."""
+"""Timer messages that a session sends to itself."""
 
 from actors.protocol.base import Model
 from actors.session.drive import OfProcess
 
 
 class RetryTurn(OfProcess):
-    """Go on with the turn that the API has failed."""
+    """Continue the turn that the API has failed."""
 
     message_id: str
 
 
 class SilenceDue(OfProcess):
-    """See whether the program has said anything."""
+    """Check whether the program has been silent for too long."""
 
 
 class Respawn(OfProcess):
@@ -19,11 +19,11 @@ class Respawn(OfProcess):
 
 
 class ReceiptDue(Model):
-    """See whether a receipt is overdue."""
+    """Check whether a receipt is overdue."""
 
 
 class TakeIn(Model):
-    """Try once more to take in the contexts that wait for the disk."""
+    """Take in the deliveries that wait for the disk."""
 
 
 ToItself = RetryTurn | SilenceDue | Respawn | ReceiptDue | TakeIn

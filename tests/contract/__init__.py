@@ -1,1 +1,1 @@
-"""The contract of the stream protocol, held by the scripted claude and by the real one."""
+"""The contract of the stream protocol, checked for the scripted claude and for the real one."""

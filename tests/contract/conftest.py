@@ -1,4 +1,4 @@
-"""The two programs that every promise is held against."""
+"""Fixtures of the two programs that the contract is checked for."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tools.common.model_api import ModelApi
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """An empty home."""
+    """Make an empty home."""
     path = tmp_path / "home"
     path.mkdir()
     return path
@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cwd(tmp_path: Path) -> Path:
-    """A work directory."""
+    """Make a work directory."""
     path = tmp_path / "work"
     path.mkdir()
     return path
@@ -29,7 +29,7 @@ def cwd(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def scripted(home: Path, cwd: Path) -> Iterator[Claude]:
-    """The stand-in."""
+    """Set up the stand-in."""
     claude = Claude(command(), home, cwd, None)
     yield claude
     claude.close()
@@ -37,7 +37,7 @@ def scripted(home: Path, cwd: Path) -> Iterator[Claude]:
 
 @pytest.fixture
 def real(home: Path, cwd: Path) -> Iterator[Claude]:
-    """The real program, before a double of the API."""
+    """Set up the real program, before a double of the API."""
     program = real_claude()
     with ModelApi() as api:
         claude = Claude([program], home, cwd, api)
@@ -47,6 +47,6 @@ def real(home: Path, cwd: Path) -> Iterator[Claude]:
 
 @pytest.fixture(params=BOTH)
 def claude(request: pytest.FixtureRequest) -> Claude:
-    """Each of the two in turn."""
+    """Set up each of the two in turn."""
     chosen: Claude = request.getfixturevalue(request.param)
     return chosen

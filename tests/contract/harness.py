@@ -1,4 +1,4 @@
-"""Starts `claude` as the product does: stdin from a FIFO, stdout a raw PTY, an explicit environment."""
+"""A harness that starts `claude` as the product does: stdin from a FIFO, stdout a raw PTY, an explicit environment."""
 
 import json
 import os
@@ -39,7 +39,7 @@ class Claude:
     """One of the two programs, a home and a work directory for it, and the API that it asks.
 
     Attributes:
-        api: None for the stand-in, which asks nobody.
+        api: The double of the API; None for the stand-in, which needs none.
     """
 
     command: list[str]
@@ -51,11 +51,11 @@ class Claude:
 
     @property
     def is_real(self) -> bool:
-        """Whether this is the real program."""
+        """True for the real program."""
         return self.api is not None
 
     def start(self, *arguments: str, resume: bool = False, env: Mapping[str, str] | None = None) -> "Run":
-        """Starts it in this session."""
+        """Start it in this session."""
         session = ("--resume" if resume else "--session-id", self.session)
         run = Run(
             [*self.command, *STREAM, *session, *arguments], self.cwd, self.environment | dict(env or {})
@@ -64,7 +64,7 @@ class Claude:
         return run
 
     def start_failing(self, status: int | None, *, retries: int, recovers: bool) -> "Run":
-        """Starts it with an API that fails once (`recovers`), or for one message as often as it is asked.
+        """Start it with an API that fails once (`recovers`), or for one message as often as it is asked.
 
         Without a status the connection breaks.
         """
@@ -83,11 +83,11 @@ class Claude:
 
     @property
     def environment(self) -> dict[str, str]:
-        """All that the program gets to see of the world."""
+        """The program's whole environment."""
         return real_environment(self.home, self.api.url) if self.api else scripted_environment(self.home)
 
     def transcript(self) -> list[Event]:
-        """The lines of the session's transcript; none while there is no file."""
+        """Return the lines of the session's transcript; none while there is no file."""
         files = list(self.home.glob(f".claude/projects/*/{self.session}.jsonl"))
         return (
             [json.loads(line) for line in files[0].read_text(encoding="utf-8").split("\n")[:-1]]
@@ -96,7 +96,7 @@ class Claude:
         )
 
     def known_ids(self) -> set[str]:
-        """The messages that the transcript has: user lines, and what was taken into a turn under way."""
+        """Return the ids of messages in the transcript: user lines, and messages that joined a running turn."""
         lines = self.transcript()
         users = {
             str(each)
@@ -109,22 +109,22 @@ class Claude:
         }
 
     def wait_for_transcript(self, message_id: str) -> None:
-        """Waits until the transcript has a message."""
+        """Wait until the transcript has a message."""
         self.look_until(lambda: message_id in self.known_ids())
 
     def wait_for_transcript_line(self, predicate: Callable[[Event], bool]) -> None:
-        """Waits until the transcript has such a line."""
+        """Wait until the transcript has such a line."""
         self.look_until(lambda: any(predicate(line) for line in self.transcript()))
 
     def look_until(self, predicate: Callable[[], bool]) -> None:
-        """A file tells nobody that it has grown, so it is looked at."""
+        """Poll until this is so: a file sends no event when it grows."""
         deadline = time.monotonic() + DEADLINE
         while not predicate():
             assert time.monotonic() < deadline, "the transcript never got there"
             time.sleep(0.01)
 
     def told(self, text: str) -> int:
-        """How often a text arrived: at the model's door, or in the transcript of the stand-in."""
+        """Count how often a text has arrived, at the API's double or in the stand-in's transcript."""
         if self.api:
             return self.api.told(text)
         contents = [line["message"]["content"] for line in self.transcript() if line.get("type") == "user"]
@@ -134,7 +134,7 @@ class Claude:
         return sum(content.count(text) for content in [*contents, *prompts] if isinstance(content, str))
 
     def close(self) -> None:
-        """Ends what is left of every run."""
+        """End what is left of every run."""
         for run in self.runs:
             run.close()
 
@@ -175,28 +175,28 @@ class Run:
     # In.
 
     def send(self, text: str, message_id: str = "") -> str:
-        """Writes a message; returns its id."""
+        """Write a message; return its id."""
         message_id = message_id or str(uuid.uuid4())
         self.write({"type": "user", "uuid": message_id, "message": {"role": "user", "content": text}})
         return message_id
 
     def interrupt(self) -> None:
-        """Asks for the end of the turn."""
+        """Ask for the end of the turn."""
         self.write(
             {"type": "control_request", "request_id": "interrupt", "request": {"subtype": "interrupt"}}
         )
 
     def write(self, event: Event) -> None:
-        """Writes one line."""
+        """Write one line."""
         self.write_raw(json.dumps(event).encode() + b"\n")
 
     def write_raw(self, data: bytes) -> None:
-        """Writes bytes, all of them."""
+        """Write all of these bytes."""
         while data:
             data = data[os.write(self._stdin, data) :]
 
     def end_input(self) -> None:
-        """Closes standard input."""
+        """Close standard input."""
         if self._stdin >= 0:
             os.close(self._stdin)
             self._stdin = -1
@@ -204,26 +204,26 @@ class Run:
     # Out.
 
     def wait(self, predicate: Callable[[Event], bool], number: int = 1, timeout: float = DEADLINE) -> Event:
-        """The nth event that fits, as soon as it is there."""
+        """Wait for the nth event that fits."""
         with self._changed:
             there = self._changed.wait_for(lambda: len(self._fitting(predicate)) >= number, timeout)
             assert there, f"not within {timeout} s; got {self.story()}, stderr {self.stderr!r}"
             return self._fitting(predicate)[number - 1]
 
     def wait_state(self, message_id: str, state: str) -> None:
-        """Waits for a receipt."""
+        """Wait for a receipt."""
         self.wait(lambda event: event.get("command_uuid") == message_id and event["state"] == state)
 
     def wait_result(self, number: int = 1) -> Event:
-        """The nth result."""
+        """Wait for the nth result."""
         return self.wait(lambda event: event["type"] == "result", number)
 
     def wait_tool(self) -> None:
-        """Waits until a tool is used."""
+        """Wait until a tool is used."""
         self.wait(lambda event: _line(event, {}).startswith("uses "))
 
     def finish(self, *message_ids: str) -> list[str]:
-        """Waits until the messages are done, ends the input and the program; returns its story.
+        """Wait until the messages are completed, end the input and the program; return its story.
 
         In the story the messages are called A, B, … in the order given.
         """
@@ -234,40 +234,40 @@ class Run:
         return self.story(*message_ids)
 
     def story(self, *message_ids: str) -> list[str]:
-        """The events, a few words each; the messages are called A, B, and so on."""
+        """Return the events, a few words each; the messages are called A, B, and so on."""
         names = {message_id: chr(ord("A") + number) for number, message_id in enumerate(message_ids)}
         return [_line(event, names) for event in self.events if not _is_progress(event)]
 
     def states(self, message_id: str) -> list[str]:
-        """The receipts of one message."""
+        """Return the receipts of one message."""
         return [event["state"] for event in self.events if event.get("command_uuid") == message_id]
 
     # The end.
 
     def kill(self) -> None:
-        """Ends the program as a crash does, and waits until it is gone."""
+        """Kill the program, and wait until it is gone."""
         self._descendants = psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.wait_exit()
 
     def terminate(self) -> int:
-        """Asks it to end, by SIGTERM."""
+        """Send it SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait_exit()
 
     def wait_closed(self) -> None:
-        """Waits until nothing more can come from the terminal."""
+        """Wait until nothing more can come from the terminal."""
         self._threads[0].join(DEADLINE)
         assert not self._threads[0].is_alive()
 
     def wait_exit(self) -> int:
-        """The exit code, when all that was written has been read."""
+        """Wait until all output was read and the program has ended; return its exit code."""
         code = self.process.wait(DEADLINE)
         self._join()
         return code
 
     def close(self) -> None:
-        """Ends the program and whatever it has left running."""
+        """End the program and whatever it has left running."""
         self.end_input()
         if self.process.poll() is None:
             self.kill()
@@ -318,7 +318,7 @@ class Run:
 
 
 def _is_progress(event: Event) -> bool:
-    """Whether it only tells that a command takes its time, which is a matter of how fast the machine is."""
+    """Return whether it only reports a slow command, which depends on the machine's speed."""
     return str(event.get("subtype", "")).startswith("task_")
 
 
@@ -327,7 +327,7 @@ def _is_over(message_id: str, event: Event) -> bool:
 
 
 def _line(event: Event, names: Mapping[str, str]) -> str:
-    """An event in a few words."""
+    """Return an event in a few words."""
     teller = _TELLERS.get(str(event.get("type")))
     return teller(event, names) if teller else str(event.get("type"))
 

@@ -1,4 +1,4 @@
-"""When the API fails: retries are told of, a turn that failed is cancelled, the session lives on."""
+"""Tests of failures of the API: retries are reported, a failed turn is cancelled, the session lives on."""
 
 import json
 
@@ -85,7 +85,7 @@ def test_when_retries_end_the_message_is_cancelled(claude: Claude, status: int |
     assert said["error"] == ("authentication_failed" if status == 401 else "server_error")
 
 
-def test_where_nobody_is_logged_in_it_refuses_by_itself(claude: Claude) -> None:
+def test_without_a_login_it_refuses_by_itself(claude: Claude) -> None:
     fault = {"result_error": {"status": None, "error": "authentication_failed", "text": "Not logged in"}}
     run = claude.start(env={"ANTHROPIC_API_KEY": "", "SCRIPTED_CLAUDE_FAULTS": json.dumps(fault)})
 

@@ -1,4 +1,4 @@
-"""How the program ends, and when it doesn't begin."""
+"""Tests of the program's end, and of refusals to start."""
 
 import os
 import signal

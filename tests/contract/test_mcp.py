@@ -1,4 +1,4 @@
-"""The coordinator's tools over MCP."""
+"""Tests of the coordinator's tools over MCP."""
 
 import time
 

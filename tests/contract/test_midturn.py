@@ -1,4 +1,4 @@
-"""What comes in the midst of a turn, and what ends one."""
+"""Tests of messages that come during a turn, and of interruptions."""
 
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def test_of_what_became_one_message_all_but_the_last_run_again_when_they_are_sen
     again.send(message(say("three")), c)
     story = again.finish(b, c)
 
-    assert story.count("says two") == 1, "a hazard: it is for whoever sends to look into the transcript"
+    assert story.count("says two") == 1, "a hazard: the sender has to read the transcript"
     assert story[-2:] == ["echo B", "B completed"]
 
 

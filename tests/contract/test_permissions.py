@@ -1,4 +1,4 @@
-"""What may run, what is denied, and who is asked."""
+"""Tests of permissions: tools that run, that are denied, and that the host is asked about."""
 
 from pathlib import Path
 from typing import Any

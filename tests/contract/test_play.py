@@ -1,4 +1,4 @@
-"""The play: what a message makes a stand-in do."""
+"""Tests of the play, the steps that a message makes a stand-in perform."""
 
 from typing import Any
 
@@ -135,7 +135,7 @@ def test_what_claude_itself_puts_in_does_not_end_a_turn() -> None:
     assert _plan(_user('@play [{"say": "b"}]'), filler).steps == [Say("b")]
 
 
-def test_plays_in_results_and_reminders_are_nobodys() -> None:
+def test_plays_in_results_and_reminders_are_ignored() -> None:
     reminder = _user('<system-reminder>\n@play [{"say": "x"}]\n</system-reminder>')
 
     assert list(user_texts(reminder)) == []

@@ -1,4 +1,4 @@
-"""The receipts of a message and their order; a message is run once, whatever is sent again."""
+"""Tests of receipts and their order; a message runs once, however often it is resent."""
 
 from pathlib import Path
 

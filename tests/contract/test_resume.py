@@ -1,4 +1,4 @@
-"""A crash, and what a resumed session knows: a message runs once, but for two windows."""
+"""Tests of resuming after a crash: a message runs once, except in two windows."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_a_queued_message_is_lost_and_runs_when_sent_again(claude: Claude, gate:
 
 
 def test_killed_while_the_model_thinks_it_would_run_again(claude: Claude) -> None:
-    """The window: so the transcript is asked before anything is sent again."""
+    """The first window: therefore the transcript is read before anything is resent."""
     text = message({"sleep": 1}, say("one"))
     run = claude.start()
     a = run.send(text)
@@ -114,7 +114,7 @@ def test_continue_after_a_crash_tells_of_the_lost_tool(claude: Claude, gate: Pat
 
 
 def test_what_joined_a_turn_runs_again_after_a_crash(claude: Claude, gate: Path) -> None:
-    """The other window: the attachment in the transcript is no user line, so claude forgets it."""
+    """The second window: the attachment in the transcript is no user line, so claude forgets it."""
     text = message(say("second"))
     run = claude.start("--allowedTools", "Bash")
     run.send(message(wait_for(gate), {"sleep": 1.5}))
@@ -166,5 +166,5 @@ def test_killed_before_there_is_a_transcript_it_is_begun_again(claude: Claude) -
 
 
 def _wait_for_tool_line(claude: Claude) -> None:
-    """Waits until the answer that uses the tool is in the transcript."""
+    """Wait until the answer that uses the tool is in the transcript."""
     claude.wait_for_transcript_line(lambda line: line["type"] == "assistant" and "tool_use" in str(line))

@@ -1,4 +1,4 @@
-"""The faults of the stand-in, each as a coordinator would meet it, and what it says of itself."""
+"""Tests of the stand-in's faults, each as a coordinator meets it, and of its version."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What a message may hold: all of it arrives exactly, but a leading slash is a command."""
+"""Tests of texts: any text arrives exactly, but a leading slash makes it a command."""
 
 import pytest
 

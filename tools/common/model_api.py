@@ -9,6 +9,7 @@ SIGTERM.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import signal
@@ -213,7 +214,8 @@ class _ApiServer(ThreadingHTTPServer):
         """Close connections that clients keep open, so that the threads that read from them end."""
         with self._lock:
             for connection in self._connections:
-                connection.shutdown(socket.SHUT_RDWR)
+                with contextlib.suppress(OSError):  # its client may have reset it
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that disconnect, which is normal here."""

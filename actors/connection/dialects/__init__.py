@@ -1,1 +1,1 @@
-"""The dialects that backends speak."""
+"""The dialects of backends; to add one see ``dialect.py`` and the table in ``registry.py``."""

@@ -1,4 +1,4 @@
-"""Control messages: what a backend says about the connection, by ``type``, whatever dialect its events are in."""
+"""Control messages about the connection, told by ``type``; they are the same in each dialect."""
 
 from typing import Any, NoReturn
 
@@ -8,10 +8,10 @@ from actors.protocol.backend import Publish
 
 
 class ControlDialect(Dialect):
-    """No events at all: welcomes, answers to subscriptions and publications, errors."""
+    """Messages that are no events: welcomes, answers to subscriptions and publications, errors."""
 
     def recognises(self, message: dict[str, Any]) -> bool:
-        """Tell it by its ``type``."""
+        """Recognise a message with a ``type``."""
         return "type" in message
 
     def read(self, message: dict[str, Any]) -> Parsed:
@@ -19,5 +19,5 @@ class ControlDialect(Dialect):
         return read_control(message)
 
     def write(self, publication: Publish) -> NoReturn:  # noqa: ARG002 - it takes none
-        """Refuse it: an event is no control message."""
+        """Refuse to write: an event is no control message."""
         raise ValueError("control messages hold no events")

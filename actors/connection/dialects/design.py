@@ -11,10 +11,10 @@ from actors.protocol.backend import Publish
 
 
 class DesignDialect(Dialect):
-    """What the embedded backend speaks; its ``id`` is the event's key."""
+    """The dialect of the embedded backend; a message's ``id`` is the event's key."""
 
     def recognises(self, message: dict[str, Any]) -> bool:
-        """Tell it by its ``event_type``."""
+        """Recognise a message with an ``event_type``."""
         return "event_type" in message
 
     def read(self, message: dict[str, Any]) -> Parsed:
@@ -27,7 +27,7 @@ class DesignDialect(Dialect):
         return read_event(message["event_type"], envelope, EventFields(payload, outer.problems))
 
     def write(self, publication: Publish) -> bytes:
-        """Write an event, its payload as it is."""
+        """Write an event, with its payload unchanged."""
         return encode(
             {
                 "id": publication.key,

@@ -1,4 +1,4 @@
-"""The seam between the connection and the ways in which backends write events."""
+"""The interface of a dialect: how one kind of backend writes events."""
 
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
@@ -21,23 +21,22 @@ class Dialect(ABC):
 
     @abstractmethod
     def recognises(self, message: dict[str, Any]) -> bool:
-        """Tell whether a message is written in this dialect, from its marks alone; never raises."""
+        """Return whether a message is written in this dialect, judged by its marks alone; never raise."""
 
     @abstractmethod
     def read(self, message: dict[str, Any]) -> Parsed:
-        """Read a message that this dialect recognises.
+        """Read a message that this dialect recognises, and never raise.
 
-        It may be any JSON object with these marks: whatever else is wrong with it is named in ``problems``, and
-        nothing of it raises. A field that is missing, null or of no use makes an event poorer, not unreadable, unless
-        the event would be about nothing without it.
+        The message may be any JSON object with these marks; whatever else is wrong with it is named in ``problems``. A
+        field that is missing, null or unusable is left out. Only where the event would be about nothing without it (it
+        names no node, for example) is the message rejected.
         """
 
     @abstractmethod
     def write(self, publication: Publish) -> bytes:
-        """Write a publication as a backend of this dialect takes it.
+        """Write a publication as a backend of this dialect takes it, with the present time.
 
-        Read again, it is the same event under the same key. Publications are written at most once each time they are
-        sent, with the time of that.
+        Read again, it is the same event under the same key.
 
         Returns:
             One JSON object in UTF-8, no longer than ``MAX_MESSAGE``.

@@ -1,4 +1,4 @@
-"""The events of the design and the flat dialect, which call their fields alike."""
+"""The reader of events in the design and the flat dialect, which share the names of fields."""
 
 from typing import Any, TypeGuard, assert_never, get_args
 
@@ -18,16 +18,16 @@ from actors.protocol.events import (
 )
 
 Envelope = dict[str, Any]
-"""What every event carries: ``key``, ``seq`` and ``at``."""
+"""The fields of every event: ``key``, ``seq`` and ``at``."""
 
 ID_FIELDS = {"subtask": ("subtask_id", "id"), "task": ("id", "task_id")}
-"""Where the id of a node stands, by its entity; the first is looked at first."""
+"""The fields that may hold a node's id, by its entity, in order of precedence."""
 _DONE = ("done", "completed")
 _KINDS: frozenset[str] = frozenset(get_args(EventKind))
 
 
 def read_event(kind: object, envelope: Envelope, fields: EventFields) -> Parsed:
-    """Read an event of the kind that a message names, or say why it is none."""
+    """Read an event of the kind that a message names, or return why there is none."""
     if not _is_kind(kind):
         return rejected(f"unknown event type {quoted(kind)}")
     event = _read(kind, envelope, fields)
@@ -61,9 +61,9 @@ def _read(kind: EventKind, envelope: Envelope, fields: EventFields) -> Event | N
 
 
 def _identity(entity: Entity, envelope: Envelope, fields: EventFields) -> dict[str, Any] | None:
-    """The fields that each event about a node has; None, and a problem, if it names no node.
+    """Read the fields that each event about a node has; return None, and add a problem, if it names no node.
 
-    The specific spelling goes first: an ``id`` beside a ``subtask_id`` is something else's.
+    The specific name goes first: an ``id`` beside a ``subtask_id`` belongs to something else.
     """
     subtask = entity == "subtask"
     node = fields.required(fields.node, *ID_FIELDS[entity])

@@ -7,7 +7,7 @@ _NO_ID, _NO_AGENT = "no valid id", "no valid agent name"
 
 
 class EventFields(Fields):
-    """One JSON object that tells of an event."""
+    """The fields of one JSON object that holds an event."""
 
     def node(self, *names: str) -> str | None:
         """Read the id of a task or subtask."""
@@ -18,9 +18,9 @@ class EventFields(Fields):
         return self.checked(names, is_agent_name, _NO_AGENT, strip="@")
 
     def nodes(self, *names: str) -> tuple[str, ...] | None:
-        """Read several ids, each once; those that can't be one are dropped and named."""
+        """Read several ids, each once; invalid ones are dropped, and named as problems."""
         return self.all_checked(names, is_node_id, _NO_ID)
 
     def agents(self, *names: str) -> tuple[str, ...] | None:
-        """Read several agents' names, each once; those that can't be one are dropped and named."""
+        """Read several agents' names, each once; invalid ones are dropped, and named as problems."""
         return self.all_checked(names, is_agent_name, _NO_AGENT, strip="@")

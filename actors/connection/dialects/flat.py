@@ -1,4 +1,4 @@
-"""The flat dialect: ``event``, and the event's fields beside it."""
+"""The flat dialect: ``event``, with the event's fields beside it."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from actors.protocol.backend import Publish
 
 _KEY = "idempotency_key"
 _RESERVED = ("event", "event_type", "version", "seq", "timestamp", _KEY)
-"""Fields that say something about the message; a payload's own would be taken for them."""
+"""Fields of the message itself; a payload must not have fields of these names."""
 
 
 class FlatDialect(Dialect):
-    """What the design document's timeline shows.
+    """The dialect of the design document's timeline.
 
-    An ``id`` may be the node's, so it is never the event's key. What is published carries its key as
-    ``idempotency_key``, and a backend that passes that on has its echo recognised.
+    An ``id`` may be the node's, so it is never the event's key. A publication carries its key as ``idempotency_key``;
+    where the backend passes it on, the echo is recognised.
     """
 
     def recognises(self, message: dict[str, Any]) -> bool:
-        """Tell it by its ``event``."""
+        """Recognise a message with an ``event``."""
         return "event" in message
 
     def read(self, message: dict[str, Any]) -> Parsed:
@@ -31,7 +31,7 @@ class FlatDialect(Dialect):
         return read_event(message["event"], envelope, fields)
 
     def write(self, publication: Publish) -> bytes:
-        """Write an event, the fields of its payload side by side."""
+        """Write an event, with the fields of its payload beside ``event``."""
         for name in _RESERVED:
             if name in publication.payload:
                 raise ValueError(f"a flat event has no place for a field that is called {name}")
@@ -42,7 +42,7 @@ class FlatDialect(Dialect):
 
 
 def _spelled(event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload, with a node's ``id`` under the name that is looked for first."""
+    """Return the payload, with a node's ``id`` under the name that takes precedence."""
     name = ID_FIELDS.get(event_type.partition(".")[0], ("id",))[0]
     if payload.get(name) is not None or "id" not in payload:
         return payload

@@ -1,4 +1,4 @@
-"""What one message of the backend turned out to be: an event, a control message, or neither."""
+"""The result of reading one message of the backend: an event, a control message, or neither."""
 
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -9,18 +9,18 @@ from actors.protocol.events import Event
 
 
 class Control(BaseModel):
-    """A message about the connection itself; keys that are unknown here are ignored."""
+    """A message about the connection itself; unknown keys are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Welcome(Control):
-    """The backend's first words.
+    """The backend's first message, which introduces it.
 
     Attributes:
         instance: The identity of its database.
         last_seq: The number of its newest event.
-        acks: Whether it acknowledges what is published.
+        acks: True where it acknowledges publications.
     """
 
     type: Literal["welcome"]
@@ -31,10 +31,10 @@ class Welcome(Control):
 
 
 class Subscribed(Control):
-    """The events after ``since`` follow.
+    """The answer to a subscription: the events after ``since`` follow.
 
     Attributes:
-        live: False where the backend will say when it has sent all that was missed (``Live``).
+        live: False where ``Live`` will follow once all missed events were sent.
     """
 
     type: Literal["subscribed"]
@@ -44,14 +44,14 @@ class Subscribed(Control):
 
 
 class Live(Control):
-    """All that was missed has been sent; what comes now has just happened."""
+    """The end of the replay: all missed events were sent, and the next ones are new."""
 
     type: Literal["live"]
     seq: int | None = None
 
 
 class Ack(Control):
-    """A publication was taken; ``id`` is its key."""
+    """A publication was accepted; ``id`` is its key."""
 
     type: Literal["ack"]
     id: str
@@ -59,7 +59,7 @@ class Ack(Control):
 
 
 class Nack(Control):
-    """A publication was not taken; ``id`` is its key."""
+    """A publication was refused; ``id`` is its key."""
 
     type: Literal["nack"]
     id: str
@@ -82,10 +82,10 @@ class Parsed(NamedTuple):
     """One message, read.
 
     Attributes:
-        event: The fact that it tells.
-        control: What it says about the connection.
-        problems: What could not be used, each in a bounded line of plain words. With neither an event nor a
-            control message the whole of it was rejected.
+        event: The event that it holds.
+        control: The control message that it is.
+        problems: The parts that can't be used, each in a bounded line of plain words. With neither an event nor a
+            control message all of it was rejected.
     """
 
     event: Event | None = None
@@ -94,7 +94,7 @@ class Parsed(NamedTuple):
 
 
 def rejected(reason: str) -> Parsed:
-    """Nothing of the message can be used."""
+    """Return the result for a message that can't be used at all."""
     return Parsed(problems=(reason,))
 
 

@@ -1,4 +1,4 @@
-"""The parse boundary: bytes from the backend become events. Nothing that comes in makes it raise."""
+"""The parse boundary: bytes from the backend become events, and no input makes it raise."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from actors.lib.lenient_json import load_json
 from actors.protocol.backend import Publish
 
 DEFAULT = DesignDialect()
-"""What is spoken to a backend that hasn't told anything yet."""
+"""The dialect for a backend that hasn't sent an event yet."""
 DIALECTS: tuple[Dialect, ...] = (V2Dialect(), DEFAULT, FlatDialect(), ControlDialect())
 """Asked in this order; the first that recognises a message reads it."""
 
@@ -24,12 +24,12 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Translator:
-    """Reads messages in whichever dialect they are, and answers a backend in its own.
+    """A reader of messages in any dialect, and a writer of publications in the backend's own.
 
-    That is the one in which its last readable event came, and the design dialect until then.
+    That is the dialect of its last readable event, or the design dialect until there was one.
 
     Args:
-        dialects: Those that it knows, asked in this order.
+        dialects: The known dialects, asked in this order.
     """
 
     def __init__(self, dialects: Sequence[Dialect] = DIALECTS) -> None:
@@ -57,7 +57,7 @@ class Translator:
         """Write a publication in the dialect that the backend speaks.
 
         Raises:
-            ValueError: No backend of this dialect can take it.
+            ValueError: No backend of this dialect can take it; the text says why.
         """
         return self._spoken.write(publication)
 

@@ -1,1 +1,1 @@
-"""The ways to drive an agent's program."""
+"""Drives: one package for each kind of program that an agent may run."""

@@ -1,4 +1,4 @@
-"""Prompts: where they are found, what their files may say, and the ones that ship with the product."""
+"""Tests of prompts: the search for them, the format of their files, and the product's own."""
 
 import errno
 import os
@@ -85,7 +85,7 @@ def test_a_name_that_is_none_is_refused(agent: str, mine: Path, theirs: Path) ->
         find_prompt(agent, mine, theirs)
 
 
-# ---------------------------------------------------------------- what it may say
+# ---------------------------------------------------------------- the format
 
 
 def test_everything_that_can_be_said(mine: Path) -> None:
@@ -150,8 +150,8 @@ def test_a_rule_further_down_belongs_to_the_prompt(mine: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ("---\nname: coder\ntols: Read\n---\ntext", 3, "there is no key 'tols'"),
-        ("---\nmodel: opus\n\nmodel: sonnet\n---\ntext", 4, "model is there twice"),
+        ("---\nname: coder\ntols: Read\n---\ntext", 3, "unknown key 'tols'"),
+        ("---\nmodel: opus\n\nmodel: sonnet\n---\ntext", 4, "model appears twice"),
         ("---\nname: [a]\n---\ntext", 2, "name must be text"),
         ("---\ndescription: {a: b}\n---\ntext", 2, "description must be text"),
         ("---\nname: coder\nmodel: --resume\n---\ntext", 3, "model must be one word"),
@@ -175,11 +175,11 @@ def test_a_rule_further_down_belongs_to_the_prompt(mine: Path) -> None:
         ("---\nname: *anchor\n---\ntext", 2, "is not YAML: found undefined alias"),
         ("---\n? [a]\n: b\n---\ntext", 2, "a key must be text"),
         ("---\n- a\n- b\n---\ntext", 2, "the front matter must consist of lines"),
-        ("---\nname: a\x07b\n---\ntext", 2, "holds the character U+0007"),
+        ("---\nname: a\x07b\n---\ntext", 2, "contains the character U+0007"),
         ("---\nname: " + "[" * 100_000 + "\n---\ntext", 2, "is nested too deeply"),
         ("---\nname: coder\n\ntext", 1, "has no --- line at its end"),
-        ("---\nname: coder\n---\n \n", 4, "holds no prompt"),
-        ("", 1, "holds no prompt"),
+        ("---\nname: coder\n---\n \n", 4, "contains no prompt"),
+        ("", 1, "contains no prompt"),
         (b"one\ntwo \xff", 2, "is not UTF-8"),
         ("x" * (MAX_BYTES + 1), 1, f"is longer than {MAX_BYTES} bytes"),
     ],
@@ -212,7 +212,7 @@ def test_a_link_may_not_lead_out_of_its_folder(mine: Path, tmp_path: Path) -> No
 def test_what_is_no_regular_file_is_refused(mine: Path) -> None:
     place = mine / "coder.md"
     os.mkfifo(place)
-    with pytest.raises(BadPrompt, match="no regular file"):
+    with pytest.raises(BadPrompt, match="not a regular file"):
         find_prompt("coder", mine, mine)
     place.unlink()
     place.mkdir()

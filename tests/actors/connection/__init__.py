@@ -1,1 +1,1 @@
-"""Tests of the way to the backend."""
+"""Tests of the connection to the backend."""

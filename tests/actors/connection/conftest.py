@@ -1,4 +1,4 @@
-"""What the tests of the connection share."""
+"""Fixtures of the connection's tests."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,6 @@ hypothesis.settings.load_profile("unhurried")
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    """A port where a backend is played by the test."""
+    """Give a port where the test plays the backend."""
     with Listener() as opened:
         yield opened

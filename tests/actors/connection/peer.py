@@ -1,4 +1,4 @@
-"""The other end of a WebSocket, which a test drives step by step: so each misbehaviour is possible."""
+"""The other end of a WebSocket, which a test drives step by step, so that it can misbehave in any way."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ SOON = Backoff(initial=0.01, maximum=30.0)
 
 
 def frame(data: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
-    """One frame as a server sends it."""
+    """Return one frame as a server sends it."""
     head = bytes([final << 7 | opcode])
     if len(data) < 126:
         return head + bytes([len(data)]) + data
@@ -72,7 +72,7 @@ class Peer:
         self.socket.sendall(frame(json.dumps(message).encode()))
 
     def receive(self) -> tuple[int, bytes]:
-        """The next frame that the client sent: its opcode and its data."""
+        """Receive the client's next frame; return its opcode and its data."""
         first, second = self._read(2)
         length = second & 0x7F
         if length == 126:
@@ -85,13 +85,13 @@ class Peer:
         return first & 0x0F, bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
 
     def receive_json(self) -> Any:
-        """The next text message that the client sent."""
+        """Receive the client's next text message."""
         opcode, data = self.receive()
         assert opcode == TEXT
         return json.loads(data)
 
     def at_end(self) -> bool:
-        """Whether the client has hung up, once all that it sent before was read."""
+        """Read the rest of the client's frames; return whether the client has hung up after them."""
         try:
             while self._file.read(4096):
                 pass
@@ -100,7 +100,7 @@ class Peer:
         return True
 
     def close(self) -> None:
-        """Hang up without a word."""
+        """Hang up without a close frame."""
         self._file.close()
         self.socket.close()
 
@@ -127,9 +127,9 @@ class Listener:
         self._socket.close()
 
     def accept(self) -> Peer:
-        """The next connection, not opened yet."""
+        """Accept the next connection, without a handshake."""
         return Peer(self._socket.accept()[0])
 
     def open(self) -> Peer:
-        """The next connection, opened."""
+        """Accept the next connection, and shake hands."""
         return self.accept().shake_hands()

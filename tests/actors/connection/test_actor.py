@@ -1,4 +1,4 @@
-"""The connection actor, between a router that records and a backend that the test plays."""
+"""Tests of the connection actor, between a recording router and a backend that the test plays."""
 
 import functools
 import json
@@ -56,7 +56,7 @@ def _connected(
     react: Callable[[ActorContext, Any], None] | None = None,
     **options: Any,
 ) -> Iterator[System]:
-    """A connection actor beside a router."""
+    """Start a connection actor beside a router."""
     start = functools.partial(
         ConnectionActor, url=url, **{"welcome_seconds": DEADLINE, "backoff": SOON, **options}
     )
@@ -66,7 +66,7 @@ def _connected(
 
 @contextmanager
 def _ready(listener: Listener, record: Record, welcome: dict[str, Any]) -> Iterator[tuple[System, Peer]]:
-    """The same, connected and welcomed."""
+    """Start one that is connected and welcomed."""
     with _connected(listener.url, record) as system, listener.open() as peer:
         peer.send(welcome)
         record.wait_for(BackendOpened)
@@ -173,7 +173,7 @@ def test_each_connection_is_resumed_from_where_the_router_is_by_then(listener: L
                 peer.send(WELCOME)
                 assert peer.receive_json()["since"] == since
             closed = record.wait_for(BackendChanged, lambda change: change.state == "closed", nth=number)
-            assert closed.detail.startswith("it hung up without a word; next attempt in ")
+            assert closed.detail.startswith("it hung up without a close frame; next attempt in ")
 
 
 def test_an_answer_to_an_earlier_connection_counts_for_nothing(listener: Listener) -> None:
@@ -209,7 +209,7 @@ def test_publishing_to_a_backend_that_acknowledges(
 
 
 def _outbox(keys: list[str]) -> Callable[[ActorContext, Any], None]:
-    """A router that publishes what waits whenever the backend is there."""
+    """Return a router that publishes what waits whenever the backend is ready."""
 
     def _react(context: ActorContext, message: object) -> None:
         if isinstance(message, PublicationConfirmed):
@@ -407,7 +407,7 @@ def test_giving_up_is_told_and_it_tries_again_where_a_person_asks_for_it() -> No
     with _connected(url, record, max_reconnect_attempts=2) as system:
         given_up = record.wait_for(BackendChanged, lambda change: change.state == "given_up")
         assert given_up.detail == (
-            f"nothing listens at 127.0.0.1:{port}; no further attempt until one is asked for (retry backend)"
+            f"nothing listens at 127.0.0.1:{port}; no further attempts until `retry backend`"
         )
         # When it is there again, and a person says so
         with Listener(port) as late:
@@ -471,7 +471,7 @@ def test_a_reader_that_has_ended_by_a_fault_is_replaced(listener: Listener) -> N
 
 
 def test_with_a_real_server() -> None:
-    """Held to an implementation that is not ours: fragments, a big message, our own frames, both closings."""
+    """Check it against another implementation: fragments, a big message, our own frames, both ways to close."""
     heard: list[Any] = []
 
     def _handler(connection: ServerConnection) -> None:

@@ -1,4 +1,4 @@
-"""How much may wait before the socket is left alone: so many messages, and no more than so many bytes."""
+"""Tests of the limit on waiting messages, by number and by bytes."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""The socket by itself: connecting, staying connected, and letting go."""
+"""Tests of the client by itself: connecting, staying connected, and closing."""
 
 import contextlib
 import socket
@@ -75,7 +75,7 @@ def test_it_connects_again_for_ever_with_a_new_epoch(make: Make, listener: Liste
         with listener.open():
             record.wait_for(SocketOpened, lambda opened: opened.epoch.number == number)  # noqa: B023 - used at once
         closed = record.wait_for(SocketClosed, nth=number)
-        assert closed.reason == "it hung up without a word"
+        assert closed.reason == "it hung up without a close frame"
         assert closed.retry_in is not None
 
 
@@ -98,13 +98,13 @@ def test_it_gives_up_where_that_was_asked_for(make: Make) -> None:
     made, record = make(url, limit=3)
     last = record.wait_for(SocketClosed, lambda closed: closed.retry_in is None)
     assert last.epoch.number == 3
-    # And tries as often again where somebody asks for it
+    # And tries as often again after try_now
     made.try_now()
     last = record.wait_for(SocketClosed, lambda closed: closed.retry_in is None, nth=2)
     assert last.epoch.number == 6
 
 
-def test_a_pause_is_cut_short_where_somebody_asks_for_it(make: Make, listener: Listener) -> None:
+def test_a_pause_is_cut_short_by_try_now(make: Make, listener: Listener) -> None:
     made, record = make(listener.url)
     with listener.accept() as peer:
         peer.answer("403 Forbidden")
@@ -213,7 +213,7 @@ def test_silence_is_broken_by_pings_and_any_answer_will_do(make: Make, listener:
 def test_a_half_open_connection_is_noticed_after_two_pings(make: Make, listener: Listener) -> None:
     _, record = make(listener.url, ping_seconds=0.05)
     with listener.open() as peer:
-        assert record.wait_for(SocketClosed).reason == "it has not answered 2 pings"
+        assert record.wait_for(SocketClosed).reason == "no answer to 2 pings"
         assert [peer.receive()[0], peer.receive()[0]] == [PING, PING]
         assert peer.at_end()
 
@@ -284,9 +284,9 @@ def test_a_server_that_dies_within_a_frame(make: Make, listener: Listener) -> No
     ("frame_data", "reason", "refused"),
     [
         (b"\x03\xe8", "it closed the connection (1000)", False),
-        (b"\x03\xf4", "it restarts (1012)", False),
-        (b"\x03\xf5slow", "we were too slow for it (1013, 'slow')", False),
-        (b"\x03\xf0bad token", "it refuses us (1008, 'bad token')", True),
+        (b"\x03\xf4", "it is restarting (1012)", False),
+        (b"\x03\xf5slow", "we were too slow (1013, 'slow')", False),
+        (b"\x03\xf0bad token", "it refused the connection (1008, 'bad token')", True),
         (b"", "it closed the connection (1005)", False),
     ],
 )
@@ -340,7 +340,7 @@ def test_nothing_is_read_while_there_is_no_capacity(make: Make, listener: Listen
 
 
 def _close(made: BackendClient, record: Record) -> None:
-    """Close it, which is prompt whatever the thread is at; nothing is told any more."""
+    """Close it, and check that this is prompt whatever the thread does, and that nothing is told any more."""
     began = time.monotonic()
     assert made.close(timeout=DEADLINE)
     assert time.monotonic() - began < DEADLINE / 2

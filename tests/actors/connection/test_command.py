@@ -1,4 +1,4 @@
-"""A backend that was given up, and a person who has it tried again."""
+"""Tests of ``retry backend``, after the backend was given up."""
 
 from pathlib import Path
 

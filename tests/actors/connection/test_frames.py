@@ -1,4 +1,4 @@
-"""Frames of the WebSocket protocol, received in whatever pieces."""
+"""Tests of WebSocket frames that are received in any pieces."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""When publications may go out, and when they are held back."""
+"""Tests of the gate that holds publications back."""
 
 from actors.connection.actor import BACKOFF
 from actors.connection.publication_gate import PublicationGate

@@ -1,4 +1,4 @@
-"""The connection over TLS, with a certificate that is trusted, and with one that is not."""
+"""Tests of the connection over TLS, with a trusted and with an untrusted certificate."""
 
 import contextlib
 import shutil
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(OPENSSL is None, reason="needs openssl to make a
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a key and a certificate for localhost."""
+    """Make a directory with a key and a certificate for localhost."""
     directory = tmp_path_factory.mktemp("tls")
     subprocess.run([str(OPENSSL), *REQUEST.split()], cwd=directory, check=True, capture_output=True)
     return directory
@@ -38,7 +38,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def url(certificate: Path) -> Iterator[str]:
-    """A server that echoes over TLS."""
+    """Run a server that echoes over TLS, and give its URL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
     with serve(_echo, "127.0.0.1", 0, ssl=context, max_size=None) as server:
@@ -118,7 +118,7 @@ def _pass_on(source: socket.socket, sink: socket.socket, at_once: int) -> None:
         sink.shutdown(socket.SHUT_WR)
 
 
-def test_a_certificate_that_nobody_vouches_for(url: str) -> None:
+def test_a_certificate_that_is_not_trusted(url: str) -> None:
     record = Record()
     opened = _open(url, record)
     assert record.wait_for(SocketClosed).reason.startswith("its certificate is not trusted: self")

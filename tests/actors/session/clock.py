@@ -1,4 +1,4 @@
-"""A session's clock that runs as the machine's does, and that a test can put forward."""
+"""A session's clock that runs like the machine's, and that a test can advance."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from supervisors.timers import Timer
 
 
 class StageAlarm:
-    """Something that an actor will be told."""
+    """A timer message to an actor."""
 
     timer: Timer | None = None
 
@@ -21,23 +21,23 @@ class StageAlarm:
         self._handle = handle
 
     def ring(self) -> None:
-        """Tell it, once."""
+        """Deliver it, once."""
         with self._lock:
             if self.is_pending:
                 self.is_pending = False
                 self._handle.tell(self.message)
 
     def cancel(self) -> None:
-        """Never tell it."""
+        """Cancel it."""
         with self._lock:
             self.is_pending = False
 
 
 class StageClock:
-    """A clock, and the alarms that hang on it.
+    """A clock with its alarms.
 
     Attributes:
-        draw: Draws a number between two: 0 unless a test says otherwise, so that nothing waits by chance.
+        draw: Returns a number between two: 0 unless a test sets it, so that nothing waits by chance.
     """
 
     draw: Callable[[float, float], float]
@@ -49,19 +49,19 @@ class StageClock:
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
-        """The seconds, with those that it was put forward."""
+        """Return the seconds of the machine's clock, plus those that it was advanced by."""
         return time.monotonic() + self._offset
 
     def time(self) -> float:
-        """The same since the epoch."""
+        """Return the same in seconds since the epoch."""
         return time.time() + self._offset
 
     def jitter(self, low: float, high: float, /) -> float:
-        """What the test has drawn."""
+        """Return the number that the test has chosen."""
         return self.draw(low, high)
 
     def tell_later(self, actor: Actor, seconds: float, message: object) -> StageAlarm:
-        """Tell an actor something when the machine's clock, or the test, has come so far."""
+        """Send a message once the machine's clock, or the test, has come so far."""
         alarm = StageAlarm(self._lock, actor.handle, self.monotonic() + seconds, message)
         with self._lock:
             self._alarms = [each for each in self._alarms if each.is_pending] + [alarm]
@@ -71,16 +71,16 @@ class StageClock:
         return alarm
 
     def advance(self, seconds: float) -> None:
-        """Put it forward; what is due by then is told now, in order. The rest comes as late as it would have."""
+        """Advance it, and deliver in order what is due by then; the rest comes as late as it would have."""
         self._offset += seconds
         for alarm in sorted(self._alarms, key=lambda each: each.due):
             if alarm.due <= self.monotonic():
                 alarm.ring()
 
     def pending(self, kind: type[object] = object) -> list[StageAlarm]:
-        """The alarms of this kind that are still to come."""
+        """Return the alarms of this kind that are still to come."""
         return [each for each in self._alarms if each.is_pending and isinstance(each.message, kind)]
 
     def left(self, kind: type[object]) -> float:
-        """The seconds until the first of this kind."""
+        """Return the seconds until the first alarm of this kind."""
         return min(each.due for each in self.pending(kind)) - self.monotonic()

@@ -1,4 +1,4 @@
-"""What the tests of a session share: the claude that it drives, and a stage for its actor."""
+"""Fixtures of the session's tests: a stage with the stand-in, with the real claude, and with each of them."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("unhurried")
 
 @pytest.fixture
 def scripted(tmp_path: Path) -> Iterator[Stage]:
-    """A session that drives the stand-in."""
+    """Set a stage with the stand-in."""
     stage = Stage(tmp_path, tuple(command()), scripted_environment(tmp_path / "home"))
     yield stage
     stage.close()
@@ -26,7 +26,7 @@ def scripted(tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 def real(tmp_path: Path) -> Iterator[Stage]:
-    """A session that drives the real claude, before a double of the API."""
+    """Set a stage with the real claude, before a double of the API."""
     program = real_claude()
     with ExitStack() as stack:
         api = stack.enter_context(ModelApi())
@@ -37,6 +37,6 @@ def real(tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.fixture(params=BOTH)
 def stage(request: pytest.FixtureRequest) -> Stage:
-    """A session with each of the two in turn."""
+    """Set a stage with each of the two in turn."""
     chosen: Stage = request.getfixturevalue(request.param)
     return chosen

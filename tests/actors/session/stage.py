@@ -1,4 +1,4 @@
-"""A session actor on a stage: a router that remembers and answers as the real one does, and the audience's eyes."""
+"""A stage for a session actor: a router that records and answers like the real one, and views of all that happens."""
 
 import json
 import os
@@ -45,11 +45,11 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 class NoRoom:
-    """A drive's reader waits, as its session's mailbox is full."""
+    """Recorded where a drive's reader waits, as its session's mailbox is full."""
 
 
 class Overheard:
-    """Stands between a drive and its session, and remembers what passes."""
+    """Stands between a drive and its session, and records the messages that pass."""
 
     def __init__(self, owner: Owner, record: Record) -> None:
         self._owner = owner
@@ -169,7 +169,7 @@ class Stage:
         self.system.handle("root").ask(StopChild(NAME), timeout=DEADLINE)
 
     def _react(self, context: ActorContext, message: object) -> None:
-        """What the router does: gives a new session its conversation and what isn't over."""
+        """Answer as the router does: give a new session its conversation and what isn't over."""
         if isinstance(message, SessionReady):
             self.give(context.system)
         elif isinstance(message, Progressed):
@@ -178,7 +178,7 @@ class Stage:
                     self._take(step)
 
     def give(self, system: AddressBook) -> None:
-        """Tell the session what a router tells one that has announced itself."""
+        """Answer an announcement of the session as a router does."""
         session = system.handle(NAME)
         session.tell(Adopt(session_id=self.session_id))
         with self._outstanding:
@@ -196,11 +196,11 @@ class Stage:
             self.outstanding[delivery.id] = delivery.model_copy(update=changed)
 
     def tell(self, message: object) -> None:
-        """Say something to the session."""
+        """Send the session a message."""
         self.system.handle(NAME).tell(message)
 
     def deliver(self, text: str, *, tell: bool = True, **fields: Any) -> str:
-        """Give it a context; returns its id."""
+        """Deliver a context; return its id."""
         delivery = Delivery(id=str(uuid4()), agent=AGENT, kind=DeliveryKind.MESSAGE, text=text, **fields)
         with self._outstanding:
             self.given[delivery.id] = self.outstanding[delivery.id] = delivery
@@ -209,13 +209,13 @@ class Stage:
         return delivery.id
 
     def kill(self) -> int:
-        """End claude as a crash does; returns what its pid was."""
+        """Kill claude; return its pid."""
         pid = self.pid
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def crash(self, nth: int = 1) -> None:
-        """End claude as a crash does, and wait until that was noticed: the nth crash so far."""
+        """Kill claude, and wait until the session has noticed: the nth crash so far."""
         self.kill()
         self.wait_state(SessionState.CRASHED, nth)
 
@@ -233,38 +233,38 @@ class Stage:
     # ------------------------------------------------------------ what there is to see
 
     def steps(self, delivery_id: str) -> list[DeliveryStep]:
-        """The steps of a delivery so far."""
+        """Return the steps of a delivery so far."""
         reports = self.record.all(Progressed)
         return [step for report in reports for step in report.steps if step.delivery_id == delivery_id]
 
     def states(self, delivery_id: str) -> list[str]:
-        """The states that it went through."""
+        """Return the states that a delivery went through."""
         return [step.state.value for step in self.steps(delivery_id)]
 
     def receipts(self, delivery_id: str) -> list[str | None]:
-        """The evidence of each step."""
+        """Return the evidence of each step."""
         return [step.receipt for step in self.steps(delivery_id)]
 
     def wait_step(self, delivery_id: str, state: DeliveryState, nth: int = 1) -> DeliveryStep:
-        """The nth step of this delivery into this state."""
+        """Wait for the nth step of this delivery into this state."""
         found = lambda: [step for step in self.steps(delivery_id) if step.state is state][nth - 1 :]  # noqa: E731 - one question
         return self.record.wait_until(found, f"{state} of {delivery_id}")[0]
 
     def wait_completed(self, *delivery_ids: str) -> None:
-        """Wait until these are done."""
+        """Wait until these are completed."""
         for delivery_id in delivery_ids:
             self.wait_step(delivery_id, DeliveryState.COMPLETED)
 
     def wait_turn(self, nth: int = 1) -> TurnEnded:
-        """The nth end of a turn."""
+        """Wait for the nth end of a turn."""
         return self.record.wait_for(TurnEnded, nth=nth)
 
     def wait_state(self, state: SessionState, nth: int = 1) -> SessionChanged:
-        """The nth change into this state."""
+        """Wait for the nth change into this state."""
         return self.record.wait_for(SessionChanged, lambda change: change.state is state, nth)
 
     def of_state(self, state: SessionState) -> list[SessionChanged]:
-        """The changes into this state so far."""
+        """Return the changes into this state so far."""
         return [change for change in self.record.all(SessionChanged) if change.state is state]
 
     @property
@@ -273,21 +273,21 @@ class Stage:
         return [change.state.value for change in self.record.all(SessionChanged)]
 
     def activities(self) -> list[Activity]:
-        """What the feed was told that the agent says and does."""
+        """Return the agent's words and actions that the feed was told."""
         return [activity for told in self.feed.all(AgentActive) for activity in told.activities]
 
     def wait_activity(self, found: Callable[[Activity], bool]) -> Activity:
-        """The first activity that is so, as soon as the feed was told of it."""
+        """Wait for the first activity that fits."""
         return self.feed.wait_until(lambda: [each for each in self.activities() if found(each)])[0]
 
     def transcript(self) -> list[dict[str, Any]]:
-        """The lines of the conversation."""
+        """Return the lines of the conversation's transcript."""
         path = find_transcript(self.environment, self.session_id)
         lines = path.read_bytes().split(b"\n")[:-1] if path else []
         return [json.loads(line) for line in lines]
 
     def texts(self) -> list[str]:
-        """Each text that Claude was told, as often as it was told it."""
+        """Return the texts of all messages that have reached Claude, with repetitions."""
         if self.api is not None:
             return self.api.user_texts(self.session_id)
         lines = self.transcript()
@@ -296,7 +296,7 @@ class Stage:
         return [text for text in [*users, *prompts] if isinstance(text, str)]
 
     def told(self, part: str) -> int:
-        """How often Claude was told something."""
+        """Count how often a text has reached Claude."""
         return sum(text.count(part) for text in self.texts())
 
     def wait_transcript(self, found: Callable[[dict[str, Any]], bool]) -> None:
@@ -308,7 +308,7 @@ class Stage:
         self.wait_transcript(lambda line: line["type"] == "assistant" and "tool_use" in str(line))
 
     def marked(self) -> list[psutil.Process]:
-        """The living processes of this conversation."""
+        """Return the living processes of this conversation."""
         return [each for each in psutil.process_iter() if _is_marked(each, self.session_id)]
 
 
@@ -320,7 +320,7 @@ def _is_marked(process: psutil.Process, session_id: str) -> bool:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Whether it is more than an entry that its parent hasn't collected yet."""
+    """Return whether a process lives, and isn't a zombie."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -328,7 +328,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def wait_for(condition: Callable[[], Any], what: str = "that") -> None:
-    """Wait for what tells nobody: a file that grows, a process that isn't ours and ends."""
+    """Poll for what sends no event: a file that grows, or the end of a process that isn't ours."""
     until = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < until, f"{what} never came"

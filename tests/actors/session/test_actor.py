@@ -1,4 +1,4 @@
-"""A session, told what a router tells it: contexts go in, receipts come back, each turn's end is told."""
+"""Tests of a session with a router: contexts go in, receipts come back, and each turn's end is reported."""
 
 import os
 import signal
@@ -140,7 +140,7 @@ def test_without_a_prompt_it_is_blocked_and_goes_on_once_there_is_one(scripted: 
     # Then: it says so, and keeps what it was given.
     assert "there is no prompt for coder" in scripted.wait_state(SessionState.BLOCKED).detail
     assert scripted.states(delivery) == []
-    # When: there is one, and somebody says so.
+    # When: there is one, and the agent is unblocked.
     prompt.write_text("You write code.")
     scripted.tell(Unblock())
     scripted.wait_completed(delivery)
@@ -162,18 +162,18 @@ def test_where_claude_is_missing_it_is_blocked_and_names_it(scripted: Stage) -> 
     scripted.wait_state(SessionState.BLOCKED, 2)
 
 
-def test_a_conversation_that_somebody_leads_is_left_alone(scripted: Stage) -> None:
+def test_a_conversation_that_another_process_uses_is_left_alone(scripted: Stage) -> None:
     lock = SessionLock(scripted.files / f"{scripted.session_id}.lock")
     scripted.start()
     delivery = scripted.deliver("hello")
-    assert "another process leads this conversation" in scripted.wait_state(SessionState.BLOCKED).detail
+    assert "another process uses this conversation" in scripted.wait_state(SessionState.BLOCKED).detail
     assert scripted.marked() == []
     lock.release()
     scripted.tell(Unblock())
     scripted.wait_completed(delivery)
 
 
-def test_to_revive_one_that_works_changes_nothing(scripted: Stage, gate: Path) -> None:
+def test_to_unblock_one_that_works_changes_nothing(scripted: Stage, gate: Path) -> None:
     scripted.start()
     scripted.deliver(message(wait_for_gate(gate)))
     scripted.wait_tool()
@@ -229,7 +229,7 @@ def test_what_is_no_json_and_noise_on_standard_error_do_no_harm(scripted: Stage)
 # ---------------------------------------------------------------- pressure
 
 
-def test_one_that_stops_reading_holds_nobody_up(scripted: Stage) -> None:
+def test_one_that_stops_reading_blocks_nothing(scripted: Stage) -> None:
     # Given: a claude that reads no more, with more on its way than a pipe holds.
     scripted.start(faults={"stop_reading": 1})
     first = scripted.deliver(message(say("one")))
@@ -272,7 +272,7 @@ def let_go() -> threading.Event:
 def flood(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch, let_go: threading.Event
 ) -> Callable[[str], Handle]:
-    """Has claude say much while its actor is busy until ``let_go`` is set; returns the actor's address."""
+    """Have claude write much while its actor is busy until ``let_go`` is set; return the actor's address."""
     is_busy = threading.Event()
 
     class Slow(StreamDrive):

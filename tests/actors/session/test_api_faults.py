@@ -1,4 +1,4 @@
-"""When the API fails: what a wait mends is waited for, what it won't is for a person."""
+"""Tests of failures of the API: where waiting helps the turn is suspended, otherwise the session is blocked."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ HOUR = 3600.0
 
 
 def fail(stage: Stage, status: int | None, *, times: int, text: str = "", **fault: object) -> None:
-    """Start it with an API that fails these requests (of the stand-in: one turn, whatever it takes)."""
+    """Start it with an API that fails these requests (with the stand-in: one turn, however many it takes)."""
     if stage.api:
         stage.environment["CLAUDE_CODE_MAX_RETRIES"] = "1"
         if status is None:
@@ -33,7 +33,7 @@ def fail(stage: Stage, status: int | None, *, times: int, text: str = "", **faul
 
 
 def wait_failed(stage: Stage) -> None:
-    """Wait until claude has given a turn up, and the session waits to have it go on."""
+    """Wait until claude has given a turn up, and the session has suspended it."""
     stage.record.wait_for(
         SessionChanged,
         lambda change: change.state is SessionState.RATE_LIMITED and "API Error" in change.detail,
@@ -63,7 +63,7 @@ def test_while_claude_asks_again_it_says_until_when_and_when_the_api_answers_too
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again(stage: Stage) -> None:
-    """How is a matter of where it broke off: claude keeps what it had whole, or asks for all of it again."""
+    """Depending on where it broke off, claude keeps what was complete or asks for all of it again."""
     if stage.api:
         stage.api.drop(times=2)
     stage.start(faults={"api_retry": {"attempts": 2, "error_status": None, "retry_delay_ms": 20}})
@@ -116,7 +116,7 @@ def test_a_turn_that_failed_goes_on_when_the_api_is_well_again(stage: Stage, sta
 
 
 def test_a_long_retry_after_ends_the_turn_at_once_and_it_goes_on_by_itself(stage: Stage) -> None:
-    """Claude doesn't wait for hours, nor does it tell of them; the session asks again meanwhile."""
+    """Claude neither waits for hours nor reports them; the session continues the turn by itself."""
     if stage.api:
         stage.api.fail(429, retry_after=HOUR)
     stage.start(faults={"result_error": {"status": 429, "text": "API Error: Request rejected (429)"}})
@@ -137,7 +137,7 @@ def test_while_the_accounts_limit_is_reached_it_waits_for_its_end_unless_a_perso
     assert found
     assert found[1], "two days on"
     assert scripted.record.all(TurnEnded) == []
-    # When: somebody has bought more, and says so.
+    # When: more was bought, and the agent is unblocked.
     scripted.tell(Unblock())
     assert scripted.wait_turn().text == "here it is"
     assert scripted.states(delivery) == ["written", "accepted", "started", "completed"]
@@ -154,14 +154,14 @@ def test_while_the_accounts_limit_is_reached_it_waits_for_its_end_unless_a_perso
         (404, "no such model", "the API answered 404"),
     ],
 )
-def test_what_a_wait_will_not_mend_blocks_the_agent_with_the_reason(
+def test_where_waiting_does_not_help_the_agent_is_blocked_with_the_reason(
     stage: Stage, status: int, text: str, reason: str
 ) -> None:
     fail(stage, status, times=100, text=text)
     stage.deliver(message(say("in the end")))
     assert reason in stage.wait_state(SessionState.BLOCKED).detail
     assert stage.record.all(TurnEnded) == []
-    # When a person has mended it
+    # When a person has removed the reason
     if stage.api:
         stage.api.recover()
     stage.tell(Unblock())
@@ -169,8 +169,8 @@ def test_what_a_wait_will_not_mend_blocks_the_agent_with_the_reason(
     assert stage.told("in the end") == 1
 
 
-def test_where_nobody_is_logged_in_the_agent_is_blocked_and_says_so(stage: Stage) -> None:
-    """Claude refuses by itself then: there is no answer of the API, and no wait would help."""
+def test_without_a_login_the_agent_is_blocked_and_says_so(stage: Stage) -> None:
+    """Claude refuses without asking the API, and waiting wouldn't help."""
     text = "Not logged in \u00b7 Please run /login"
     stage.environment.pop("ANTHROPIC_API_KEY", None)
     stage.start(faults={"result_error": {"status": None, "error": "authentication_failed", "text": text}})
@@ -241,13 +241,13 @@ def test_a_claude_that_dies_while_it_waits_for_the_api_goes_on_after_that(script
 
 
 def restart_all(stage: Stage) -> None:
-    """Stop the coordinator, as it were, and start it again."""
+    """Stop and start the session, as a restart of the coordinator does."""
     stage.close()
     stage.start(faults={})
 
 
 def restart_actor(stage: Stage) -> None:
-    """Have the session's actor die."""
+    """Make the session's actor fail."""
     stage.environment["SCRIPTED_CLAUDE_FAULTS"] = "{}"
     crash(stage.system, NAME, RuntimeError("drill"))
 
@@ -270,12 +270,12 @@ def test_a_turn_that_waits_for_the_api_is_gone_on_with_by_the_next_incarnation_o
     assert delivery in stage.outstanding
     # When: all of it, or the actor alone, is started anew.
     restart(stage)
-    # Then: the turn is gone on with at once, and only once.
+    # Then: the turn is continued at once, and only once.
     assert stage.wait_turn().error is None
     stage.wait_completed(delivery)
     assert stage.told("here it is") == stage.told("Your process was interrupted") == 1
     assert stage.told("The API had failed") == 0
-    # And: what has ended well isn't gone on with again.
+    # And: what has ended well isn't continued again.
     restart(stage)
     stage.deliver(message(say("next")))
     stage.wait_turn(2)

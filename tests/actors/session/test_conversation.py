@@ -1,4 +1,4 @@
-"""What is said in a session: what is to be written, what is reported, and when it is idle. No clock, no process."""
+"""Tests of the conversation: messages to write, steps to report, and idleness. No clock, no process."""
 
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ def delivery(name: str) -> Delivery:
 
 
 def talk_with(*names: str, history: Past | None = None) -> Conversation:
-    """One that was given these, with a process that has begun."""
+    """Return one that was given these deliveries, with a process that has begun."""
     talk = Conversation(receipt_seconds=10, max_attempts=2)
     for name in names:
         assert talk.deliver(delivery(name))
@@ -29,22 +29,22 @@ def talk_with(*names: str, history: Past | None = None) -> Conversation:
 
 
 def left_open(*arrived: str) -> Past:
-    """A conversation with these in it, and without an answer to them."""
+    """Return a history that has these messages, without an answer to them."""
     return Past(arrived=set(arrived), is_answered=False)
 
 
 def texts(talk: Conversation) -> list[str]:
-    """What is to be written now."""
+    """Return the texts to write now."""
     return [text for _, text in talk.take_messages()]
 
 
 def steps(talk: Conversation) -> list[tuple[str, str, str | None]]:
-    """What is to be reported now."""
+    """Return the steps to report now."""
     return [(step.delivery_id, step.state.value, step.receipt) for step in talk.take_steps()]
 
 
 def write(talk: Conversation, now: float = 0.0) -> list[str]:
-    """Write what is to be written; the ids."""
+    """Write the messages that wait; return their ids."""
     ids = [message_id for message_id, _ in talk.take_messages()]
     for message_id in ids:
         talk.written(message_id, now)
@@ -122,7 +122,7 @@ def test_what_was_not_taken_is_written_to_the_next_process() -> None:
     assert [step.attempts for step in talk.take_steps()] == [1, 2, 2]
 
 
-def test_what_has_arrived_is_not_written_but_gone_on_with_and_done_when_that_is() -> None:
+def test_what_has_arrived_is_not_written_but_continued_and_done_when_that_is() -> None:
     talk = talk_with("a", "b", history=left_open("a"))
     (_, first), (own, second) = talk.take_messages()
     assert [first, second] == ["text of b", CONTINUE]
@@ -134,12 +134,12 @@ def test_what_has_arrived_is_not_written_but_gone_on_with_and_done_when_that_is(
     assert steps(talk) == []
     move(talk, own, COMPLETED)
     assert steps(talk) == [("a", "completed", "transcript")]
-    # And then nothing is left to go on with.
+    # And then nothing is left to continue.
     talk.deliver(delivery("c"))
     assert texts(talk) == ["text of c"]
 
 
-def test_a_turn_that_was_cut_off_is_gone_on_with_though_nothing_waits_for_it() -> None:
+def test_a_turn_that_was_cut_off_is_continued_though_nothing_waits_for_it() -> None:
     talk = talk_with(history=left_open("of a person"))
     assert texts(talk) == [CONTINUE]
     assert talk.awaits_claude
@@ -173,10 +173,10 @@ def test_an_overdue_one_is_written_again_and_given_up_at_last() -> None:
     talk = talk_with("a")
     write(talk, 0.0)
     assert talk.overdue(9.0) == []
-    talk.take_again(talk.overdue(10.0), EMPTY)
+    talk.resend(talk.overdue(10.0), EMPTY)
     assert write(talk, 10.0) == ["a"]
     assert talk.overdue(29.0) == [], "the second attempt is given twice the time"
-    talk.take_again(talk.overdue(30.0), EMPTY)
+    talk.resend(talk.overdue(30.0), EMPTY)
     assert texts(talk) == []
     dead = talk.take_steps()[-1]
     assert (dead.state, dead.reason) == (DeliveryState.DEAD, "no receipt from claude after 2 attempts")
@@ -190,9 +190,9 @@ def test_one_that_a_person_has_retried_has_all_its_attempts_again() -> None:
     talk.deliver(again)
     assert write(talk) == ["a"]
     assert talk.next_due() == 10.0
-    talk.take_again(talk.overdue(10.0), EMPTY)
+    talk.resend(talk.overdue(10.0), EMPTY)
     assert write(talk, 10.0) == ["a"]
-    talk.take_again(talk.overdue(30.0), EMPTY)
+    talk.resend(talk.overdue(30.0), EMPTY)
     states = [(step.state.value, step.attempts) for step in talk.take_steps()]
     assert states == [("written", 8), ("written", 9), ("dead", None)]
 
@@ -201,7 +201,7 @@ def test_one_that_has_arrived_is_not_given_up_though_its_last_attempt_is_over() 
     talk = talk_with("a")
     for now, history in ((0.0, EMPTY), (100.0, left_open("a"))):
         write(talk, now)
-        talk.take_again(talk.overdue(now + 100.0), history)
+        talk.resend(talk.overdue(now + 100.0), history)
     write(talk, 100.0)
     assert "dead" not in [state for _, state, _ in steps(talk)]
     assert not talk.is_idle
@@ -210,7 +210,7 @@ def test_one_that_has_arrived_is_not_given_up_though_its_last_attempt_is_over() 
 def test_an_overdue_one_that_has_arrived_is_done_when_a_turn_is_over() -> None:
     talk = talk_with("a")
     write(talk)
-    talk.take_again(talk.overdue(10.0), left_open("a"))
+    talk.resend(talk.overdue(10.0), left_open("a"))
     assert texts(talk) == []
     assert not talk.is_idle
     talk.turn_over(TurnOver(text="done"))
@@ -222,7 +222,7 @@ def test_an_overdue_one_that_has_arrived_is_done_at_once_if_the_turn_was_over_be
     talk = talk_with("a")
     write(talk)
     talk.turn_over(TurnOver(text="done"))
-    talk.take_again(talk.overdue(10.0), Past(arrived={"a"}))
+    talk.resend(talk.overdue(10.0), Past(arrived={"a"}))
     assert talk.take_turn() == TurnOver(text="done")
 
 
@@ -232,23 +232,23 @@ def test_an_overdue_one_that_has_arrived_is_done_at_once_if_the_turn_was_over_be
 def test_a_turn_that_failed_goes_on_later_and_until_then_it_is_not_idle() -> None:
     talk = talk_with("a")
     write(talk)
-    assert not talk.holds_turn
-    held = talk.hold_turn()
+    assert not talk.has_suspended_turn
+    suspended = talk.suspend_turn()
     move(talk, "a", COMPLETED)
     assert steps(talk) == [("a", "written", None), ("a", "started", "claude")], (
         "it isn't done before it went on"
     )
-    assert talk.holds_turn
+    assert talk.has_suspended_turn
     assert not talk.is_idle
     assert not talk.awaits_claude, "it waits for the clock"
     assert texts(talk) == []
-    talk.retry(held)
+    talk.retry(suspended)
     assert talk.awaits_claude
-    talk.retry(held)
+    talk.retry(suspended)
     assert texts(talk) == [GO_ON]
     talk.turn_over(TurnOver(text="at last"))
     assert talk.take_turn() is None
-    move(talk, held, COMPLETED)
+    move(talk, suspended, COMPLETED)
     assert steps(talk) == [("a", "completed", "transcript")]
     assert talk.take_turn() == TurnOver(text="at last")
 
@@ -256,7 +256,7 @@ def test_a_turn_that_failed_goes_on_later_and_until_then_it_is_not_idle() -> Non
 def test_while_it_waits_for_the_api_claude_still_owes_an_answer_to_what_comes_meanwhile() -> None:
     talk = talk_with("a")
     write(talk)
-    talk.hold_turn()
+    talk.suspend_turn()
     move(talk, "a", COMPLETED)
     assert not talk.awaits_claude
     talk.deliver(delivery("b"))
@@ -268,18 +268,18 @@ def test_a_turn_that_fails_again_and_again_is_done_only_when_it_went_well() -> N
     write(talk)
     failing = "a"
     for _ in range(3):
-        held = talk.hold_turn()
+        suspended = talk.suspend_turn()
         move(talk, failing, COMPLETED)
-        talk.retry(held)
-        assert write(talk) == [held]
-        failing = held
+        talk.retry(suspended)
+        assert write(talk) == [suspended]
+        failing = suspended
     assert "completed" not in [state for _, state, _ in steps(talk)]
     talk.turn_over(TurnOver(text="at last"))
-    move(talk, held, COMPLETED)
+    move(talk, suspended, COMPLETED)
     assert steps(talk) == [("a", "completed", "transcript")]
 
 
-def test_what_a_wait_will_not_mend_is_done_and_is_not_to_be_gone_on_with_by_itself() -> None:
+def test_a_dropped_turn_completes_its_contexts_and_is_not_continued_by_itself() -> None:
     talk = talk_with("a")
     write(talk)
     move(talk, "a", STARTED)
@@ -292,31 +292,31 @@ def test_what_a_wait_will_not_mend_is_done_and_is_not_to_be_gone_on_with_by_itse
 def test_while_it_waits_for_the_api_claude_may_be_silent_though_something_of_ours_is_on_its_way() -> None:
     talk = talk_with(history=left_open())
     assert talk.awaits_claude
-    talk.hold_turn()
+    talk.suspend_turn()
     assert not talk.awaits_claude
 
 
 def test_a_turn_that_goes_well_meanwhile_takes_the_failed_one_along() -> None:
     talk = talk_with()
-    held = talk.hold_turn()
+    suspended = talk.suspend_turn()
     talk.turn_over(TurnOver(text="both"))
     assert talk.take_turn() == TurnOver(text="both")
-    talk.retry(held)
+    talk.retry(suspended)
     assert texts(talk) == []
 
 
 def test_the_wait_of_an_earlier_failure_does_not_shorten_that_of_a_later_one() -> None:
     talk = talk_with()
-    first, second = (talk.hold_turn() for _ in range(2))
+    first, second = (talk.suspend_turn() for _ in range(2))
     talk.retry(first)
     assert texts(talk) == []
     talk.retry(second)
     assert texts(talk) == [GO_ON]
 
 
-def test_what_a_wait_will_not_mend_goes_on_when_somebody_says_so() -> None:
+def test_a_dropped_turn_is_continued_when_a_person_says_so() -> None:
     talk = talk_with()
-    talk.hold_turn()
+    talk.suspend_turn()
     talk.drop_turn()
     assert talk.is_idle
     assert talk.take_turn() is None
@@ -325,19 +325,19 @@ def test_what_a_wait_will_not_mend_goes_on_when_somebody_says_so() -> None:
     assert not talk.is_idle
 
 
-def test_somebody_may_have_it_go_on_before_its_time_and_then_it_is_told_so_once() -> None:
+def test_a_person_may_continue_it_before_its_time_and_then_it_is_told_so_once() -> None:
     talk = talk_with()
-    held = talk.hold_turn()
+    suspended = talk.suspend_turn()
     talk.go_on()
-    talk.retry(held)
+    talk.retry(suspended)
     assert texts(talk) == [GO_ON]
 
 
 def test_a_crash_forgets_the_wait_for_the_api() -> None:
     talk = talk_with()
-    held = talk.hold_turn()
+    suspended = talk.suspend_turn()
     talk.end()
-    talk.retry(held)
+    talk.retry(suspended)
     talk.begin(EMPTY)
     assert texts(talk) == []
     assert talk.is_idle
@@ -349,7 +349,7 @@ def test_a_crash_forgets_the_wait_for_the_api() -> None:
 class Forgetful:
     """A claude that loses messages and receipts, and is killed at any time; it keeps its history.
 
-    Nothing protects it from being told twice: each message that it takes runs.
+    Nothing protects it from duplicates: each message that it takes runs.
     """
 
     def __init__(self) -> None:
@@ -361,11 +361,11 @@ class Forgetful:
 
     @property
     def seen(self) -> Past:
-        """Its transcript."""
+        """The transcript."""
         return Past(arrived=set(self.history), is_answered=not self.open)
 
     def take(self, *, loses: int = 0, is_heard: bool = True) -> None:
-        """Take what is written, but for the first so many; perhaps without a receipt."""
+        """Take the messages that wait, except the first so many; perhaps without a receipt."""
         for message_id in write(self.talk, self.now)[loses:]:
             self.history.append(message_id)
             self.open.append(message_id)
@@ -382,14 +382,14 @@ class Forgetful:
                 move(self.talk, message_id, COMPLETED)
 
     def crash(self) -> None:
-        """It is killed, and started again."""
+        """Kill it, and start it again."""
         self.talk.end()
         self.talk.begin(self.seen)
 
     def wait(self) -> None:
-        """So long that every receipt is overdue."""
+        """Wait until every receipt is overdue."""
         self.now += 1e6
-        self.talk.take_again(self.talk.overdue(self.now), self.seen)
+        self.talk.resend(self.talk.overdue(self.now), self.seen)
 
 
 ACTIONS = st.one_of(

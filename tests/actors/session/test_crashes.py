@@ -1,4 +1,4 @@
-"""Crashes: of claude, of its actor, of the whole coordinator. Each context is done once, none is forgotten."""
+"""Tests of crashes of claude, of its actor and of the coordinator: each context is completed exactly once."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def test_what_was_lost_before_its_receipt_is_written_again_under_the_same_id(scr
 
 
 def test_what_waited_behind_a_turn_is_written_again_after_the_crash(stage: Stage, gate: Path) -> None:
-    """It was accepted, and claude forgets it; the turn that was cut off is continued."""
+    """Claude had accepted it and forgets it; the turn that was cut off is continued."""
     # Given: one context at work, another one accepted.
     stage.start()
     texts = [message(wait_for_gate(gate), say("one")), message(say("two"))]
@@ -87,7 +87,7 @@ def test_a_turn_that_was_cut_off_is_continued_and_its_context_not_sent_again(
 
 
 def test_in_the_window_before_the_first_answer_nothing_runs_twice(stage: Stage) -> None:
-    """Killed while the model thinks, claude itself would run the same id a second time."""
+    """A claude that was killed while the model thinks would run the same id a second time."""
     stage.start()
     text = message({"sleep": 0.5}, say("thought about it"))
     delivery = stage.deliver(text)
@@ -235,7 +235,7 @@ def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person
     assert "crashed 6 times" in blocked.detail
     assert scripted.changes.count("crashed") == 5
     assert delivery in scripted.outstanding
-    # And: it is not busy with a receipt that nobody owes.
+    # And: it doesn't wait for a receipt that isn't owed.
     scripted.tell(ReceiptDue())
     # And: what comes now doesn't start it either.
     more = scripted.deliver(message(say("more")))
@@ -298,7 +298,7 @@ def test_the_next_incarnation_goes_on_in_the_same_conversation(stage: Stage, gat
 @pytest.mark.expected_errors("child_exited")
 @pytest.mark.parametrize("first", [(), ("three",)], ids=["alone", "behind a new one"])
 def test_contexts_that_were_done_unnoticed_are_each_settled(scripted: Stage, first: tuple[str, ...]) -> None:
-    """Two were done and the actor died before it could say so: the transcript knows it of both."""
+    """Two were done and the actor died before it could report so: the transcript has both."""
     # Given: two contexts that are done, and a router that hasn't heard.
     scripted.start()
     done = [scripted.deliver(message(say(name))) for name in ("one", "two")]
@@ -307,7 +307,7 @@ def test_contexts_that_were_done_unnoticed_are_each_settled(scripted: Stage, fir
     new = [scripted.deliver(message(say(name)), tell=False) for name in first]
     scripted.outstanding.update({each: scripted.given[each] for each in done})
     crash(scripted.system, NAME, RuntimeError("drill"))
-    # Then: all are settled, and none of the old ones was told again.
+    # Then: all are settled, and none of the old ones was resent.
     for delivery in done:
         assert scripted.wait_step(delivery, DeliveryState.COMPLETED, 2).receipt == "transcript"
     scripted.wait_completed(*new)

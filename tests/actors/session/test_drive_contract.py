@@ -1,4 +1,4 @@
-"""The promises of a ``Drive``, held against each drive with each program that it drives."""
+"""The contract of ``Drive``, checked for each drive with each program that it runs."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,27 +34,27 @@ from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
 DRIVES: dict[str, DriveFactory] = {"stream": StreamDrive}
-"""Each drive; a new one is held to its contract by standing here."""
+"""All drives; a new one is added here, and checked against the contract."""
 MIB = 2**20
 
 
 class Ear:
-    """The owner of a drive: remembers all that it is told."""
+    """The owner of a drive, which records all that it is told."""
 
     def __init__(self) -> None:
         self.record = Record()
 
     def tell(self, message: FromDrive) -> None:
-        """Take it."""
+        """Record a message."""
         self.record.add(message)
 
     def wait_for_room(self, limit: int, timeout: float) -> bool:  # noqa: ARG002 - there always is
-        """There is room."""
+        """Return at once: there is always room."""
         return True
 
 
 class Theatre:
-    """A drive in a conversation of its own, and what it has told.
+    """A drive in a conversation of its own, and the messages that it has sent.
 
     Args:
         drive: Makes the drive.
@@ -69,7 +69,7 @@ class Theatre:
         self.drive, self.record = self.another()
 
     def another(self) -> tuple[Drive, Record]:
-        """Another drive for the same agent."""
+        """Make another drive for the same agent."""
         ear = Ear()
         drive = self._factory(AGENT, SessionSettings(**self.stage.options), ear, SystemClock())
         self._made.append(drive)
@@ -80,29 +80,29 @@ class Theatre:
         return self.drive.start(self.conversation)
 
     def write(self, text: str) -> str:
-        """Give it one message; its id."""
+        """Write one message; return its id."""
         message_id = str(uuid4())
         self.drive.write([(message_id, text)])
         return message_id
 
     def facts(self) -> list[Fact]:
-        """All that the program has said."""
+        """Return the facts so far."""
         return [fact for read in self.record.all(StreamRead) for fact in read.facts]
 
     def wait_fact(self, found: Callable[[Fact], bool]) -> Fact:
-        """The first fact that is so."""
+        """Wait for the first fact that fits."""
         return self.record.wait_until(lambda: [fact for fact in self.facts() if found(fact)])[0]
 
     def wait_turn(self, nth: int = 1) -> TurnOver:
-        """The nth end of a turn."""
+        """Wait for the nth end of a turn."""
         return self.record.wait_until(lambda: self.turns()[nth - 1 :])[0]
 
     def turns(self) -> list[TurnOver]:
-        """The ends of turns so far."""
+        """Return the ends of turns so far."""
         return [fact for fact in self.facts() if isinstance(fact, TurnOver)]
 
     def receipts(self, message_id: str) -> list[str]:
-        """How far a message has come, by the program's word."""
+        """Return the receipts of a message so far."""
         return [
             fact.state.value
             for fact in self.facts()
@@ -120,7 +120,7 @@ class Theatre:
             )
 
     def work(self, gate: Path, *rest: dict[str, str]) -> str:
-        """Have it use a tool that runs until the gate is there; the message's id."""
+        """Have it use a tool that runs until the gate exists; return the message's id."""
         message_id = self.write(message(wait_for_gate(gate), *rest))
         self.wait_fact(lambda fact: isinstance(fact, Acted) and isinstance(fact.activities[-1], ToolUsed))
         wait_for(lambda: len(self.stage.marked()) > 1, "the tool")
@@ -319,7 +319,7 @@ def test_a_close_ends_everything_and_tells_nothing_from_then_on(theatre: Theatre
     assert theatre.stage.marked() == []
     wait_for(lambda: not any(map(lives, left)), "the end of all of them")
     assert (theatre.drive.epoch, theatre.drive.pid) == (0, None)
-    # And: nothing is told, while somebody else goes on with the conversation, and however often it is closed.
+    # And: nothing is told, while another drive continues the conversation, and however often it is closed.
     assert not [each for each in told[before:] if isinstance(each, Exited)]
     drive, record = theatre.another()
     drive.start(theatre.conversation)
@@ -329,7 +329,7 @@ def test_a_close_ends_everything_and_tells_nothing_from_then_on(theatre: Theatre
     assert theatre.record.all(object) == told
 
 
-def test_nobody_else_may_lead_a_conversation_from_the_first_start_to_the_close(theatre: Theatre) -> None:
+def test_no_other_drive_may_use_a_conversation_from_the_first_start_to_the_close(theatre: Theatre) -> None:
     theatre.start()
     theatre.drive.kill()
     theatre.record.wait_for(Exited)

@@ -1,4 +1,4 @@
-"""What the feed is told that agents say and do; nothing waits for it."""
+"""Tests of reports to the feed, for which nothing waits."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""No descriptor is left: what can't be looked at now waits, and no claude that works has to end for it."""
+"""Tests of a full table of descriptors: reads and writes wait, and a working claude isn't ended for it."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from tests.contract.messages import message, say
 
 
 def full(*_: object, **__: object) -> NoReturn:
-    """Open nothing."""
+    """Fail to open, as with a full table of descriptors."""
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
@@ -33,7 +33,7 @@ def test_a_transcript_that_cannot_be_read_now_is_asked_later(
         return full() if reads[0] in (2, 3) else read(path)  # the first is that of the start
 
     monkeypatch.setattr(drive, "read_transcript", read_if_there_is_room)
-    monkeypatch.setattr(actor, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(actor, "RETRY_SECONDS", 0.01)
     scripted.start(faults={"lose_message": 1}, receipt_seconds=0.15)
     delivery = scripted.deliver(message(say("once")))
     # When: there is room again, then the very same claude is told, once.

@@ -1,4 +1,4 @@
-"""Where Claude's word for a context doesn't come: the transcript is asked, it is written again, given up at last."""
+"""Tests of receipts that don't come: the transcript is read, the context resent, and at last a dead letter."""
 
 import sys
 from pathlib import Path
@@ -34,12 +34,12 @@ def message_to_coder(delivery_id: str, attempts: int = 0) -> Delivery:
 
 
 def attempts(stage: Stage, delivery_id: str) -> list[int | None]:
-    """The numbers of the attempts to write it."""
+    """Return the numbers of the attempts to write it."""
     return [step.attempts for step in stage.steps(delivery_id) if step.state is DeliveryState.WRITTEN]
 
 
 def after_writing(stage: Stage, delivery_id: str) -> list[str]:
-    """What became of it; how often it was written before is a matter of how fast the machine is."""
+    """Return its states after the last writing; how often it was written depends on the machine's speed."""
     return [state for state in stage.states(delivery_id) if state != "written"]
 
 
@@ -61,14 +61,14 @@ def test_after_so_many_attempts_it_is_dead_and_says_why(scripted: Stage) -> None
     assert dead.reason == "no receipt from claude after 3 attempts"
     assert scripted.states(delivery) == ["written", "written", "written", "dead"]
     assert delivery not in scripted.outstanding
-    # And: it may be tried again, if somebody wants it.
+    # And: a person may retry it.
     scripted.deliver("and now?")
     scripted.tell(Deliver(delivery=message_to_coder(delivery)))
     scripted.wait_step(delivery, DeliveryState.DEAD, 2)
 
 
 def test_one_that_is_dead_does_not_keep_the_session_from_being_idle(scripted: Stage) -> None:
-    """The first is never heard, the second is; the end of its turn is told once the first is given up."""
+    """The first is never read, the second is; the end of its turn is reported once the first is a dead letter."""
     scripted.start(command=(sys.executable, "-c", MUTE_ONCE), receipt_seconds=LONG, max_attempts=1)
     lost = scripted.deliver("lost")
     heard = scripted.deliver("heard")
@@ -80,7 +80,7 @@ def test_one_that_is_dead_does_not_keep_the_session_from_being_idle(scripted: St
 
 
 def test_without_any_receipt_the_transcript_is_evidence(scripted: Stage) -> None:
-    """A claude that tells of no message does them all the same."""
+    """A claude without receipts works on messages all the same."""
     scripted.start(faults={"no_receipts": True}, receipt_seconds=SOON)
     for number in (1, 2):
         delivery = scripted.deliver(message(say(f"turn {number}")))
@@ -133,7 +133,7 @@ def test_receipts_that_come_late_change_nothing_any_more(scripted: Stage) -> Non
 
 
 def test_an_earlier_receipt_is_looked_after_though_a_later_one_is_awaited(scripted: Stage) -> None:
-    """The wait of one that was written often is long; a fresh one's must not be as long."""
+    """A delivery that was resent often has a long wait; a fresh one's must not become as long."""
     scripted.start(command=(sys.executable, "-c", DEAF), receipt_seconds=0.2, max_attempts=12)
     written = {
         "state": DeliveryState.WRITTEN

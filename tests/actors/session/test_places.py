@@ -1,4 +1,4 @@
-"""The files that a delivery speaks of: where they are, and that nobody else's words are touched."""
+"""Tests of the files that a delivery refers to, and that quoted text stays unchanged."""
 
 import errno
 import os
@@ -106,7 +106,7 @@ def test_a_full_disk_is_waited_for_and_nothing_overtakes_meanwhile(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: a disk that is full when a long context comes, and a short one behind it.
-    monkeypatch.setattr(actor, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(actor, "RETRY_SECONDS", 0.01)
     scripted.start()
     fsync, tries = os.fsync, [0]
 

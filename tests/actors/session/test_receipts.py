@@ -1,4 +1,4 @@
-"""The deliveries in a session: what moves them, and when a receipt is overdue."""
+"""Tests of the deliveries in a session: their states, and overdue receipts."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st

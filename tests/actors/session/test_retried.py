@@ -1,4 +1,4 @@
-"""Dead letters that a person has retried: claude may have read them all the same."""
+"""Tests of dead letters that a person has retried, and that claude may have read before."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ RECEIPT = 600.0
 
 
 def give_up(stage: Stage, text: str, **options: Any) -> str:
-    """Have a context become a dead letter that claude reads afterwards."""
+    """Make a context a dead letter that claude reads afterwards."""
     stage.start(max_attempts=1, receipt_seconds=RECEIPT, **options)
     stage.deliver(message(say("before")))
     stage.wait_turn()
@@ -42,7 +42,7 @@ def give_up(stage: Stage, text: str, **options: Any) -> str:
 
 
 def retry(stage: Stage, delivery_id: str) -> None:
-    """Give it once more, as the router does when a person has said so."""
+    """Deliver it again, as the router does when a person retries it."""
     delivery = stage.given[delivery_id].model_copy(update={"attempts": 1})
     stage.outstanding[delivery_id] = delivery
     stage.tell(Deliver(delivery=delivery))
@@ -110,7 +110,7 @@ def test_while_the_transcript_cannot_be_read_it_is_not_written(
     delivery = give_up(scripted, message(say("read it")), drive=Blind)
     scripted.wait_turn(2)
     is_answered.set()
-    monkeypatch.setattr(actor, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(actor, "RETRY_SECONDS", 0.0)
     # When: it is retried, then it is looked again until that is possible.
     retry(scripted, delivery)
     assert scripted.wait_step(delivery, DeliveryState.COMPLETED).receipt == "transcript"
@@ -130,7 +130,7 @@ def test_what_comes_behind_one_that_waits_does_not_overtake_it(
                 raise OSError(errno.EMFILE, "no descriptor is left")
             return super().read_history()
 
-    monkeypatch.setattr(actor, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(actor, "RETRY_SECONDS", 0.01)
     scripted.start(drive=Blind)
     scripted.deliver(message(say("before")))
     scripted.wait_turn()

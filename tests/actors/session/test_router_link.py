@@ -1,4 +1,4 @@
-"""What a session tells the router, and in which order; what a person is told of a wait."""
+"""Tests of reports to the router and their order, and of the words for a wait."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

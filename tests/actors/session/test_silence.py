@@ -1,4 +1,4 @@
-"""A claude that says nothing: it may be idle, or wait for the clock; otherwise it hangs, is ended and resumed."""
+"""Tests of a silent claude: it may be idle or wait for the clock; otherwise it is considered hung and restarted."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ HOUR = 3600.0
 
 
 def wait_heard(stage: Stage) -> None:
-    """Wait until the session has handled all that it was told before."""
+    """Wait until the session has handled all earlier messages."""
     ready = len(stage.record.all(SessionReady))
     stage.tell(RouterStarted())
     stage.record.wait_for(SessionReady, nth=ready + 1)
 
 
 def let_time_pass(stage: Stage) -> None:
-    """Put the clock forward until it is noticed that claude says nothing; its last words may be on their way still."""
+    """Advance the clock until the silence is noticed; claude's last words may still be on their way."""
 
     def is_noticed() -> bool:
         stage.clock.advance(LONG)
@@ -77,7 +77,7 @@ def test_one_that_has_nothing_to_do_may_be_silent(scripted: Stage) -> None:
 
 
 def test_what_it_is_given_after_a_long_silence_it_has_time_to_answer(scripted: Stage, gate: Path) -> None:
-    """The silence counts from when something is to be said, not from the last word long ago."""
+    """The silence counts from the time at which output is owed, not from the last output long ago."""
     # Given: one that had nothing to say for just as long as it may be silent.
     scripted.start(silence_seconds=60.0)
     scripted.deliver(message(say("one")))
@@ -89,7 +89,7 @@ def test_what_it_is_given_after_a_long_silence_it_has_time_to_answer(scripted: S
     assert 59.0 < scripted.clock.left(SilenceDue) <= 60.0
     gate.touch()
     assert scripted.wait_turn(2).text == "two"
-    # And: when nothing is to be said, nobody looks after it.
+    # And: while no output is owed, the silence isn't watched.
     scripted.tell(RouterStarted())
     scripted.record.wait_for(SessionReady, nth=2)
     assert scripted.clock.pending(SilenceDue) == []
@@ -104,7 +104,7 @@ def test_one_that_waits_for_the_api_may_be_silent(scripted: Stage) -> None:
     last_word = MessageMoved(uuid=delivery, state=DeliveryState.COMPLETED, receipt="lifecycle:cancelled")
     scripted.news.wait_for(StreamRead, lambda read: last_word in read.facts)
     wait_heard(scripted)
-    # When: much of it is over, then nobody minds the silence.
+    # When: much of it is over, the silence is still allowed.
     scripted.clock.advance(HOUR - LONG / 2)
     wait_heard(scripted)
     assert "crashed" not in scripted.changes

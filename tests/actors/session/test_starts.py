@@ -1,4 +1,4 @@
-"""Where claude can't be started for want of room, descriptors or processes: it is waited for, and is no crash."""
+"""Tests of starts that fail for lack of disk, descriptors or processes: they are retried, and are no crashes."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ AGAIN = r"tried again at \d\d:\d\d:\d\d: can't start claude: "
 
 
 def failing(number: int) -> Callable[..., Any]:
-    """Something that fails with this error, whatever it is given."""
+    """Return a function that fails with this error, whatever it is given."""
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -36,7 +36,7 @@ def failing(number: int) -> Callable[..., Any]:
 
 
 def exhausted(*_: object) -> None:
-    """How a thread fails to start where the system has none left."""
+    """Fail as the start of a thread does where the system has none left."""
     raise RuntimeError("can't start new thread")
 
 
@@ -73,7 +73,7 @@ def test_what_may_pass_is_waited_for_however_often(
         # Given: something without which claude can't be started, more often than it may crash.
         delivery = scripted.deliver(message(say("at last")))
         scripted.wait_state(SessionState.CRASHED, CRASHES + 3)
-    # Then: the agent isn't blocked, says what it waits for, and goes on once that is there.
+    # Then: the agent isn't blocked, reports the reason, and starts once it is gone.
     scripted.wait_completed(delivery)
     assert scripted.wait_turn().text == "at last"
     details = {change.detail for change in scripted.of_state(SessionState.CRASHED)}
@@ -111,7 +111,7 @@ def test_without_a_thread_to_listen_to_it_claude_is_not_left_alone(
     assert len(scripted.marked()) == 1
 
 
-def test_what_waiting_does_not_mend_is_for_a_person_at_once(
+def test_where_waiting_does_not_help_the_agent_is_blocked_at_once(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted.start()
@@ -184,7 +184,7 @@ def test_a_process_that_cannot_be_looked_at_now_is_not_taken_for_a_strangers(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB; skips the test where we may not have one."""
+    """Mount a file system of 64 KiB; skip the test where that isn't allowed."""
     path = tmp_path / "small"
     path.mkdir()
     mounted = subprocess.run(
@@ -199,7 +199,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(directory: Path) -> Path:
-    """Leave no room."""
+    """Fill the disk."""
     filler = directory / "filler"
     filler.write_bytes(b"x" * shutil.disk_usage(directory).free)
     return filler

@@ -1,4 +1,4 @@
-"""An orderly stop: it leaves nothing behind, however it finds the session."""
+"""Tests of an orderly stop, which leaves nothing behind in any state of the session."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_a_stop_while_it_is_down_leaves_no_tool(scripted: Stage, gate: Path) -> 
     assert scripted.marked() == []
 
 
-def test_after_a_stop_somebody_else_may_lead_the_conversation(scripted: Stage) -> None:
+def test_after_a_stop_another_process_may_use_the_conversation(scripted: Stage) -> None:
     scripted.start()
     scripted.deliver(message(say("idle")))
     scripted.wait_turn()

@@ -1,4 +1,4 @@
-"""What a person is told of an end that nobody had asked for, and when the program is started again."""
+"""Tests of unexpected ends: the words for a person, and the time until the next start."""
 
 import pytest
 

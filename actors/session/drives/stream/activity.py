@@ -1,6 +1,6 @@
-"""What the agent says and does, in the lines of claude's stream: short forms, for the feed.
+"""Readers of the agent's words and actions in claude's stream, shortened for the feed.
 
-Lines of subagents count too. Nothing here is evidence of anything: receipts and turns have parsers of their own.
+Lines of subagents count too. Nothing here counts as evidence: receipts and turns have parsers of their own.
 """
 
 import json
@@ -17,7 +17,7 @@ MOST = 50
 
 
 def of_assistant(data: dict[str, Any]) -> tuple[Activity, ...]:
-    """Read the model's texts and its uses of tools; an error that is put into its mouth is none of its words."""
+    """Read the model's texts and uses of tools, and errors of the API, which claude writes in the model's name."""
     failed = bool(data.get("is_api_error_message"))
     found: list[Activity] = []
     for block in _blocks(data):
@@ -36,7 +36,7 @@ def of_assistant(data: dict[str, Any]) -> tuple[Activity, ...]:
 
 
 def of_user(data: dict[str, Any]) -> tuple[Activity, ...]:
-    """Read what tools have returned; what was said to the model is none of its activities."""
+    """Read the results of tools; messages to the model are no activity of its own."""
     return tuple(
         ToolReturned(
             use_id=str(block.get("tool_use_id"))[:LONGEST_NAME],
@@ -49,7 +49,7 @@ def of_user(data: dict[str, Any]) -> tuple[Activity, ...]:
 
 
 def of_result(data: dict[str, Any]) -> tuple[Activity, ...]:
-    """Read what went wrong in a turn, unless the API's error was told before, and what all has cost by now."""
+    """Read a turn's error, unless it is the API's and was read before, and the cost of the session so far."""
     found: list[Activity] = []
     if data.get("is_error") and data.get("terminal_reason") != "api_error":
         reason = (
@@ -63,14 +63,14 @@ def of_result(data: dict[str, Any]) -> tuple[Activity, ...]:
 
 
 def _blocks(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """The first blocks of a line's message."""
+    """Return the blocks of a line's message, at most ``MOST``."""
     message = data.get("message")
     content = message.get("content") if isinstance(message, dict) else None
     return [each for each in content if isinstance(each, dict)][:MOST] if isinstance(content, list) else []
 
 
 def _text(content: object) -> str:
-    """What a text says, or a list of blocks (one that isn't text is named only)."""
+    """Return the text of a string or of a list of blocks; a block that isn't text is only named."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -85,7 +85,7 @@ def _text(content: object) -> str:
 
 
 def _compact(value: object) -> str:
-    """The beginning of a value as JSON."""
+    """Return the beginning of a value as JSON."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))[:LONGEST_INPUT]
     except RecursionError:

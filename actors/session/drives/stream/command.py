@@ -1,4 +1,4 @@
-"""How claude is started for an agent: its command line, its files, its environment."""
+"""The command line that starts claude for an agent, and the files that it names."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,14 @@ def command_line(
     resume: bool,
     write: Callable[[Path, bytes], None],
 ) -> list[str]:
-    """The arguments to start (or resume) the agent's conversation with; writes the files that they name.
+    """Return the command line for an agent's conversation, and write the files that it names.
+
+    Args:
+        settings: The settings that all sessions share.
+        agent: The agent's name.
+        session_id: The conversation.
+        resume: True where claude knows the conversation already.
+        write: Writes a file with this content.
 
     Raises:
         PromptError: The agent has no prompt, or one that can't be used.

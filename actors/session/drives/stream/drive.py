@@ -28,19 +28,19 @@ log = structlog.get_logger(__name__)
 ROOM = 1000
 """How many batches of output may wait for the owner before reading pauses."""
 ROOM_SECONDS = 0.1
-"""How often a reading that pauses looks whether anybody still wants it."""
+"""How often a paused reader checks whether its process is still the present one."""
 CONTROL = ""
-"""The tag of what is no message, in the pipe: nobody is told when it is written."""
+"""The tag of control requests in the pipe: no ``Written`` is told for it."""
 
 
 class StreamDrive:
-    """Starts, resumes and ends an agent's claude; a ``Drive``.
+    """The drive of an agent's claude in stream mode; see ``Drive`` for its contract.
 
     Args:
         agent: The agent's name.
-        settings: What all sessions need to know.
+        settings: The settings that all sessions share.
         owner: The session.
-        clock: Says when claude was last heard.
+        clock: Gives the time at which claude was last heard.
     """
 
     idempotent_by_id: ClassVar[bool] = True
@@ -60,8 +60,9 @@ class StreamDrive:
         self._process: ClaudeProcess | None = None
         self._lock: SessionLock | None = None
         self._is_unknown = False
-        # Whatever is told, or ended by the reading thread, is so under this lock and only while the epoch holds: so
-        # nothing is told once close has begun, and no thread of an old process ends what the next one has started.
+        # The close contract rests on this lock: the threads of a process tell the owner, and end leftovers, only under
+        # it and only while their epoch is the present one. ``close`` takes it to reset the epoch. So nothing is told
+        # once close has begun, and no thread of an old process ends what the next one has started.
         self._current = threading.Lock()
 
     @property
@@ -71,13 +72,13 @@ class StreamDrive:
 
     @property
     def heard_at(self) -> float:
-        """When it last said anything."""
+        """The time of its last output; 0.0 where there is no process."""
         return self._process.heard_at if self._process else 0.0
 
     # ------------------------------------------------------------ its life
 
     def start(self, conversation: str) -> Past:
-        """Start it in this conversation, once nobody else is there."""
+        """Start claude in this conversation, once it is locked and leftovers of an earlier process have ended."""
         if self._lock is None:
             self._lock = SessionLock(self._settings.files / f"{conversation}.lock")
         self._conversation, self._process = conversation, None
@@ -111,12 +112,12 @@ class StreamDrive:
         )
 
     def kill(self) -> None:
-        """End a process that hangs; its end is told as any other."""
+        """Kill the process; ``Exited`` follows as after a crash."""
         if self._process is not None:
             self._process.kill()
 
     def close(self) -> None:
-        """End it in an orderly way, and let go of the conversation."""
+        """End the process in an orderly way, and release the conversation."""
         with self._current:
             self.epoch = 0
         process, self._process = self._process, None
@@ -131,7 +132,7 @@ class StreamDrive:
     # ------------------------------------------------------------ what goes in
 
     def write(self, messages: list[tuple[str, str]]) -> list[str]:
-        """Give it messages; the ids of those that are in its input, of others ``Written`` tells later."""
+        """Write messages; return the ids of those that are in the input, the others get ``Written`` later."""
         if self._process is None:
             return []
         failpoint("session.write.before")
@@ -141,12 +142,12 @@ class StreamDrive:
         return written
 
     def interrupt(self) -> None:
-        """Ask it to end the turn that runs."""
+        """Ask claude to end the running turn."""
         if self._process is not None:
             self._process.write_all([(CONTROL, interrupt_request(str(uuid4())))])
 
     def read_history(self) -> Past:
-        """Read what the transcript says now."""
+        """Read the transcript as it is now."""
         return read_transcript(find_transcript(self._settings.environment, self._conversation))
 
     # ------------------------------------------------------------ what comes out, in threads of the process
@@ -157,7 +158,7 @@ class StreamDrive:
             return
         while not self._owner.wait_for_room(ROOM, timeout=ROOM_SECONDS):
             if self.epoch != epoch:
-                return  # nobody will read it
+                return  # a later process runs, or none
         self._tell(StreamRead(epoch=epoch, facts=facts))
 
     def _on_written(self, epoch: int, tag: str) -> None:

@@ -1,4 +1,4 @@
-"""One process a conversation: two can resume the same one without an error, and must never."""
+"""The lock of a conversation: claude lets two processes resume the same one without an error, so this prevents it."""
 
 import fcntl
 import os
@@ -9,14 +9,14 @@ from actors.session.drive import SessionTakenError
 
 
 class SessionLock:
-    """Held from its making to ``release``, or to the end of the process.
+    """A file lock, held from its construction until ``release`` or the end of the process.
 
     Args:
-        path: The lock's file, one a session id.
+        path: The lock's file, one for each session id.
 
     Raises:
-        SessionTakenError: Somebody holds it.
-        UnsafeFileError: Something else than a file of ours lies at the path.
+        SessionTakenError: Another process holds it.
+        UnsafeFileError: The path is taken by something other than a file of ours.
         OSError: It can't be made.
     """
 
@@ -28,10 +28,10 @@ class SessionLock:
             os.close(self._fd)
             if not isinstance(error, BlockingIOError):
                 raise
-            raise SessionTakenError(f"another process leads this conversation: it holds {path}") from error
+            raise SessionTakenError(f"another process uses this conversation: it holds {path}") from error
 
     def release(self) -> None:
-        """Let go of it."""
-        # To close it is not enough while a child is between its fork and its exec.
+        """Release the lock."""
+        # Closing it is not enough while a child is between its fork and its exec.
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)

@@ -1,7 +1,7 @@
-"""What Claude's output stream says, as far as the session actor needs it.
+"""The parse boundary of Claude's output stream: each line becomes facts, or is skipped.
 
-One parse boundary: a line becomes facts, or is skipped. Kinds that aren't known here are skipped, so that a
-newer claude doesn't break anything.
+Unknown kinds are skipped, so that a newer claude doesn't break anything. The module also writes the lines that Claude
+reads.
 """
 
 from collections.abc import Callable
@@ -32,13 +32,13 @@ LIFECYCLE: dict[str, ReceiptState] = {
     "completed": DeliveryState.COMPLETED,
     "cancelled": DeliveryState.COMPLETED,
 }
-"""A failed or interrupted turn is ``cancelled``: the message is in the history all the same."""
+"""Receipts by claude's names. ``cancelled`` ends a failed or interrupted turn: the message is in the history too."""
 LONGEST_DELAY = 86400.0
-"""No retry of claude's own waits longer, in seconds, whatever it says."""
+"""The longest wait of claude's own retries that is believed, in seconds."""
 
 
 def parse_line(line: bytes) -> tuple[Fact, ...]:
-    """The facts in a line of the stream, none where there is none that matters."""
+    """Return the facts in a line of the stream; none for a line of an unknown kind."""
     try:
         data = load_json(line)
     except orjson.JSONDecodeError:
@@ -126,16 +126,16 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Fact | None]] = {
     "user": _user,
 }
 ACTIVITIES = {"assistant": of_assistant, "result": of_result, "user": of_user}
-"""What the agent says and does, for the feed."""
+"""Readers of the agent's words and actions, for the feed."""
 
 
 def user_message(uuid: str, text: str) -> bytes:
-    """Make the line that gives claude a message."""
+    """Return the line that gives claude a message."""
     message = {"type": "user", "uuid": uuid, "message": {"role": "user", "content": text}}
     return orjson.dumps(message) + b"\n"
 
 
 def interrupt_request(request_id: str) -> bytes:
-    """Make the line that asks claude to end the turn that runs."""
+    """Return the line that asks claude to end the running turn."""
     request = {"type": "control_request", "request_id": request_id, "request": {"subtype": "interrupt"}}
     return orjson.dumps(request) + b"\n"

@@ -1,4 +1,4 @@
-"""The way into claude's standard input: a named pipe that never makes its writer wait."""
+"""Claude's standard input: a named pipe whose writer never blocks."""
 
 import errno
 import os
@@ -13,11 +13,11 @@ from actors.lib.failpoints import failpoint
 
 
 class InputPipe:
-    """A named pipe, written at once where there is room, and by a thread of its own while there is none.
+    """A named pipe, written at once while there is space, and by a thread of its own while there is none.
 
     Args:
-        path: Where it is made (0600); what lies there is replaced.
-        on_written: Called with a message's tag when a message that had to wait is wholly written.
+        path: The path of the pipe (0600); what lies there is replaced.
+        on_written: Called with the tag of each message that had to wait, once all of it is written.
 
     Raises:
         OSError: It can't be made.
@@ -41,20 +41,20 @@ class InputPipe:
         self._is_closed = False
 
     def give_away_reader(self) -> None:
-        """The child has the reading end now: from here on, its end is the pipe's end."""
+        """Close our copy of the reading end, which the child has now: when the child ends, so does the pipe."""
         os.close(self.reader)
 
     def write_all(self, messages: list[tuple[str, bytes]]) -> list[str]:
-        """Write messages, each with its tag, in one go.
+        """Write messages, each with its tag, in one call.
 
-        What can't be written because nobody reads any more is dropped: the process' end tells.
+        Where nobody reads any more they are dropped, as the process has ended then.
 
         Returns:
-            The tags of those that are wholly written; of the others ``on_written`` will tell.
+            The tags of those that are completely written; the others are reported by ``on_written``.
         """
         with self._lock:
             if self._is_closed:
-                return [tag for tag, _ in messages]  # its descriptors may be somebody else's by now
+                return [tag for tag, _ in messages]  # its descriptors may be in use for other files by now
             rest = memoryview(b"".join(data for _, data in messages))
             if not self._backlog:
                 rest = self._write_some(rest)
@@ -69,7 +69,7 @@ class InputPipe:
             return [tag for tag, _ in messages[: len(messages) - len(waiting)]]
 
     def close(self) -> None:
-        """Close it; what waits is forgotten."""
+        """Close the pipe, and drop what waits."""
         with self._lock:
             self._is_closed = True
             thread = self._thread
@@ -124,7 +124,7 @@ class InputPipe:
 
 
 def left_over(messages: list[tuple[str, bytes]], size: int) -> list[tuple[str, memoryview]]:
-    """Find the last ``size`` bytes of the messages, by message; of the first of them perhaps only the end."""
+    """Return the last ``size`` bytes of the messages, by message; the first of them may be only the end of one."""
     found: list[tuple[str, memoryview]] = []
     for tag, data in reversed(messages):
         if size <= 0:

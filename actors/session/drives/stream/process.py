@@ -1,4 +1,4 @@
-"""One claude process in a PTY: started, read, written to, stopped, and whatever it leaves behind ended.
+"""One claude process in a PTY: start, read, write, stop, and end whatever it leaves behind.
 
 pexpect reads the terminal; the process itself is made by ``subprocess``, which costs the same however much
 memory the coordinator holds (pexpect's own fork does not), and gives it the named pipe as standard input: with
@@ -29,14 +29,14 @@ log = structlog.get_logger(__name__)
 
 READ_SIZE = 65536
 NOISE_TAIL = 2000
-"""How much of what claude wrote to standard error is told when it ends, in bytes."""
+"""How much of claude's standard error is reported when it ends, in bytes."""
 LINE_LIMIT = 64 * 1024 * 1024
-"""A line longer than this is cut, in bytes: it is no line that a session needs."""
+"""The longest line, in bytes; of a longer one only the end is kept, and no session needs such a line."""
 LEFT_BEHIND = 1024 * 1024
-"""So much is still read once the process has ended, in bytes: more than a terminal holds, so what comes then is a
-child's that goes on without it."""
+"""How much is still read after the process has ended, in bytes. A terminal holds less, so anything beyond comes from a
+child that goes on without it."""
 CLOSED_SECONDS = 2.0
-"""How long a process may live on that has closed its terminal."""
+"""How long a process may live after it has closed its terminal."""
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def _closing(descriptor: int) -> Iterator[None]:
 
 
 class _Watch:
-    """Waits until a process says something, or has ended (where the system can tell)."""
+    """Waits for a process's output, or for its end (where the system can tell)."""
 
     def __init__(self, pid: int, terminal: int) -> None:
         self._terminal = terminal
@@ -63,12 +63,12 @@ class _Watch:
             self._opened = opened.pop_all()
 
     def wait(self) -> tuple[bool, bool]:
-        """Whether there is something to read, and whether it has ended."""
+        """Wait; return whether there is something to read, and whether the process has ended."""
         ready = [key.fd for key, _ in self._selector.select()]
         return self._terminal in ready, self._end in ready
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._opened.close()
 
 
@@ -80,26 +80,26 @@ def _start(thread: threading.Thread) -> None:
 
 
 class ClaudeProcess:
-    """A running claude.
+    """A running claude, with a thread that reads its output.
 
     Args:
         arguments: The command line.
         environment: The whole environment; ``MARK`` is added.
-        directory: Where it works.
+        directory: Its working directory.
         pipe: The named pipe's path.
         errors: The file that takes its standard error.
-        session_id: The conversation, by which its children are marked.
-        on_lines: Called in the reading thread with each batch of whole lines.
-        on_written: Called with the tag of a message that had to wait and is written now.
+        session_id: The conversation; its processes are marked with it.
+        on_lines: Called in the reading thread with each batch of complete lines.
+        on_written: Called with the tag of each message that had to wait, once it is written.
         on_exit: Called once, in the reading thread, with the exit code (negative: the signal) and the end of its
             standard error.
-        clock: Tells the seconds of a monotonic clock.
+        clock: Returns the seconds of a monotonic clock.
 
     Attributes:
-        heard_at: When it last said anything, on that clock.
+        heard_at: The time of its last output, on that clock.
 
     Raises:
-        OSError: It can't be started, or can't be listened to; nothing of it is left then.
+        OSError: It can't be started, or can't be read; nothing of it is left then.
     """
 
     def __init__(
@@ -157,11 +157,11 @@ class ClaudeProcess:
         return self._process.pid
 
     def write_all(self, messages: list[tuple[str, bytes]]) -> list[str]:
-        """Give it messages in one go; the tags of those that need not wait for room."""
+        """Write messages in one call; return the tags of those that needn't wait for space."""
         return self._pipe.write_all(messages)
 
     def stop(self, seconds: float) -> None:
-        """End it, and all that it started: SIGTERM first, SIGKILL to what is left after ``seconds``."""
+        """End the process and everything that it started: by SIGTERM, and by SIGKILL after ``seconds``."""
         deadline = time.monotonic() + seconds
         self._signal(signal.SIGTERM)
         try:
@@ -174,7 +174,7 @@ class ClaudeProcess:
             log.warning("session_reader_abandoned", session=self._session_id, pid=self.pid)
 
     def kill(self) -> None:
-        """End it at once; ``on_exit`` tells when it has."""
+        """End the process at once; ``on_exit`` follows."""
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -202,7 +202,7 @@ class ClaudeProcess:
         self._on_exit(code, self._noise())
 
     def _chunks(self) -> Iterator[bytes]:
-        """What comes from the terminal, until it or the process has ended (a child may keep it open)."""
+        """Yield the terminal's output until it or the process has ended (a child may keep the terminal open)."""
         left = LEFT_BEHIND
         while left > 0:
             has_more, has_ended = self._watch.wait()
@@ -216,7 +216,7 @@ class ClaudeProcess:
             yield data
 
     def _wait(self) -> int:
-        """The exit code; a claude that closed its terminal but lives on is of no use any more."""
+        """Return the exit code; kill a claude that has closed its terminal but lives on."""
         try:
             return self._process.wait(timeout=CLOSED_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,9 +1,11 @@
-"""A conversation as Claude keeps it: what has arrived in it, and how it ended.
+"""Claude's transcript of a conversation: which messages have arrived, and whether the last turn was answered.
 
-Asked before anything is sent a second time. Where a message has arrived there is either a ``user`` line with its
-uuid or, where it came while a tool was running, an ``attachment`` with it as ``source_uuid``. Of messages that waited
-together for the end of a turn one line is made: it has the uuid of the last, and those of the others as
-``mergedSendUuids``.
+It is read before anything is resent. A message that has arrived stands in it in one of three ways:
+
+* a ``user`` line has its uuid,
+* an ``attachment`` has it as ``source_uuid``, where it came while a tool was running,
+* a ``user`` line has it among its ``mergedSendUuids``, where it waited for the end of a turn together with others:
+  claude joins them to one message with the uuid of the last.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,11 +19,11 @@ from actors.session.drive import Past
 
 
 def find_transcript(environment: Mapping[str, str], session_id: str) -> Path | None:
-    """The transcript's file, or None if there is none.
+    """Return the path of a conversation's transcript, or None if there is none.
 
     Args:
-        environment: The one that claude runs in; it says where claude keeps its files.
-        session_id: The past.
+        environment: Claude's environment, which decides where claude keeps its files.
+        session_id: The conversation.
     """
     home = Path(environment.get("HOME", "/"))
     directory = Path(environment.get("CLAUDE_CONFIG_DIR") or home / ".claude")
@@ -29,7 +31,7 @@ def find_transcript(environment: Mapping[str, str], session_id: str) -> Path | N
 
 
 def read_transcript(path: Path | None) -> Past:
-    """Read a transcript; a torn last line and lines of unknown kinds are skipped."""
+    """Read a transcript, and skip a torn last line and lines of unknown kinds."""
     past = Past()
     if path is not None:
         for line in _lines(path):

@@ -1,4 +1,4 @@
-"""What every dialect is held to (see ``Dialect``): a new one is added to ``DIALECTS``, and this file stays as it is."""
+"""The contract of ``Dialect``, checked for each one in ``DIALECTS``: a new dialect needs no change here."""
 
 import json
 from typing import Any, assert_never, get_args
@@ -89,7 +89,7 @@ each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: 
 
 
 def _publication(event: Event) -> Publish:
-    """The event as the router publishes it."""
+    """Return an event as the router publishes it."""
     payload: dict[str, Any]
     match event:
         case NodeCreated() | NodeUpdated():
@@ -129,7 +129,7 @@ def _node(node: str, parent: str | None, title: str | None) -> dict[str, Any]:
 
 
 def _write(dialect: Dialect, publication: Publish) -> dict[str, Any] | None:
-    """What a dialect writes; None if it can't, which it must say in words."""
+    """Return what a dialect writes; None where it refuses, which it must explain in words."""
     try:
         raw = dialect.write(publication)
     except ValueError as refusal:

@@ -1,4 +1,4 @@
-"""What the backend may say, in each dialect, and what becomes of it."""
+"""Messages of the backend in each dialect, and the results of reading them."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the agent says and does, as claude's stream tells it: short, and nothing but that."""
+"""Tests of the readers of an agent's words and actions in claude's stream."""
 
 import json
 from typing import Any

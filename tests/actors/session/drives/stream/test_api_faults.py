@@ -1,4 +1,4 @@
-"""What is known of the API while it fails turns."""
+"""Tests of the API's failures: whether waiting helps, and for how long."""
 
 import pytest
 
@@ -15,7 +15,7 @@ NOW = 1_800_000_000.0
 
 
 def faults() -> ApiFaults:
-    """Those of an API, with the longest waits."""
+    """Return the faults of an API, with the longest waits."""
     return ApiFaults(lambda _low, high: high)
 
 
@@ -35,7 +35,7 @@ def test_the_waits_grow_until_a_turn_goes_well() -> None:
 
 
 @pytest.mark.parametrize("status", sorted(PERMANENT))
-def test_what_a_wait_will_not_mend(status: int) -> None:
+def test_where_waiting_does_not_help(status: int) -> None:
     assert faults().failed(failed(status), NOW) is None
 
 

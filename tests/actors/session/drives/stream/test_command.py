@@ -1,4 +1,4 @@
-"""How claude is started: its arguments and the files that they name."""
+"""Tests of claude's command line and the files that it names."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""An agent's claude: one process in a conversation that nobody else leads, and what is known after its end."""
+"""Tests of the stream drive: one process in a conversation that no other uses, and its end."""
 
 import os
 import sys
@@ -54,7 +54,7 @@ class Conducted(StreamDrive):
     conversation = ""
 
     def begin(self) -> Past:
-        """Start it there."""
+        """Start it in its conversation."""
         return self.start(self.conversation)
 
 
@@ -63,7 +63,7 @@ Make = Callable[..., Conducted]
 
 @pytest.fixture
 def make(tmp_path: Path, system: System) -> Iterator[Make]:
-    """Makes a claude of a small program; its conversation's id is the same each time."""
+    """Return a function that makes a drive of a small program, in the same conversation each time."""
     session_id, made = str(uuid4()), []
 
     def _make(program: str = SPEAKS, prompt: Callable[[str], AgentPrompt] | None = None) -> Conducted:
@@ -90,14 +90,14 @@ def make(tmp_path: Path, system: System) -> Iterator[Make]:
 
 
 def transcript(directory: Path, claude: Conducted) -> None:
-    """Let there be a conversation that was cut off."""
+    """Write the transcript of a conversation that was cut off."""
     path = directory / ".claude" / "projects" / "work" / f"{claude.conversation}.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text('{"type": "user", "uuid": "a"}\n')
 
 
 def end(claude: Conducted, record: Record) -> Exited:
-    """Kill it, and wait until that was told."""
+    """Kill it, and wait until its end was told."""
     claude.kill()
     return record.wait_for(Exited, lambda exited: exited.epoch == claude.epoch)
 
@@ -143,7 +143,7 @@ def test_what_had_to_wait_for_room_is_told_when_it_is_written(
     assert record.wait_for(Written) == Written(epoch=claude.epoch, delivery_id="a")
 
 
-def test_of_an_interruption_that_waits_for_room_nobody_is_told(
+def test_an_interruption_that_waits_for_space_is_not_reported(
     make: Make, record: Record, tmp_path: Path
 ) -> None:
     claude = make(WAITS)
@@ -212,7 +212,7 @@ def test_it_leads_the_conversation_from_its_first_start_to_its_close(make: Make,
     assert second.pid is not None
 
 
-def test_the_process_of_somebody_who_leads_it_is_left_alone(make: Make, record: Record) -> None:
+def test_the_process_of_another_leader_is_left_alone(make: Make, record: Record) -> None:
     first = make()
     first.begin()
     with pytest.raises(SessionTakenError):
@@ -238,7 +238,7 @@ def test_one_that_could_not_be_started_may_be_once_the_reason_is_gone(make: Make
     assert claude.pid is not None
 
 
-def test_after_the_close_nothing_is_heard_and_somebody_else_may_lead(make: Make, tmp_path: Path) -> None:
+def test_after_the_close_nothing_is_told_and_another_drive_may_start(make: Make, tmp_path: Path) -> None:
     claude = make()
     claude.begin()
     pid = claude.pid

@@ -1,4 +1,4 @@
-"""A conversation has one leader."""
+"""Tests of the lock of a conversation."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ input()
 
 
 def descriptor_of(path: Path) -> int:
-    """The descriptor by which this process has a file open."""
+    """Return the descriptor by which this process has a file open."""
     return next(
         int(fd.name) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink() and fd.readlink() == path
     )

@@ -1,4 +1,4 @@
-"""A line of Claude's stream becomes a fact or is skipped, whatever it is."""
+"""Tests of the parse boundary: each line of Claude's stream becomes facts or is skipped."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ KNOWN = {
 
 
 def parse(**fields: Any) -> Fact | None:
-    """The fact in a line, without what is for the feed only."""
+    """Return the fact in a line, without what is for the feed only."""
     return only(parse_line(json.dumps(fields).encode()))
 
 
@@ -174,7 +174,7 @@ def test_what_says_nothing_is_skipped(line: bytes) -> None:
 
 
 def test_half_a_surrogate_pair_in_a_text_hides_nothing_of_the_line() -> None:
-    """Who cuts a text in JavaScript may cut an emoji in two, and JSON.stringify writes the half as an escape."""
+    """A text that is cut in JavaScript may end in half an emoji, which JSON.stringify writes as an escape."""
     facts = parse_line(rb'{"type":"result","is_error":false,"result":"cut \ud83d"}')
     assert facts == (TurnOver(text="cut \ufffd"),)
 

@@ -1,4 +1,4 @@
-"""The way into claude's standard input: exact, in order, and never waiting for its reader."""
+"""Tests of claude's standard input: bytes arrive exactly and in order, and writing never blocks."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 
 class Told:
-    """Tags that were reported as written."""
+    """The tags that were reported as written."""
 
     def __init__(self) -> None:
         self.tags: list[str] = []
@@ -44,7 +44,7 @@ def told() -> Told:
 
 @pytest.fixture
 def pipe(tmp_path: Path, told: Told) -> Iterator[InputPipe]:
-    """A pipe whose reading end the test has."""
+    """Make a pipe whose reading end the test has."""
     pipe = InputPipe(tmp_path / "agent.pipe", told)
     yield pipe
     pipe.close()
@@ -52,7 +52,7 @@ def pipe(tmp_path: Path, told: Told) -> Iterator[InputPipe]:
 
 @pytest.fixture
 def read(pipe: InputPipe) -> Iterator[Callable[[int], bytes]]:
-    """Reads so many bytes from the other end."""
+    """Read so many bytes from the other end."""
     with os.fdopen(os.dup(pipe.reader), "rb", buffering=0) as file:
 
         def _read(size: int) -> bytes:
@@ -122,7 +122,7 @@ def test_without_a_reader_what_is_written_is_dropped(pipe: InputPipe, told: Told
     assert told.tags == []
 
 
-def test_a_reader_that_goes_away_leaves_nobody_waiting(pipe: InputPipe, told: Told) -> None:
+def test_a_reader_that_goes_away_blocks_no_writer(pipe: InputPipe, told: Told) -> None:
     assert pipe.write_all([("a", bytes(MIB))]) == []
     assert pipe.write_all([("b", b"x")]) == []
     pipe.give_away_reader()
@@ -147,7 +147,7 @@ def test_once_it_is_closed_nothing_goes_to_whoever_has_its_descriptor_next(
     pipe.give_away_reader()
     descriptor = descriptor_of(tmp_path / "agent.pipe")
     pipe.close()
-    # Given: somebody else's file under the same number.
+    # Given: another file under the same number.
     somebody = os.open(tmp_path / "somebody", os.O_CREAT | os.O_RDWR)
     os.dup2(somebody, descriptor)
     assert pipe.write_all([("a", b"a context")]) == ["a"]

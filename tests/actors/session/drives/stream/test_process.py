@@ -1,4 +1,4 @@
-"""One process: what it says, how it ends, and that nothing of it stays."""
+"""Tests of one process: its output, its end, and that nothing of it is left."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + AL
 
 
 class Running:
-    """A small program in claude's place, and all that came of it."""
+    """A small program in claude's place, and its output."""
 
     def __init__(self, directory: Path, program: str) -> None:
         self.session_id = str(uuid4())
@@ -58,11 +58,11 @@ class Running:
             assert self._changed.wait_for(condition, DEADLINE), (self.lines[-3:], self.written, self.ends)
 
     def wait_line(self, line: bytes) -> None:
-        """Wait until it has said this."""
+        """Wait until it has written this line."""
         self.wait(lambda: line in self.lines)
 
     def wait_end(self) -> tuple[int, str]:
-        """How it ended."""
+        """Wait for its end; return how it ended."""
         self.wait(lambda: self.ends)
         return self.ends[0]
 
@@ -84,7 +84,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
         each.wait_end()
 
 
-# ---------------------------------------------------------------- what it says
+# ---------------------------------------------------------------- output
 
 
 def test_its_input_is_a_pipe_its_output_a_terminal_and_it_leads_its_own_session(run: Run) -> None:
@@ -198,7 +198,7 @@ def test_a_child_that_keeps_the_terminal_hides_no_end(run: Run) -> None:
 
 
 def test_nor_does_a_child_that_goes_on_talking(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To whoever takes his time to listen, there is always something to read."""
+    """For a slow reader there is always something to read."""
     monkeypatch.setattr(module, "LEFT_BEHIND", 20_000)
     running = run(CHILD.format(child="while True: print('x' * 1000)", rest="time.sleep(600)"))
     running.pause = 0.005
@@ -231,7 +231,7 @@ def test_where_it_cannot_be_started_nothing_stays(tmp_path: Path, missing: str) 
         )
 
 
-# ---------------------------------------------------------------- stopping, and what it leaves behind
+# ---------------------------------------------------------------- stopping, and leftovers
 
 
 def test_it_stops_at_sigterm(run: Run) -> None:

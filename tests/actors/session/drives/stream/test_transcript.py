@@ -1,4 +1,4 @@
-"""What a transcript says has arrived, and whether the last word is the model's."""
+"""Tests of reading a transcript: the messages that have arrived, and whether the last word is the model's."""
 
 import json
 from pathlib import Path
