@@ -47,7 +47,7 @@ def test_the_demo_finishes_by_itself_and_says_that_it_is_a_simulation(environmen
         "dependency_completed",
         "lifecycle:completed",
         "the whole task",
-        "it may be deleted",
+        "you can delete them",
     ):
         assert word in done.stdout
     assert not [line for line in done.stdout.splitlines() if line.endswith(":")]

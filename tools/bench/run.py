@@ -106,9 +106,8 @@ class BenchRun:
         for each in arrivals.read(self._arrivals(name)):
             if each.number in found:
                 raise RuntimeError(f"{name}: context {each.number} has arrived twice")
-            if each.number in numbers:
-                found[each.number] = each.sent, each.arrived
-        return found
+            found[each.number] = each.sent, each.arrived
+        return {number: found[number] for number in numbers if number in found}
 
 
 @contextlib.contextmanager
