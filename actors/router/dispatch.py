@@ -10,7 +10,7 @@ from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import Adopt, Deliver, SessionState, Unblock
 from actors.router.context import ContextBuilder
 from actors.router.lane import Lane
-from actors.router.lanes import Lanes
+from actors.router.lanes import Lanes, is_shortened
 from actors.router.unit_of_work import UnitOfWork
 
 
@@ -85,7 +85,7 @@ class Dispatch:
             lane.state = SessionState.STARTING
         work.tell_session(lane.session, Adopt(session_id=lane.session_id))
         for delivery in lane.under_way():
-            work.tell_session(lane.session, Deliver(delivery=delivery))
+            work.tell_session(lane.session, Deliver(delivery=self._lanes.whole(delivery)))
 
     # ------------------------------------------------------------ assignments
 
@@ -115,6 +115,8 @@ class Dispatch:
         """Send words up to the capacity; return the other agents that go on because of them."""
         others: list[str] = []
         while len(lane.outstanding) < self._most and (delivery := lane.words.head()):
+            if is_shortened(delivery) and not lane.has_capacity_for_documents:
+                break
             lane.words.pop()
             others += self._pick_up(lane, delivery, work)
             self._send(lane, delivery, work)
@@ -146,7 +148,7 @@ class Dispatch:
 
     def _send(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
         self._lanes.hand_over(lane, delivery, work)
-        work.tell_session(lane.session, Deliver(delivery=delivery))
+        work.tell_session(lane.session, Deliver(delivery=self._lanes.whole(delivery)))
 
     def _pick_up(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> list[str]:
         """Resume the subtask that words are about, if the agent has nothing in hand: they answer what it is held for.

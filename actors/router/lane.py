@@ -59,6 +59,8 @@ class Window:
         return [delivery for _, delivery in self._head]
 
 
+MOST_DOCUMENTS = 8
+"""Documents on their way to a session at a time, which bounds the memory that they take."""
 USABLE = frozenset(SessionState) - {SessionState.BLOCKED, SessionState.STOPPED}
 
 
@@ -80,6 +82,7 @@ class Lane:
         reminders: The number of unanswered reminders of the subtask in hand.
         is_up: True once a session's actor has reported that it is ready.
         session: The address of its session.
+        large: The ids of outstanding deliveries with a document that the session has not written yet.
     """
 
     agent: str
@@ -94,15 +97,22 @@ class Lane:
     session: SessionAddress = field(init=False)
     outstanding: dict[str, Delivery] = field(default_factory=dict)
     reached: dict[str, tuple[DeliveryState, int]] = field(default_factory=dict)
+    large: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.session = SessionAddress(self.agent)
+
+    @property
+    def has_capacity_for_documents(self) -> bool:
+        """True while one more document may be on its way to the session."""
+        return len(self.large) < MOST_DOCUMENTS
 
     def advance(self, delivery: Delivery, step: DeliveryStep) -> bool:
         """Apply a step of an outstanding delivery; return False if it has come that far already."""
         state, attempts = self.reached.get(delivery.id, (delivery.state, delivery.attempts))
         if ORDER[step.state] <= ORDER[state]:
             return False
+        self.large.discard(delivery.id)
         if step.state in FINAL:
             del self.outstanding[delivery.id]
             self.reached.pop(delivery.id, None)

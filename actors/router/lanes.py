@@ -7,7 +7,7 @@ from actors.graph.graph import Graph
 from actors.graph.node import Node
 from actors.journal.journal import Journal
 from actors.lib.ids import new_id
-from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
+from actors.protocol.deliveries import CONTEXT_FILE, Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.protocol.sessions import SessionState
 from actors.router.context import unwritten
 from actors.router.decisions import Compose
@@ -40,7 +40,7 @@ class Lanes:
         for agent, session_id, state, in_hand, reminders in journal.agents.load():
             lane = self._new_lane(agent, session_id)
             lane.state, lane.in_hand, lane.reminders = SessionState(state), in_hand, reminders
-            lane.outstanding = self._handed(agent)
+            self._restore(lane)
 
     def of(self, agent: str, work: UnitOfWork) -> Lane:
         """Return the agent's lane; a new agent gets one, with a new conversation."""
@@ -56,7 +56,7 @@ class Lanes:
             if agent in self.by_agent:
                 continue
             lane = self.of(agent, work)
-            lane.outstanding = self._handed(agent)
+            self._restore(lane)
             for delivery in lane.outstanding.values():
                 if delivery.kind.assigns:
                     self.take_in_hand(lane, delivery.subtask_id)
@@ -83,7 +83,8 @@ class Lanes:
             document=context.document,
         )
         self._journal.steps.add_queued(delivery, work.now)
-        self._offer(self.of(agent, work), self._journal.deliveries.add(delivery, work.now), delivery)
+        number = self._journal.deliveries.add(delivery, work.now)
+        self._offer(self.of(agent, work), number, _without_document(delivery))
 
     def requeue(self, delivery: Delivery, work: UnitOfWork) -> None:
         """Queue a dead letter again, behind all other deliveries."""
@@ -116,8 +117,16 @@ class Lanes:
 
     def hand_over(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
         """Record that a delivery goes to its session with this text, which is the same on every retry."""
-        lane.outstanding[delivery.id] = delivery
+        lane.outstanding[delivery.id] = _without_document(delivery)
+        if is_shortened(delivery):
+            lane.large.add(delivery.id)
         self._journal.deliveries.hand_over(delivery, work.now)
+
+    def whole(self, delivery: Delivery) -> Delivery:
+        """Return the delivery with its document, as a session needs it. Only the journal keeps documents: many wait."""
+        if delivery.document or not is_shortened(delivery):
+            return delivery
+        return delivery.model_copy(update={"document": self._journal.deliveries.document(delivery.id)})
 
     def advance(self, lane: Lane, step: DeliveryStep, work: UnitOfWork) -> Delivery | None:
         """Record a step of a delivery; return it as it was handed over, or None if the step is late or repeated."""
@@ -202,8 +211,19 @@ class Lanes:
     def _offer(lane: Lane, number: int, delivery: Delivery) -> None:
         (lane.assignments if delivery.kind.assigns else lane.words).offer(number, delivery)
 
-    def _handed(self, agent: str) -> dict[str, Delivery]:
-        return {each.id: each for _, each in self._journal.deliveries.handed(agent)}
+    def _restore(self, lane: Lane) -> None:
+        handed = [each for _, each in self._journal.deliveries.handed(lane.agent)]
+        lane.outstanding = {each.id: each for each in handed}
+        lane.large = {each.id for each in handed if each.state is DeliveryState.QUEUED and is_shortened(each)}
+
+
+def is_shortened(delivery: Delivery) -> bool:
+    """Return whether the delivery has a document (or quotes our token for one, which does no harm)."""
+    return CONTEXT_FILE in delivery.text
+
+
+def _without_document(delivery: Delivery) -> Delivery:
+    return delivery.model_copy(update={"document": ""}) if delivery.document else delivery
 
 
 def _describe(delivery: Delivery, state: DeliveryState) -> dict[str, Any]:

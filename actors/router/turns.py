@@ -70,6 +70,7 @@ class Turns:
         """Record steps of deliveries; a dead one holds its subtask."""
         lane = self._lanes.of(message.agent, work)
         decisions: list[Decision] = []
+        was_full = not lane.has_capacity_for_documents
         for step in message.steps:
             delivery = self._lanes.advance(lane, step, work)
             if delivery is None:
@@ -80,6 +81,8 @@ class Turns:
                 decisions += self._died(lane, delivery, step.reason, work)
             elif step.state is STARTED and delivery.kind.assigns:
                 self._started(lane, delivery, work)
+        if was_full and lane.has_capacity_for_documents:
+            decisions.append(LanesChanged((lane.agent,)))
         return decisions
 
     def ended(self, turn: TurnEnded, work: UnitOfWork) -> Decisions:

@@ -8,7 +8,7 @@ from actors.journal.conditions import DEAD_LETTER, DELIVERY_OPEN
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 
 ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
-COLUMNS = "number, id, agent, kind, subtask_id, text, document, state, attempts"
+COLUMNS = "number, id, agent, kind, subtask_id, text, state, attempts"
 ADDED = ("number", "agent", "subtask_id", "queued_at")
 MOVING = (
     "kind", "text", "document", "state", "attempts", "receipt", "reason",
@@ -23,14 +23,13 @@ Numbered = tuple[int, Delivery]
 
 
 def _delivery(row: tuple[Any, ...]) -> Numbered:
-    number, delivery_id, agent, kind, subtask_id, text, document, state, attempts = row
+    number, delivery_id, agent, kind, subtask_id, text, state, attempts = row
     return number, Delivery(
         id=delivery_id,
         agent=agent,
         kind=kind,
         subtask_id=subtask_id,
         text=text,
-        document=document,
         state=state,
         attempts=attempts,
     )
@@ -65,7 +64,7 @@ class Deliveries(Table):
     def add(self, delivery: Delivery, at: float) -> int:
         """Queue one; return its number, which is its position in the agent's queue."""
         self._last += 1
-        self._added.rows[delivery.id] = {
+        row = {
             "number": self._last,
             "agent": delivery.agent,
             "kind": delivery.kind,
@@ -76,13 +75,23 @@ class Deliveries(Table):
             "state": DeliveryState.QUEUED,
             "attempts": 0,
         }
+        if delivery.document:  # too large to be copied into JSON with the others
+            self.flush()
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            self._execute(
+                f"INSERT INTO deliveries (id, {names}) VALUES (?, {marks})",  # noqa: S608 - names
+                (delivery.id, *row.values()),
+            )
+        else:
+            self._added.rows[delivery.id] = row
         return self._last
 
     def hand_over(self, delivery: Delivery, at: float) -> None:
         """Record that it goes to its session with this text, which is the same on every retry."""
-        self._row(delivery.id).update(
-            kind=delivery.kind.value, text=delivery.text, document=delivery.document, handed_at=at
-        )
+        row = self._row(delivery.id)
+        row.update(kind=delivery.kind.value, text=delivery.text, handed_at=at)
+        if delivery.kind.assigns:  # it was composed just now; words have theirs since they were queued
+            row["document"] = delivery.document
 
     def step(self, step: DeliveryStep, at: float) -> None:
         """Record one step forward."""
@@ -95,6 +104,12 @@ class Deliveries(Table):
             row["reason"] = step.reason
         if step.attempts is not None:
             row["attempts"] = step.attempts
+
+    def document(self, delivery_id: str) -> str:
+        """Read the whole context of a delivery whose text is a shortened one; empty for another."""
+        self.flush()
+        row = self._execute("SELECT document FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
+        return str(row[0]) if row else ""
 
     def find_dead(self, delivery_id: str) -> Delivery | None:
         """Return the dead letter with this id, or None."""

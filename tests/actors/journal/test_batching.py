@@ -147,19 +147,32 @@ def test_of_an_agent_the_last_state_counts_and_what_is_empty_becomes_null(
     ]
 
 
-def test_the_whole_document_is_written_with_the_text_and_read_back(journal: Journal, path: Path) -> None:
-    delivery = new_delivery()
+def test_the_document_of_an_assignment_is_written_as_it_is_handed_over(journal: Journal, path: Path) -> None:
+    delivery = new_delivery().model_copy(update={"kind": DeliveryKind.TASK_READY})
     journal.deliveries.add(delivery, 1.0)
     journal.commit()
     whole = delivery.model_copy(update={"text": "short", "document": "short, but told at length"})
     journal.deliveries.hand_over(whole, 2.0)
+    assert journal.deliveries.document(delivery.id) == "short, but told at length"
     journal.commit()
     assert stored(path, "SELECT text, document FROM deliveries") == [("short", "short, but told at length")]
-    assert [each for _, each in journal.deliveries.handed("coding-agent")] == [whole]
     # And one that fits when it is handed over again has none
     journal.deliveries.hand_over(whole.model_copy(update={"document": ""}), 3.0)
     journal.commit()
     assert stored(path, "SELECT document FROM deliveries") == [("",)]
+
+
+def test_words_keep_the_document_that_they_were_queued_with(journal: Journal, path: Path) -> None:
+    words = new_delivery().model_copy(
+        update={"kind": DeliveryKind.MESSAGE, "text": "short", "document": "long"}
+    )
+    journal.deliveries.add(words, 1.0)
+    journal.deliveries.hand_over(words.model_copy(update={"document": ""}), 2.0)
+    journal.commit()
+    assert stored(path, "SELECT text, document FROM deliveries") == [("short", "long")]
+    (found,) = [each for _, each in journal.deliveries.handed("coding-agent")]
+    assert found.document == "", "only who needs it reads it"
+    assert journal.deliveries.document(words.id) == "long"
 
 
 def test_one_that_was_withdrawn_is_neither_open_nor_a_dead_letter(journal: Journal, path: Path) -> None:

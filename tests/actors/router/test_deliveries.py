@@ -6,6 +6,7 @@ import pytest
 
 from actors.protocol.deliveries import CONTEXT_FILE, DeliveryState
 from actors.protocol.sessions import SessionChanged, SessionState
+from actors.router.lane import MOST_DOCUMENTS
 from tests.actors.router.office import Office
 
 
@@ -212,6 +213,40 @@ def test_a_long_context_lies_in_a_file_that_the_agent_is_told_to_read(tmp_path: 
     assert len(delivery.text.encode()) < 4000
     assert "> short and whole" in delivery.text  # the long one doesn't push the short one out
     assert "b" * 100_000 in delivery.document
+    office.close()
+
+
+def test_long_words_wait_in_the_journal_only_and_are_given_whole_each_time(tmp_path: Path) -> None:
+    office = Office(tmp_path, limit=2000)
+    for number in range(3):
+        office.message("coder", f"{number} " + "x" * 100_000)
+    lane = office.parts.lanes.by_agent["coder"]
+    assert [each.document for each in lane.words.in_memory()] == ["", "", ""]
+    office.up("coder")
+    first = office.delivered("coder")
+    assert [len(each.document) > 100_000 for each in first] == [True] * 3
+    assert [each.document for each in lane.outstanding.values()] == ["", "", ""]
+    # And a session that begins anew is given the same
+    office.told.clear()
+    office.up("coder")
+    assert [(each.id, each.document) for each in office.delivered("coder")] == [
+        (each.id, each.document) for each in first
+    ]
+    office.close()
+
+
+def test_only_some_documents_are_on_their_way_at_a_time(tmp_path: Path) -> None:
+    office = Office(tmp_path, limit=2000)
+    office.up("coder")
+    for number in range(20):
+        office.message("coder", f"{number} " + "x" * 10_000)
+    office.message("coder", "short, and behind them")
+    assert len(office.delivered("coder")) == MOST_DOCUMENTS
+    # Each that is written makes place for the next, in order
+    for count in range(MOST_DOCUMENTS, 20):
+        office.receive("coder", office.delivered("coder")[count - MOST_DOCUMENTS], DeliveryState.WRITTEN)
+        assert len(office.delivered("coder")) == count + 1 + (count == 19)
+    assert "short, and behind them" in office.delivered("coder")[-1].text
     office.close()
 
 
