@@ -19,6 +19,7 @@ from backend.runtime import PRODUCT, Runtime
 
 log = structlog.get_logger(__name__)
 
+ABNORMAL_CLOSURE = 1006
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 QUEUE_LIMIT = 32_000_000
@@ -88,6 +89,17 @@ class Connection:
         else:
             self._end(None)
 
+    async def _send(self, text: str) -> None:
+        """Send one message.
+
+        Raises:
+            WebSocketDisconnect: The client is gone, or the server has closed the connection.
+        """
+        try:
+            await self._websocket.send_text(text)
+        except RuntimeError as error:  # the server closed it by itself, as nobody answered its pings
+            raise WebSocketDisconnect(ABNORMAL_CLOSURE) from error
+
     def _end(self, code: int | None) -> None:
         if not self._over.done():
             self._over.set_result(code)
@@ -151,7 +163,7 @@ class Connection:
             await self._tell(type="live", seq=seq)
             while True:
                 for text in await subscription.take():
-                    await self._websocket.send_text(text)
+                    await self._send(text)
                 await asyncio.sleep(0)
         finally:
             self._hub.leave(subscription)
@@ -166,7 +178,7 @@ class Connection:
             page = await self._runtime.read(self._runtime.queries.history, since, upto)
             for event in page:
                 if event.channel in subscription.channels:
-                    await self._websocket.send_text(event.text)
+                    await self._send(event.text)
             since = page[-1].seq if page else upto
         return since
 
@@ -190,7 +202,7 @@ class Connection:
         await self._tell(type="nack", id=key, code=code, error=error)
 
     async def _tell(self, **message: object) -> None:
-        await self._websocket.send_text(orjson.dumps(message).decode())
+        await self._send(orjson.dumps(message).decode())
 
 
 async def _stop(task: asyncio.Task[None] | None) -> None:

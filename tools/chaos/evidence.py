@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from actors.protocol.deliveries import Delivery
+from actors.session.places import Places
+from actors.workdir import WorkDir
+
 HEADER = "[coordinator delivery="
 CONTINUE = "[coordinator] Your process was interrupted"
 STAMPS = ("queued_at", "handed_at", "written_at", "accepted_at", "started_at", "completed_at")
@@ -68,7 +72,8 @@ def gather(journal: Path, backend: Path, home: Path) -> Evidence:
     """
     with _open(journal) as database:
         agents = {row["session_id"]: row["agent"] for row in _rows(database, "SELECT * FROM agents")}
-        deliveries = _rows(database, "SELECT * FROM deliveries ORDER BY number")
+        rows = _rows(database, "SELECT * FROM deliveries ORDER BY number")
+        deliveries = [row | {"text": _told(row, WorkDir(journal.parent))} for row in rows]
         events = _rows(database, "SELECT * FROM events ORDER BY number")
         publications = _rows(database, "SELECT * FROM publications ORDER BY number")
         nodes = {row["id"]: _node(row) for row in _rows(database, "SELECT * FROM nodes")}
@@ -95,6 +100,14 @@ def gather(journal: Path, backend: Path, home: Path) -> Evidence:
         sound=sound,
         rejected=rejected,
     )
+
+
+def _told(row: Row, workdir: WorkDir) -> str:
+    """Return the text as the session tells it: with the paths of files in place of their tokens."""
+    delivery = Delivery(
+        id=row["id"], agent=row["agent"], kind=row["kind"], subtask_id=row["subtask_id"], text=row["text"]
+    )
+    return Places(workdir.context, workdir.results).settle(delivery).text
 
 
 def _open(path: Path) -> closing[sqlite3.Connection]:

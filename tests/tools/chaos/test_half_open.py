@@ -80,6 +80,7 @@ def completed(witness: Socket, *names: str) -> list[str]:
     return heard
 
 
+@pytest.mark.alone  # it measures when silence is noticed
 def test_both_ends_notice_work_goes_on_and_what_waited_goes_out_once(
     tmp_path: Path, backend: Running, witness: Socket, network: Proxy
 ) -> None:
