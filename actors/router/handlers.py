@@ -14,19 +14,7 @@ from actors.protocol.backend import (
     ReplayChanged,
     ResendPublications,
 )
-from actors.protocol.reports import (
-    AnyReport,
-    DescribeSubtask,
-    DropDelivery,
-    ReportBlocked,
-    ReportCompletion,
-    RetryBackend,
-    RetryDelivery,
-    RetrySubtask,
-    SendMessage,
-    ShareKnowledge,
-    StartSession,
-)
+from actors.protocol.reports import AnyReport, Report
 from actors.protocol.sessions import (
     FromSession,
     Progressed,
@@ -96,18 +84,7 @@ class Handlers:
                 return self._replay_changed(running=message.running)
             case PublicationSent() | PublicationConfirmed() | PublicationRefused():
                 self._backend.answered(message, work)
-            case (
-                ReportCompletion()
-                | ReportBlocked()
-                | SendMessage()
-                | ShareKnowledge()
-                | DescribeSubtask()
-                | StartSession()
-                | RetryDelivery()
-                | RetrySubtask()
-                | DropDelivery()
-                | RetryBackend()
-            ):
+            case Report():
                 return self._reports.decide(message, work)
             case _:
                 assert_never(message)

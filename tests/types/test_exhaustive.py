@@ -63,7 +63,7 @@ ADDITIONS = [
 EXPECTED = {
     "an event": {"graph/graph.py", "router/backend.py", "connection/dialects/event_reader.py"},
     "a delivery kind": {"router/context.py"},
-    "a report": {"router/reports.py", "router/handlers.py"},
+    "a report": {"router/reports.py"},
     "a message to a session": {"session/actor.py"},
     "a message from a session": {"router/handlers.py"},
     "a message to the connection": {"connection/actor.py"},
