@@ -53,11 +53,11 @@ BACKOFF = Backoff(initial=1.0, maximum=30.0)
 CHANNELS = ["tasks", "subtasks", "agents"]
 
 _MESSAGES, _BYTES = 10_000, 32 * 1024 * 1024
-"""How much may wait, here and at the router, before the socket isn't read any more."""
+"""The messages and bytes that may wait, here and at the router, before the socket isn't read any more."""
 _UNKNOWN = Welcome(type="welcome")
 """The welcome that is assumed of a backend that sends none."""
 _KEPT = 4096
-"""How many bytes of a rejected message are kept."""
+"""Bytes of a rejected message that are kept."""
 _PASSING = {"unavailable", "busy", "overloaded", "rate_limited"}
 """Codes of a refusal that may pass; after any other code a publication is never tried again."""
 

@@ -18,7 +18,7 @@ BUILT_IN = ("Bash", "Read", "Write")
 _HARMLESS = frozenset({"echo", "cat", "ls", "pwd", "true", "until", "while", "read", "printf"})
 _EDITS = frozenset({"touch", "mkdir", "cp", "mv", "rm", "sed"})
 _SECONDS = 120.0
-"""How long a command may run, in seconds, as with the real one."""
+"""Seconds that a command may run, as with the real one."""
 
 
 class Result(NamedTuple):

@@ -64,9 +64,9 @@ from supervisors import Actor, ActorContext, Backoff
 log = structlog.get_logger(__name__)
 
 START = Backoff(initial=1.0, maximum=30.0, floor=0.5)
-"""How long to wait where the program can't be started for lack of something, such as memory or disk."""
+"""The wait where the program can't be started for lack of something, such as memory or disk."""
 RETRY_SECONDS = 1.0
-"""How long to wait before reading or writing the disk is tried again (no descriptor was left, for example)."""
+"""Seconds before reading or writing the disk is tried again (no descriptor was left, for example)."""
 
 
 class OtherConversationError(CoordinatorError):

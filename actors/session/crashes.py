@@ -9,9 +9,9 @@ from supervisors import Backoff, SlidingWindow
 CRASHES, CRASH_PERIOD = 5, 600.0
 """More crashes than this within so many seconds are a crash loop, and the session is blocked."""
 RESPAWN = Backoff(initial=0.4, maximum=30.0)
-"""How long to wait before the next start: longer after each crash."""
+"""The wait before the next start: longer after each crash."""
 NOISE_TAIL = 500
-"""How much of the program's standard error a person is shown, in characters."""
+"""The end of the program's standard error that a person is shown, in characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from supervisors import Handle
 MOST_WAITING = 1000
 """While more messages than this wait for the feed, activities are dropped."""
 MOST_AT_ONCE = 50
-"""How many activities one message holds at most."""
+"""The most activities that one message holds."""
 
 
 class FeedLink:

@@ -9,7 +9,7 @@ from actors.protocol.deliveries import ORDER, Delivery, DeliveryState
 from supervisors import Backoff
 
 REMEMBERED = 10_000
-"""How many completed deliveries are remembered: the router may resend one before it hears of the completion."""
+"""Completed deliveries that are remembered: the router may resend one before it hears of the completion."""
 MOST_DOUBLINGS = 6
 GROWTH = Backoff(initial=1.0, maximum=2.0**MOST_DOUBLINGS)
 """The time that a later attempt's receipt may take, as a multiple of the first one's."""

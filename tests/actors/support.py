@@ -1,4 +1,4 @@
-"""What tests of an actor need: a system to run it in, and a neighbour that remembers what it was told."""
+"""The needs of tests of an actor: a system to run it in, and a neighbour that remembers what it was told."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ M = TypeVar("M")
 
 
 class Record:
-    """What a recorder was told, over all its incarnations."""
+    """The messages that a recorder was told, over all its incarnations."""
 
     def __init__(self) -> None:
         self._messages: list[Any] = []
@@ -37,7 +37,7 @@ class Record:
         return self.wait_until(lambda: [m for m in self.all(kind) if where(m)][nth - 1 :], kind.__name__)[0]
 
     def wait_until(self, found: Callable[[], list[M]], what: str = "messages") -> list[M]:
-        """What ``found`` returns, as soon as that is not empty."""
+        """Wait until ``found`` returns something, and return it."""
         until = time.monotonic() + DEADLINE
         with self._changed:
             while not (messages := found()):

@@ -37,7 +37,7 @@ class McpServer:
 
     @property
     def config(self) -> str:
-        """What `--mcp-config` takes."""
+        """The value for `--mcp-config`."""
         headers = {"Authorization": f"Bearer {self.token}"}
         url = f"http://127.0.0.1:{self.port}/mcp"
         server = {"type": "http", "url": url, "headers": headers, "alwaysLoad": True}

@@ -28,7 +28,7 @@ class NodeArchived(NodeEvent):
 REPORT = '''
 
 class ReportProgress(Report):
-    """How far an agent has come."""
+    """Progress of an agent."""
 
     agent: AgentName
 

@@ -116,7 +116,7 @@ def tell(coordinator: Coordinator, agent: str, *steps: dict[str, Any]) -> None:
 
 
 def processes(coordinator: Coordinator) -> list[str]:
-    """What runs of the agents' sessions: claudes, and the tools that they started."""
+    """Return the running processes of the agents' sessions: claudes, and the tools that they started."""
     reader = JournalReader(coordinator.workdir.journal)
     sessions = {row["session_id"] for row in reader.agents()}
     reader.close()

@@ -1,4 +1,4 @@
-"""What an agent sees of the coordinator's own environment."""
+"""The part of the coordinator's environment that an agent sees."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the log says, and in which form."""
+"""The content of the log, and its form."""
 
 import io
 import json
@@ -27,7 +27,7 @@ def _own_logging() -> Iterator[None]:
 
 
 def logged(level: str, error: Exception, *, incarnation: int) -> str:
-    """What is written when an actor dies of this at its start."""
+    """Return the lines that are written when an actor dies of this at its start."""
     stream = io.StringIO()
     set_up_logging(level, stream)
     failure = RuntimeError("a child could not be started")
@@ -70,7 +70,7 @@ def test_what_is_kept_has_the_date(is_terminal: bool, stamp: str) -> None:  # no
 
 
 def logged_as_json(level: str = "info") -> list[dict[str, object]]:
-    """What is written of an event, of a library's record, and of a fault, line by line."""
+    """Return the lines that are written of an event, of a library's record, and of a fault, line by line."""
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]  # a terminal is written to like anything else
     set_up_logging(level, stream, form="json")

@@ -1,4 +1,4 @@
-"""Where settings come from, and what is said of one that can't be used."""
+"""The sources of settings, and the message about one that can't be used."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What signals do to a process, in one that sends them to itself by a clock of its own."""
+"""The effect of signals on a process, in one that sends them to itself by a clock of its own."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ def test_who_has_lost_patience_ends_it_at_once(signals: list[str]) -> None:
 
 
 def _end(*signals: str) -> tuple[int, str]:
-    """How the process ends, and what it says."""
+    """Return how the process ends, and its output."""
     command = [sys.executable, "-c", PROGRAM, *signals]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
     return done.returncode, done.stdout

@@ -1,4 +1,4 @@
-"""What the commands say where there is no journal."""
+"""The messages of the commands where there is no journal."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What ``status`` says beyond the journal's own words."""
+"""The words of ``status`` beyond the journal's own."""
 
 from pathlib import Path
 from typing import Any

@@ -58,7 +58,7 @@ def process_of(system: System) -> "subprocess.Popen[str]":
 
 
 def is_well(port: int) -> bool:
-    """Whether the backend answers."""
+    """Return whether the backend answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://127.0.0.1:{port}/healthz", timeout=DEADLINE) as answer:
         return bool(answer.status == 200)
@@ -108,7 +108,7 @@ def test_when_it_is_killed_it_is_started_again_on_the_same_port(tmp_path: Path, 
 
 @pytest.mark.expected_errors("child_exited")
 def test_the_end_of_one_incarnations_process_does_not_end_the_next(tmp_path: Path, port: int) -> None:
-    """What an actor that dies hears last of its process waits in the mailbox for its successor."""
+    """The last message from the process of an actor that dies waits in the mailbox for its successor."""
     exits = Record()
     with backend(tmp_path / "work", port, exits) as system:
         pid = process_of(system).pid

@@ -24,7 +24,7 @@ Script = Callable[[Report], Answer | None]
 
 
 class Office:
-    """What a scripted router was told, and what it answers; ``script`` answers None to keep silent."""
+    """A scripted router: the messages it was told, and its answers; ``script`` answers None to keep silent."""
 
     def __init__(self) -> None:
         self._news = threading.Condition()
@@ -97,13 +97,13 @@ class Gateway:
         self.system.start(ChildSpec(name="root", start=functools.partial(Supervisor, children=children)))
 
     def wait_for_exit(self) -> ExitReport:
-        """How the gateway's incarnation ended, once it has."""
+        """Return how the gateway's incarnation ended, once it has."""
         with self._news:
             assert self._news.wait_for(lambda: bool(self.exits), SECONDS)
             return self.exits[-1]
 
     def headers(self, token: str) -> dict[str, str]:
-        """What carries this token."""
+        """Return headers that carry this token."""
         return {"Authorization": f"Bearer {token}"}
 
     def http(self, token: str = "") -> httpx.Client:

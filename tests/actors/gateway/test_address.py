@@ -1,4 +1,4 @@
-"""Where the coordinator answers."""
+"""The coordinator's address."""
 
 import socket
 

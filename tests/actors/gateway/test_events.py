@@ -47,7 +47,7 @@ def gateway(start_gateway: StartGateway) -> Gateway:
 
 @pytest.fixture
 def source(gateway: Gateway, tmp_path: Path) -> Iterator[Source]:
-    """What writes the feed that the gateway serves."""
+    """The writer of the feed that the gateway serves."""
     with closing(FeedLog(tmp_path / "feed.db", LIMIT)) as log:
         yield Source(log, gateway)
 
@@ -70,7 +70,7 @@ class Stream:
         raise EOFError
 
     def texts(self, count: int) -> list[str]:
-        """What is said in the next so many events of that kind."""
+        """Return the texts of the next so many events of that kind."""
         found: list[str] = []
         while len(found) < count:
             event = self.next()
@@ -79,7 +79,7 @@ class Stream:
         return found
 
     def rest(self) -> int:
-        """How many events come yet, until the stream ends in order."""
+        """Count the events that still come, until the stream ends in order."""
         return sum(line.startswith("data: ") for line in self._lines)
 
     def comment(self) -> str:

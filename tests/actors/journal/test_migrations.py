@@ -36,7 +36,7 @@ DUE = {
     "sleeper": ["message", "message"],
     "tester": [],
 }
-"""What the fixture's agents are to be given when their sessions are up: what they had, and what waited for them."""
+"""The deliveries that the fixture's agents are due when their sessions are up: outstanding ones, then waiting ones."""
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
 SOON = 0.15
-"""How long a receipt may take here, in seconds."""
+"""Seconds that a receipt may take here."""
 LONG = 600.0
 """Much longer than any test, and shorter than a claude may be silent."""
 DEAF = "import sys\nfor line in sys.stdin: pass"

@@ -21,7 +21,7 @@ from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
 RECEIPT = 600.0
-"""How long a receipt may take here, in seconds: longer than any test."""
+"""Seconds that a receipt may take here: longer than any test."""
 
 
 def give_up(stage: Stage, text: str, **options: Any) -> str:

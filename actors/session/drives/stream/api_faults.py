@@ -7,7 +7,7 @@ from actors.session.drive import ApiFailed, Limited, TurnOver
 from supervisors import Backoff
 
 TURN = Backoff(initial=5.0, maximum=300.0, floor=0.5)
-"""How long to wait before a turn that the API has failed is continued."""
+"""The wait before a turn that the API has failed is continued."""
 LONGEST_LIMIT = 8 * 86400.0
 """The longest usage limit that is believed, in seconds; real ones last a week at most."""
 TOO_MANY = 429

@@ -26,9 +26,9 @@ from actors.session.settings import SessionSettings
 log = structlog.get_logger(__name__)
 
 ROOM = 1000
-"""How many batches of output may wait for the owner before reading pauses."""
+"""The number of batches of output that may wait for the owner before reading pauses."""
 ROOM_SECONDS = 0.1
-"""How often a paused reader checks whether its process is still the present one."""
+"""Seconds after which a paused reader checks whether its process is still the present one."""
 CONTROL = ""
 """The tag of control requests in the pipe: no ``Written`` is told for it."""
 

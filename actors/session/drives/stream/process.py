@@ -29,14 +29,14 @@ log = structlog.get_logger(__name__)
 
 READ_SIZE = 65536
 NOISE_TAIL = 2000
-"""How much of claude's standard error is reported when it ends, in bytes."""
+"""The end of claude's standard error that is reported when it ends, in bytes."""
 LINE_LIMIT = 64 * 1024 * 1024
 """The longest line, in bytes; of a longer one only the end is kept, and no session needs such a line."""
 LEFT_BEHIND = 1024 * 1024
-"""How much is still read after the process has ended, in bytes. A terminal holds less, so anything beyond comes from a
+"""Bytes that are still read after the process has ended. A terminal holds less, so anything beyond comes from a
 child that goes on without it."""
 CLOSED_SECONDS = 2.0
-"""How long a process may live after it has closed its terminal."""
+"""Seconds that a process may live after it has closed its terminal."""
 
 
 @contextmanager
