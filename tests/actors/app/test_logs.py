@@ -17,13 +17,20 @@ PORT_IN_USE = "the port is in use"
 
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
-    """Put back the logging of the tests."""
+    """Put back the logging of the tests: the handlers, and every logger's level."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers = root.handlers[:]
+    levels = _levels()
     root.handlers.clear()
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger in _levels():
+        logger.setLevel(levels.get(logger, logging.NOTSET))
+
+
+def _levels() -> dict[logging.Logger, int]:
+    named = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    return {logger: logger.level for logger in (logging.root, *named)}
 
 
 def logged(level: str, error: Exception, *, incarnation: int) -> str:
