@@ -102,7 +102,7 @@ def test_both_ends_notice_work_goes_on_and_what_waited_goes_out_once(
             product.wait_for(
                 lambda event: (
                     event["event_type"] == "backend.closed"
-                    and "not answered 2 pings" in event["payload"]["detail"]
+                    and "no answer to 2 pings" in event["payload"]["detail"]
                 )
             )
             listeners = backend.runtime.hub._subscriptions
