@@ -1,28 +1,12 @@
 """Gathered rows: written once at the commit, seen by every read before it, and numbered in order."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from actors.journal.journal import Journal
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    """Create a journal on disk."""
-    made = Journal(path)
-    yield made
-    made.close()
 
 
 def new_delivery(text: str = "") -> Delivery:

@@ -1,6 +1,5 @@
 """Delivery steps: one complete row for each commit, and a bounded number of rows."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,6 @@ from tests.actors.journal.test_batching import stored
 from tests.actors.journal.test_journal import spoil
 
 DELIVERY = Delivery(id="D", agent="coder", kind=DeliveryKind.TASK_READY, subtask_id="S")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    made = Journal(path)
-    yield made
-    made.close()
 
 
 def written(journal: Journal, at: float) -> None:

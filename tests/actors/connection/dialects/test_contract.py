@@ -23,6 +23,7 @@ from actors.protocol.events import (
     NodeDeleted,
     NodeUpdated,
 )
+from tests.actors.connection.dialects.values import JSON
 
 EVENTS: list[Event] = [
     *(
@@ -54,16 +55,6 @@ EVENTS: list[Event] = [
     AgentMessage(agent="coder", sender="tester", text="hello", subtask_id="A"),
     AgentMessage(agent="coder", text=""),
 ]
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["A", "@a", "done"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=8,
-)
 KINDS: tuple[EventKind, ...] = get_args(EventKind)
 NAMES = [
     "id", "subtask_id", "task_id", "parent_task_id", "title", "details", "assignees", "agent", "dependencies",

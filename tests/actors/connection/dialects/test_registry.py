@@ -21,6 +21,7 @@ from actors.protocol.events import (
     NodeDescribed,
     NodeUpdated,
 )
+from tests.actors.connection.dialects.values import JSON
 
 
 def _read(raw: bytes) -> Parsed:
@@ -380,16 +381,6 @@ def test_a_backend_is_answered_in_the_dialect_of_its_last_readable_event(
     assert _spoken(translator) == spoken
 
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["A", "@a", "done"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
 NAMES = [
     "id", "subtask_id", "task_id", "parent_task_id", "title", "name", "details", "assignees", "agent", "to",
     "dependencies", "status", "summary", "insights", "files", "completed_by", "message", "from", "reason",
