@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, WebSocket
+from starlette.routing import Route
 
-from backend import mcp, rest
+from backend import rest
 from backend.guard import BodyLimit, TokenGuard
+from backend.mcp_door import McpDoor
 from backend.runtime import PRODUCT, Runtime
 from backend.socket import QUEUE_LIMIT, Connection
 
@@ -19,14 +21,13 @@ def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) 
         token: the token that clients must send.
         queue_limit: the most characters of live events that may wait for one WebSocket client.
     """
-    tools = mcp.create_server(runtime)
-    tools_app = mcp.http_app(tools)
+    tools = McpDoor(runtime)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         runtime.start()
         try:
-            async with tools.session_manager.run():
+            async with tools.open():
                 yield
         finally:
             runtime.close()
@@ -34,7 +35,7 @@ def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) 
     app = FastAPI(title=PRODUCT, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     app.include_router(rest.router)
-    app.router.routes.extend(tools_app.routes)
+    app.router.routes.append(Route("/mcp", tools))
     rest.add_error_handlers(app)
     # The middleware added last runs first.
     app.add_middleware(BodyLimit)

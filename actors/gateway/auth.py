@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.gateway.tokens import Tokens
 
+AGENT = "agent"
+"""The key in a request's scope for the name of the calling agent."""
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -24,13 +26,11 @@ class AgentsOnly:
     Args:
         app: The protected application.
         tokens: Verifies tokens.
-        key: The key in the scope for the agent's name.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, key: str) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
         self._app = app
         self._tokens = tokens
-        self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with the agent's name, or answer 401."""
@@ -39,7 +39,7 @@ class AgentsOnly:
             refusal = PlainTextResponse("An agent's bearer token is needed.", 401, _CHALLENGE)
             await refusal(scope, receive, send)
             return
-        await self._app({**scope, self._key: agent}, receive, send)
+        await self._app({**scope, AGENT: agent}, receive, send)
 
 
 def operator_only(tokens: Tokens) -> Callable[[Request], None]:

@@ -17,11 +17,9 @@ from starlette.requests import Request
 
 from actors.gateway.arguments import explain
 from actors.gateway.ask import Router
+from actors.gateway.auth import AGENT
 from actors.gateway.errors import RouterSilentError
 from actors.gateway.tools import TOOLS, AgentTool
-
-AGENT = "agent"
-"""The key in the request's scope for the name of the calling agent."""
 
 _INSTRUCTIONS = (
     "The coordinator that assigns your subtasks. Finish each one with complete_subtask, or report_blocked"

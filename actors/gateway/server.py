@@ -6,16 +6,16 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 
 from actors.gateway.ask import Router
 from actors.gateway.auth import AgentsOnly
+from actors.gateway.body_limit import BodyLimit
 from actors.gateway.events import EventStreams, event_routes
-from actors.gateway.mcp_server import AGENT, AgentTools
 from actors.gateway.operator import operator_routes
 from actors.gateway.tokens import Tokens
+from actors.gateway.tools_door import ToolsDoor
 from actors.protocol.feed import WritingPaused
 
 PRODUCT = "agent-coordinator"
@@ -39,14 +39,14 @@ def build_app(
         paused: Returns the pause if the journal can't be written at the moment.
         extra: More routes to serve, each with its own authentication.
     """
-    manager = AgentTools(router).manager()
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lambda _app: manager.run())
+    tools = ToolsDoor(router)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lambda _app: tools.open())
     app.add_exception_handler(RequestValidationError, _unusable)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
     # Outermost, against DNS rebinding: a web page can point its own name at loopback, but Host then has that name.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)
     # POST only: without sessions there is no stream for GET, which gets 405.
-    app.router.routes.append(Route("/mcp", AgentsOnly(manager.asgi_app, tokens, AGENT), methods=["POST"]))
+    app.router.routes.append(Route("/mcp", AgentsOnly(tools, tokens), methods=["POST"]))
 
     @app.get("/healthz")
     async def health() -> dict[str, Any]:

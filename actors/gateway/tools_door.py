@@ -1,0 +1,61 @@
+"""The door to the agents' tools, which loads their library when the first agent comes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from actors.gateway.ask import Router
+
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+
+class ToolsDoor:
+    """Passes requests on to the MCP server, which the first one creates.
+
+    The library takes longer to load than all else that the coordinator needs, and nobody waits for it at the start: a
+    claude takes longer still to come to its tools.
+
+    Args:
+        router: Receives the reports.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._loading = asyncio.Lock()
+        self._app: ASGIApp | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Serve for the duration of the context."""
+        async with anyio.create_task_group() as self._tasks:
+            yield
+            self._tasks.cancel_scope.cancel()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        async with self._loading:
+            if self._app is None:
+                manager = await anyio.to_thread.run_sync(self._create)
+                await self._tasks.start(_keep_running, manager)
+                self._app = manager.asgi_app
+        await self._app(scope, receive, send)
+
+    def _create(self) -> "StreamableHTTPSessionManager":
+        from actors.gateway.mcp_server import AgentTools  # noqa: PLC0415 - see the class
+
+        return AgentTools(self._router).manager()
+
+
+async def _keep_running(
+    manager: "StreamableHTTPSessionManager", *, task_status: anyio.abc.TaskStatus[None]
+) -> None:
+    async with manager.run():
+        task_status.started()
+        await anyio.sleep_forever()
