@@ -31,7 +31,8 @@ from actors.protocol.sessions import SessionsLost
 from actors.router import ContextBuilder, LocalSessionHost, RouterActor, RouterSettings, SessionHost
 from actors.scripted_claude.launch import command as scripted_command
 from actors.session import SessionActor, SessionSettings
-from actors.workdir import WorkDir, WorkdirActor, last_exported
+from actors.workdir import WorkDir, last_exported
+from actors.workdir.actor import WorkdirActor
 from actors.workdir.results import ResultFile, read_result
 from supervisors import (
     Actor,

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from actors.app.logs import set_up_logging
 from actors.app.settings import Settings, find_claude
 from actors.cli.options import with_settings
 from actors.cli.render import console
@@ -14,6 +13,7 @@ from actors.cli.render import console
 def run(settings: Settings) -> None:
     """Run the coordinator until it is stopped with Ctrl-C or SIGTERM."""
     from actors.app.coordinator import Coordinator  # noqa: PLC0415 - read-only commands need not load its libraries
+    from actors.app.logs import set_up_logging  # noqa: PLC0415 - the same
     from actors.app.serve import serve  # noqa: PLC0415 - the same
 
     set_up_logging(settings.log_level, form=settings.log_format)

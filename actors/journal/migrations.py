@@ -10,11 +10,7 @@ migrated journal has the same tables as a new one.
 import sqlite3
 from dataclasses import dataclass
 
-import structlog
-
 from actors.lib.failpoints import failpoint
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,6 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
         failpoint("journal.migrated.before")
         database.execute("COMMIT")
         failpoint("journal.migrated.after")
-        log.info("journal_migrated", version=reached)
 
 
 def translate(database: sqlite3.Connection) -> None:

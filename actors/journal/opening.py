@@ -129,6 +129,8 @@ def _check(database: sqlite3.Connection, path: Path | str, *, look: bool) -> Non
         if look and not in_order and not is_sound(database):
             raise sqlite3.DatabaseError("damaged")
         migrate(database, version)
+        if version < VERSION:
+            log.info("journal_migrated", version=VERSION)
     _make(database)
 
 

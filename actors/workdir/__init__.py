@@ -1,7 +1,6 @@
-"""The work directory: its files, its lock, and the actor that reads and writes it."""
+"""The work directory: its files and its lock. The actor that reads and writes it is in `actors.workdir.actor`."""
 
 from actors.lib.files import write_atomically
-from actors.workdir.actor import WorkdirActor
 from actors.workdir.directory import WorkDir, find_workdir, prepare
 from actors.workdir.history import last_exported
 from actors.workdir.lock import AlreadyRunning, Holder, Lock, find_holder
@@ -11,7 +10,6 @@ __all__ = [
     "Holder",
     "Lock",
     "WorkDir",
-    "WorkdirActor",
     "find_holder",
     "find_workdir",
     "last_exported",

@@ -13,7 +13,8 @@ import pytest
 from actors.connection import ConnectionActor
 from actors.lib import deadlines, process_marks
 from actors.protocol.names import CONNECTION, WORKDIR
-from actors.workdir import WorkdirActor, prepare, watch
+from actors.workdir import prepare, watch
+from actors.workdir.actor import WorkdirActor
 from supervisors import ChildSpec, Supervisor, System
 from tests.actors.support import DEADLINE
 

@@ -17,8 +17,9 @@ from actors.protocol.feed import FeedPage, FeedRequest, JournalRemoved
 from actors.protocol.names import ROUTER, WORKDIR
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
 from actors.protocol.router import RouterStarted
-from actors.workdir import WorkDir, WorkdirActor, write_atomically
+from actors.workdir import WorkDir, write_atomically
 from actors.workdir import history as history_module
+from actors.workdir.actor import WorkdirActor
 from actors.workdir.watch import ResultsChanged, ResultWatch, WatchFailed
 from supervisors import ActorContext, System
 from supervisors.drill import crash
