@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from tests.forked import warm_up
 from tests.leaks import ErrorCatcher, Snapshot, to_stdlib
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ def logged_errors(
     expected = {event for mark in request.node.iter_markers("expected_errors") for event in mark.args}
     unexpected = [record.getMessage() for record in catcher.unexpected(expected)]
     assert not unexpected, f"unexpected errors: {unexpected}"
+
+
+@pytest.fixture(scope="session")
+def programs() -> None:
+    """Prepare for tests that run the product's program; what is prepared belongs to all of them."""
+    warm_up()
 
 
 @pytest.fixture

@@ -12,9 +12,11 @@ import pytest
 
 from backend.workdir import URL_FILE, WorkDir
 from backend.workflow import _plain
+from tests import forked
 from tests.backend.conftest import TOKEN, Running
+from tests.claude import ROOT
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "start_autonomous_workflow.sh"
+SCRIPT = ROOT / "scripts" / "start_autonomous_workflow.sh"
 PLAN = """\
 title: Authentication
 subtasks:
@@ -31,13 +33,26 @@ subtasks:
 """
 
 
-def run(
-    *arguments: object, token: str | None = TOKEN, cwd: Path | None = None, **more: str
-) -> tuple[int, str, str]:
-    env = {"PATH": os.environ["PATH"], "COLUMNS": "200"} | ({"BACKEND_TOKEN": token} if token else {}) | more
-    command = [str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+pytestmark = pytest.mark.usefixtures("programs")
+
+
+def run(*arguments: object, token: str | None = TOKEN, cwd: Path = ROOT, **more: str) -> tuple[int, str, str]:
+    """Run the command as the script does."""
+    environment = {"COORDINATOR_PROGRAM": "./scripts/run"} | _environment(token) | more
+    done = forked.run("backend.workflow", [*map(str, arguments)], environment, directory=cwd)
     return done.returncode, done.stdout, done.stderr
+
+
+def run_script(*arguments: str) -> tuple[int, str, str]:
+    """Run the script."""
+    done = subprocess.run(
+        [SCRIPT, *arguments], env=_environment(TOKEN), capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def _environment(token: str | None) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "COLUMNS": "200"} | ({"BACKEND_TOKEN": token} if token else {})
 
 
 @pytest.fixture
@@ -48,7 +63,7 @@ def plan(tmp_path: Path) -> Path:
 
 
 def test_a_description_becomes_a_chain_of_three(running: Running) -> None:
-    code, out, err = run("shop", "feature/auth", "Build auth\nwith care", "--url", running.url)
+    code, out, err = run_script("shop", "feature/auth", "Build auth\nwith care", "--url", running.url)
     assert (code, err) == (0, "")
     [task] = running.http.get("/api/tasks", params={"project": "shop", "branch": "feature/auth"}).json()[
         "tasks"
@@ -189,7 +204,7 @@ def test_ids_are_whole_in_a_pipe_and_on_a_narrow_terminal(running: Running) -> N
 
 
 def test_its_help_names_what_it_goes_by() -> None:
-    code, out, _ = run("--help")
+    code, out, _ = run_script("--help")
     assert code == 0
     for word in (
         "start_autonomous_workflow.sh",

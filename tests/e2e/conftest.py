@@ -14,6 +14,11 @@ from tools.common.model_api import ModelApi
 Make = Callable[..., Product]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _programs(programs: None) -> None:
+    """Make them ready for every test here."""
+
+
 @pytest.fixture
 def api() -> Iterator[ModelApi]:
     """Return a double of the Messages API."""

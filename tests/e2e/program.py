@@ -1,15 +1,16 @@
 """The product as programs, which are started, observed and killed from outside."""
 
+import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from actors.app.tree import SCRIPTED
 from actors.cli.follow import follow_history
-from tests.claude import ROOT, scripted_environment
+from tests.claude import scripted_environment
+from tests.forked import Forked, run
 from tests.ports import free_port
 
 
@@ -27,42 +28,35 @@ def closed_environment(directory: Path) -> dict[str, str]:
     }
 
 
-def main(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "actors.main", *words],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+def main(environment: dict[str, str], *words: str) -> CompletedProcess[str]:
+    """Run a command until it ends."""
+    return run("actors.main", words, environment)
 
 
 @contextmanager
-def running(environment: dict[str, str], *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run a coordinator that has printed its ready line."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "actors.main", *words],
-        env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.startswith("The coordinator runs"):
-                break
-        else:
-            raise AssertionError(process.communicate()[1])
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+def running(environment: dict[str, str], *words: str) -> Iterator[Forked]:
+    """Run a coordinator that has printed its ready line. Its standard error goes into the file `errors_of`."""
+    reading, writing = os.pipe()
+    with open(reading, encoding="utf-8") as said, errors_of(environment).open("w+") as errors:  # noqa: PTH123
+        process = Forked("actors.main", words, environment, stdout=writing, stderr=errors.fileno())
+        os.close(writing)
+        with closing(process):
+            if not any(line.startswith("The coordinator runs") for line in said):
+                raise AssertionError(errors_of(environment).read_text())
+            yield process
+
+
+def errors_of(environment: dict[str, str]) -> Path:
+    """Return the file with the standard error of the coordinator that ran last."""
+    return Path(environment["WORK_DIR"]).parent / "errors.txt"
 
 
 def create(environment: dict[str, str], plan: str) -> None:
-    """Create a workflow with the script that users have."""
+    """Create a workflow with the command that users have."""
     path = Path(environment["WORK_DIR"]).parent / "plan.yaml"
     path.write_text(plan)
-    done = subprocess.run(
-        [ROOT / "scripts" / "start_autonomous_workflow.sh", "project", "main", "A workflow", "--plan", path,
-         "--url", f"http://127.0.0.1:{environment['EMBEDDED_PORT']}", "--work-dir", environment["WORK_DIR"]],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    options = ["--plan", str(path), "--url", f"http://127.0.0.1:{environment['EMBEDDED_PORT']}"]
+    done = run("backend.workflow", ["project", "main", "A workflow", *options], environment)
     assert done.returncode == 0, done.stderr
 
 

@@ -12,7 +12,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from tests.backend.conftest import TOKEN, Running
 from tests.claude import ROOT
 from tests.e2e.program import closed_environment
 from tests.e2e.test_scripted_chain import arrivals
+from tests.forked import Forked
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -126,17 +126,13 @@ class Stage:
             assert process.wait(DEADLINE) == 0
 
     @contextmanager
-    def _started(self, more: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    def _started(self, more: dict[str, str]) -> Iterator[Forked]:
         with self._log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "actors.main"],
-                env=self._environment | more, cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        try:
+            process = Forked(
+                "actors.main", (), self._environment | more, stdout=log.fileno(), stderr=log.fileno()
+            )
+        with closing(process):
             yield process
-        finally:
-            process.kill()
-            process.wait()
 
     def _left(self, pid: int) -> list[Any]:
         """Return the work that is not done."""
@@ -157,9 +153,10 @@ class Stage:
             return [error]  # it isn't there yet
 
     def _fed(self) -> int:
-        """Return the number of the last event in the feed."""
+        """Return the number of the last event in the feed; 0 if there is none yet."""
         with closing(sqlite3.connect(f"file:{self.work / 'feed.db'}?mode=ro", uri=True)) as database:
-            return int(database.execute("SELECT max(number) FROM places WHERE name = 'events'").fetchone()[0])
+            (number,) = database.execute("SELECT max(number) FROM places WHERE name = 'events'").fetchone()
+            return int(number or 0)
 
     def history(self) -> list[tuple[int, str]]:
         """Return the number and kind of each event in the file for people."""

@@ -92,7 +92,6 @@ def test_a_delivery_can_be_followed_from_queued_to_completed(make_scripted: Make
         seen = until(events, "subtask.completed", ids["A"])
         seen += until(events, "session.ready", "coding-agent")
         states = [event["data"]["state"] for event in seen if event["event"] == "delivery"]
-        assert states
         while "completed" not in states:
             event = next(events)
             states += [event["data"]["state"]] if event["event"] == "delivery" else []

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from actors.lib.process_marks import MARK, _lives, work_dir_mark
-from tests.e2e.program import closed_environment, main, running
+from tests.e2e.program import closed_environment, errors_of, main, running
 from tests.supervisors.helpers import until
 
 pytestmark = pytest.mark.timeout(240)
@@ -57,6 +57,6 @@ def test_a_claude_that_the_journal_does_not_know_any_more_is_ended_before_anythi
         # Then nothing of them is left, and it has said so
         assert left_by(work) == []
         process.terminate()
-        said = process.communicate(timeout=30)[1]
-    (told,) = [line for line in said.splitlines() if "orphans_ended" in line]
+        process.wait(timeout=30)
+    (told,) = [line for line in errors_of(environment).read_text().splitlines() if "orphans_ended" in line]
     assert str(claude) in told

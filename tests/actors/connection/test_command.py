@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from actors.app.tree import SCRIPTED
 from tests.actors.connection.peer import Listener
 from tests.claude import scripted_environment
@@ -9,6 +11,7 @@ from tests.e2e.product import Product
 from tests.e2e.program import main
 
 
+@pytest.mark.usefixtures("programs")
 def test_a_person_has_a_backend_tried_again_that_was_given_up(tmp_path: Path) -> None:
     with Listener() as free:
         port, url = free.port, free.url

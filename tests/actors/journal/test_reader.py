@@ -106,6 +106,7 @@ def test_one_that_can_not_be_read_now_is_not_called_damaged(path: Path) -> None:
     assert told == f"{path} can't be read: no such table: events"
 
 
+@pytest.mark.usefixtures("programs")
 def test_the_command_line_says_so_too(tmp_path: Path, path: Path) -> None:
     environment = closed_environment(tmp_path)
     tear(path, "rejected")
