@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ENDING = float(os.environ.get("LEAK_SECONDS", "5"))
 # Seconds that all tries of a property may take.
 TRYING = 300
+# Folders and files with the longest tests.
+LONGEST = ("tests/types/", "tests/test_scripts.py", "tests/test_installation.py", "tests/e2e/")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,10 +43,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)  # after hypothesis, which marks its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give property tests more time, because they run hundreds of examples on a disk that may be busy."""
+    """Give property tests more time, and put the longest tests first, so that no process ends long after the others.
+
+    Property tests run hundreds of examples on a disk that may be busy.
+    """
     for item in items:
         if item.get_closest_marker("hypothesis") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TRYING))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(autouse=True)
