@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.checkout import copy_checkout
 from tests.claude import ROOT
 
@@ -139,8 +140,9 @@ def test_the_help_of_the_tests_installs_nothing(checkout: Path) -> None:
         (("--keep", "/tmp"), "/tmp exists already"),  # noqa: S108 - it is only looked at
     ],
 )
+@pytest.mark.usefixtures("programs")
 def test_chaos_refuses_what_would_prove_nothing(words: tuple[str, str], told: str) -> None:
-    done = script("chaos", *words)
+    done = forked.run("tools.chaos", words, {"PATH": os.environ["PATH"]})
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr

@@ -14,6 +14,7 @@ import pytest
 
 from backend.server import bind
 from backend.workdir import read_token, read_url
+from tests import forked
 from tests.backend.conftest import Socket
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,13 @@ class Process:
         if self.child.poll() is None:
             self.child.kill()
         self.child.communicate(timeout=DEADLINE)
+
+
+def refused(work_dir: Path, *options: str, port: int = 0) -> tuple[int, str, str]:
+    """Run a backend that can't start; return its exit code and its output."""
+    words = [f"--port={port}", f"--work-dir={work_dir}", *options]
+    done = forked.run("backend", words, {"PATH": os.environ["PATH"]})
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -139,27 +147,31 @@ def test_it_ends_with_its_standard_input(spawn: Spawn, work_dir: Path) -> None:
     assert read_url(work_dir) is None
 
 
-def test_a_port_in_use_is_said_in_a_line(spawn: Spawn) -> None:
+@pytest.mark.usefixtures("programs")
+def test_a_port_in_use_is_said_in_a_line(work_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        code, out, err = spawn(port=port).end()
+        code, out, err = refused(work_dir, port=port)
     assert (code, out) == (3, "")
     assert err == f"port {port} on 127.0.0.1 is in use; is another backend running?\n"
 
 
+@pytest.mark.usefixtures("programs")
 def test_a_second_one_in_the_same_directory_is_refused(spawn: Spawn, work_dir: Path) -> None:
     spawn().ready()
-    assert spawn().end() == (3, "", f"another backend is running in {work_dir}\n")
+    assert refused(work_dir) == (3, "", f"another backend is running in {work_dir}\n")
 
 
-def test_a_directory_that_is_open_to_others_is_refused(spawn: Spawn, work_dir: Path) -> None:
+@pytest.mark.usefixtures("programs")
+def test_a_directory_that_is_open_to_others_is_refused(work_dir: Path) -> None:
     work_dir.mkdir()
     work_dir.chmod(0o755)
-    code, out, err = spawn().end()
+    code, out, err = refused(work_dir)
     assert (code, out) == (2, "")
     assert err == f"{work_dir} is open to others (mode 0755); close it with: chmod go= {work_dir}\n"
 
 
+@pytest.mark.usefixtures("programs")
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -182,19 +194,20 @@ def test_a_directory_that_is_open_to_others_is_refused(spawn: Spawn, work_dir: P
     ],
 )
 def test_a_database_that_can_not_be_used_is_said_in_a_line(
-    spawn: Spawn, tmp_path: Path, url: str, said: str
+    work_dir: Path, tmp_path: Path, url: str, said: str
 ) -> None:
     (tmp_path / "other.db").write_text("no database " * 100)
     mode = tmp_path.stat().st_mode
-    code, out, err = spawn("--database-url", url.format(tmp_path)).end()
+    code, out, err = refused(work_dir, "--database-url", url.format(tmp_path))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
     assert "s3cret" not in err
     assert tmp_path.stat().st_mode == mode
 
 
-def test_an_address_that_is_not_ours_is_refused(spawn: Spawn) -> None:
-    code, _, err = spawn("--host=192.0.2.1").end()
+@pytest.mark.usefixtures("programs")
+def test_an_address_that_is_not_ours_is_refused(work_dir: Path) -> None:
+    code, _, err = refused(work_dir, "--host=192.0.2.1")
     assert code == 2
     assert err.startswith("can't listen on 192.0.2.1 port 0: ")
 

@@ -24,7 +24,7 @@ from tools.fuzz.run import DOORS, run
 COUNT = 5000
 SECONDS = 120
 """Only a deadline: the number of inputs doesn't depend on it."""
-pytestmark = [pytest.mark.timeout(2 * SECONDS), pytest.mark.alone]
+pytestmark = pytest.mark.timeout(2 * SECONDS)
 
 
 @pytest.mark.parametrize("seed", ["2026", secrets.token_hex(4)], ids=["fixed", "random"])
@@ -97,6 +97,7 @@ def test_a_fault_is_found_and_can_be_found_again(
     assert failures[0] == failures[1]
 
 
+@pytest.mark.alone  # memory that other tests have left would hide it
 def test_what_is_kept_for_ever_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[bytes] = []
     take = Stream.take
