@@ -135,12 +135,14 @@ class Turns:
         result = self._read_result(node.id)
         if result is not None:
             return result
-        marker = find_marker(turn.text)
-        if marker == "completed":
-            completion = Completion(summary=turn.text)
+        stated = find_marker(turn.text)
+        if stated is not None and stated.reason is None:
+            completion = Completion(summary=stated.summary, insights=stated.insights, files=stated.files)
             return ReportCompletion(agent=lane.agent, way="marker", completion=completion, subtask_id=node.id)
-        if marker == "blocked":
-            return ReportBlocked(agent=lane.agent, way="marker", reason=turn.text, subtask_id=node.id)
+        if stated is not None:
+            return ReportBlocked(
+                agent=lane.agent, way="marker", reason=str(stated.reason), subtask_id=node.id
+            )
         if turn.denied:
             tools = ", ".join(dict.fromkeys(turn.denied))
             reason = f"claude was refused the use of {tools}: it has no permission for it"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import orjson
 
 from actors.lib.files import UnsafeFileError, open_ours
-from actors.lib.lenient_json import Fields, load_json, quoted
+from actors.lib.lenient_json import Fields, load_json
+from actors.lib.outcome import Outcome, read_outcome
 from actors.protocol.base import is_node_id
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
 from actors.workdir.directory import RESULT_PREFIX, RESULT_SUFFIX
@@ -23,8 +24,6 @@ WRONG_NAME = (
 _BEING_WRITTEN = (".tmp", ".swp", ".part", "~")
 """Parts of the names of temporary files, which programs rename when they are complete."""
 _KEPT = 4096
-_DONE = ("success", "successful", "succeeded", "completed", "complete", "done", "ok")
-_NOT_DONE = ("failed", "failure", "error", "blocked", "cancelled")
 
 
 class Stamp(NamedTuple):
@@ -124,30 +123,16 @@ def _read(fd: int, subtask_id: str) -> ResultFile | ResultProblem:
     if not isinstance(content, dict):
         return ResultProblem("not a JSON object", stamp, raw[:_KEPT])
     fields = Fields(content)
-    outcome = _outcome(fields)
+    outcome = read_outcome(fields)
     if outcome is None:
         return ResultProblem("; ".join(fields.problems), stamp, raw[:_KEPT])
-    return ResultFile(subtask_id, outcome, stamp, tuple(fields.problems))
+    return ResultFile(subtask_id, _completion_or_reason(outcome), stamp, tuple(fields.problems))
 
 
-def _outcome(fields: Fields) -> Completion | str | None:
-    """Read the outcome; None, with a problem noted, if the status is unknown. Without a status it is a success."""
-    status = fields.text("status")
-    summary = fields.text("completion_summary", "summary")
-    if status is None or status.strip().lower() in _DONE:
-        return Completion(
-            summary=summary or "",
-            insights=fields.texts("insights_found", "insights") or (),
-            files=fields.texts("files_modified", "files") or (),
-        )
-    if status.strip().lower() in _NOT_DONE:
-        return (
-            fields.text("reason", "error", "message")
-            or summary
-            or f"the result says {status.strip().lower()}"
-        )
-    fields.problem(f"unknown status {quoted(status)}")
-    return None
+def _completion_or_reason(outcome: Outcome) -> Completion | str:
+    if outcome.reason is not None:
+        return outcome.reason
+    return Completion(summary=outcome.summary, insights=outcome.insights, files=outcome.files)
 
 
 def _breaks_off(raw: bytes) -> bool:

@@ -18,7 +18,6 @@ from actors.protocol.reports import (
 )
 from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState
 from actors.router.feed import KNOWLEDGE_SIZE
-from actors.router.markers import find_marker
 from tests.actors.router.office import Office
 
 
@@ -77,29 +76,88 @@ def test_a_completed_subtask_is_never_reminded_of(office: Office) -> None:
     assert office.kinds("coder") == ["task_ready A"]
 
 
+COMPLETED = (
+    "All good.\n\nTASK_COMPLETE",
+    "All done: five tables.\n\nTASK_COMPLETE\n",
+    "All good.\r\n**TASK_COMPLETE**\r\n",
+    "Schema is in place.\n✅ Task completed",
+    "✅ Task completed.",
+    "I was BLOCKED, but not any more.\n\nTASK_COMPLETE",
+    "```sh\nmake\n```\nTASK_COMPLETE",
+    '{"status": "success", "completion_summary": "Five tables"}',
+    '\n```json\n{"status": "success", "completion_summary": "Five tables"}\n```\n',
+    '~~~\n{"status":"success"}\n~~~',
+)
+BLOCKED = (
+    "I have tried three ways.\n\nBLOCKED: which database is it?",
+    "**BLOCKED:** which database is it?",
+    "human_intervention_needed",
+    "TASK_COMPLETE? No.\nBLOCKED: no disk",
+    '{"status": "blocked", "reason": "which database is it?"}',
+)
+NEITHER = (
+    "Three tests fail, so I can't say TASK_COMPLETE.",
+    "All good. TASK_COMPLETE",
+    "Not yet: TASK_COMPLETE",
+    "TASK_COMPLETE?",
+    "TASK_COMPLETE: when the tests pass",
+    'The endpoint answers {"status": "success"} now, but two tests still fail. Which of them matters?',
+    '{"status": "success"}\n\nis what the endpoint answers.',
+    '{"answer": {"status": "success"}}',
+    '[{"status": "success"}]',
+    "> TASK_COMPLETE\n\nis what the other agent wrote; I have not started.",
+    "The other agent wrote:\n> TASK_COMPLETE",
+    "- ✅ Task completed: schema\n- ❌ Task open: migration (fails)",
+    "- ✅ Task completed",
+    "BLOCKED threads are what the profiler shows; I go on fixing.",
+    "The enum has OPEN and BLOCKED.",
+    "You asked me to finish with\n```\nTASK_COMPLETE\n```\nbut the build is red, so not yet.",
+    "You asked me to finish with\n```\nTASK_COMPLETE\n```",
+    "You asked me to finish with\n~~~text\n```\nTASK_COMPLETE",
+    "You asked me to finish with `TASK_COMPLETE`",
+    "It has to end with\n\n    TASK_COMPLETE",
+    "It has to end with\n\n\tTASK_COMPLETE",
+    'Nothing is done yet. When it is, I will write {"status": "success", "completion_summary": "..."} into the file.',
+    "UNBLOCKED, and TASK_COMPLETED is a column",
+    "UNBLOCKED",
+    "TASK_COMPLETED",
+    "nothing of the kind",
+    "",
+)
+
+
 @pytest.mark.parametrize(
-    ("text", "marker"),
+    ("text", "state"),
     [
-        ("All good. TASK_COMPLETE", "completed"),
-        ("✅ Task completed", "completed"),
-        ('{"status": "success"}', "completed"),
-        ('{"status":"success"}', "completed"),
-        ("BLOCKED: no database", "blocked"),
-        ("human_intervention_needed", "blocked"),
-        ("I was BLOCKED, but not any more. TASK_COMPLETE", "completed"),
-        ("TASK_COMPLETE? No.\nBLOCKED: no disk", "blocked"),
-        ("I can't say TASK_COMPLETE yet, two tests fail", None),
-        ("The enum has OPEN and BLOCKED.", None),
-        ("UNBLOCKED, and TASK_COMPLETED is a column", None),
-        ("nothing of the kind", None),
+        *((text, "completed") for text in COMPLETED),
+        *((text, "blocked") for text in BLOCKED),
+        *((text, "working") for text in NEITHER),
     ],
 )
-def test_markers_in_the_last_answer(office: Office, text: str, marker: str | None) -> None:
-    assert find_marker(text) == marker
+def test_a_marker_is_a_statement_and_not_a_mention(office: Office, text: str, state: str) -> None:
     office.up("coder")
     office.create("A", "coder")
     office.end_turn("coder", text=text)
-    assert office.node("A").state == {"completed": "completed", "blocked": "blocked", None: "working"}[marker]
+    assert office.node("A").state == state
+
+
+@pytest.mark.parametrize("fence", ["", "```json\n%s\n```"])
+def test_json_as_the_last_answer_is_a_whole_result(office: Office, fence: str) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    answer = (
+        '{"status": "done", "completion_summary": "Five", "insights_found": "a", "files_modified": ["b"]}'
+    )
+    office.end_turn("coder", text=fence % answer if fence else answer)
+    node = office.node("A")
+    assert (node.summary, node.insights, node.files) == ("Five", ("a",), ("b",))
+
+
+def test_a_marker_s_account_is_the_whole_answer(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.end_turn("coder", text="Five tables.\n\nTASK_COMPLETE")
+    assert office.node("A").summary == "Five tables.\n\nTASK_COMPLETE"
 
 
 def test_markers_in_what_is_sent_to_an_agent_do_not_count(office: Office) -> None:
