@@ -11,7 +11,11 @@ RESULT_FILE = "{result_file}"
 
 
 class DeliveryState(StrEnum):
-    """The progress of a delivery. It only moves forward, in this order."""
+    """The progress of a delivery, in this order.
+
+    It only moves forward, with one exception: a delivery that claude had, and that the model hasn't got after all, is
+    taken back to ``QUEUED``.
+    """
 
     QUEUED = "queued"
     """Journaled, and not yet written to a session."""
@@ -86,11 +90,11 @@ class Delivery(Model):
 
 
 class DeliveryStep(Model):
-    """One step forward of a delivery, with its evidence.
+    """One step of a delivery, with its evidence.
 
     Attributes:
-        receipt: The source of the evidence, such as ``lifecycle`` or ``transcript``.
-        reason: The cause, if it is dead or withdrawn.
+        receipt: The source of the evidence, such as ``replay`` or ``transcript``.
+        reason: The cause, if it is dead, withdrawn or taken back.
         attempts: The number of times that it has been written by now.
     """
 

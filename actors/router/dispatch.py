@@ -21,8 +21,8 @@ class Dispatch:
 
     - A delivery is handed over in the transaction that records it (``Lanes.hand_over``). So a session that was
       restarted is given exactly what the journal says that it has.
-    - An assignment goes only to an agent with nothing outstanding and nothing in hand, and not during a replay, whose
-      later events may undo it. So an agent works on one subtask at a time.
+    - An assignment goes only to an agent with nothing outstanding, nothing in hand, no turn and no work in the
+      background, and not during a replay, whose later events may undo it. So an agent works on one subtask at a time.
     - Words (all other deliveries) go at once, into a running turn too, up to ``most`` at a time.
     - An assignment's text is composed when it is handed over, so that it has its upstreams' latest results.
 
@@ -78,10 +78,10 @@ class Dispatch:
         work.ensure(session)
         work.tell_session(session, Unblock())
 
-    def session_ready(self, lane: Lane, work: UnitOfWork) -> None:
+    def session_ready(self, lane: Lane, work: UnitOfWork, *, idle: bool) -> None:
         """Give a session that is up its conversation and its outstanding deliveries."""
         lane.is_up = True
-        if lane.state not in (SessionState.READY, SessionState.WORKING):
+        if lane.state is not SessionState.READY and not (lane.is_busy and not idle):
             lane.state = SessionState.STARTING
         work.tell_session(lane.session, Adopt(session_id=lane.session_id))
         for delivery in lane.under_way():
@@ -123,7 +123,7 @@ class Dispatch:
         return others
 
     def _send_assignment(self, lane: Lane, work: UnitOfWork) -> None:
-        if self.is_replaying or lane.outstanding or self._lanes.in_hand(lane) is not None:
+        if self.is_replaying or lane.outstanding or lane.is_busy or self._lanes.in_hand(lane) is not None:
             return
         while (delivery := lane.assignments.head()) is not None:
             lane.assignments.pop()

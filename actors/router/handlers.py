@@ -93,7 +93,7 @@ class Handlers:
     def _session_ready(self, message: SessionReady, work: UnitOfWork) -> Decisions:
         """Give a session its outstanding deliveries; if it is idle, check the end of the subtask in hand."""
         lane = self._lanes.of(message.agent, work)
-        self._dispatch.session_ready(lane, work)
+        self._dispatch.session_ready(lane, work, idle=message.idle)
         decisions: list[Decision] = [LanesChanged((message.agent,))]
         if message.idle:
             decisions += self._turns.idle(lane, TurnEnded(agent=message.agent), work)

@@ -59,6 +59,11 @@ class Window:
         return [delivery for _, delivery in self._head]
 
 
+QUEUED = DeliveryState.QUEUED  # looked up for each step: an enum's lookup is slow
+BUSY = frozenset({
+    SessionState.WORKING, SessionState.RATE_LIMITED, SessionState.AWAITING_PERMISSION, SessionState.AWAITING_INPUT,
+})  # fmt: skip
+"""The states of a session that has a turn, or work in the background."""
 MOST_DOCUMENTS = 8
 """Documents on their way to a session at a time, which bounds the memory that they take."""
 USABLE = frozenset(SessionState) - {SessionState.BLOCKED, SessionState.STOPPED}
@@ -108,8 +113,14 @@ class Lane:
         return len(self.large) < MOST_DOCUMENTS
 
     def advance(self, delivery: Delivery, step: DeliveryStep) -> bool:
-        """Apply a step of an outstanding delivery; return False if it has come that far already."""
+        """Apply a step of an outstanding delivery; return False if it has come that far already.
+
+        The one step back is to ``QUEUED``: the session has found out that the delivery hasn't arrived after all.
+        """
         state, attempts = self.reached.get(delivery.id, (delivery.state, delivery.attempts))
+        if step.state is QUEUED:
+            self.reached[delivery.id] = QUEUED, step.attempts or attempts
+            return state is not QUEUED
         if ORDER[step.state] <= ORDER[state]:
             return False
         self.large.discard(delivery.id)
@@ -134,6 +145,11 @@ class Lane:
             return delivery
         state, attempts = self.reached[delivery.id]
         return delivery.model_copy(update={"state": state, "attempts": attempts})
+
+    @property
+    def is_busy(self) -> bool:
+        """True while the agent works, maybe on nothing that is outstanding: in the background, for one."""
+        return self.state in BUSY
 
     @property
     def is_usable(self) -> bool:

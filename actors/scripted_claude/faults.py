@@ -28,6 +28,9 @@ KNOWN = {
     "api_retry": "{nth, attempts, error_status, retry_delay_ms}: the API fails and is asked again; null: no answer",
     "result_error": "{nth, text, status, error, limit_seconds}: the turn ends with an error of the API; the last is how"
     " long a usage limit lasts",
+    "refuse_prompt": "{reason, kept, until}: a hook stops each message until this file exists; kept: it stays in the"
+    " history",
+    "sleeps_through": "true: the end of a background command begins no turn",
     "deny_tool": "[names]: these tools are denied",
     "hang_in_turn": "nth: never answers",
     "close_terminal": "nth: closes its terminal and lives on",

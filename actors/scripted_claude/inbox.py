@@ -18,12 +18,16 @@ class Interrupted(Exception):  # noqa: N818  an outcome, not an error
 
 
 class Message(NamedTuple):
-    """A message of the user: the nth that this process has read, with the others that waited and were joined to it."""
+    """A message of the user: the nth that this process has read, with the others that waited and were joined to it.
+
+    One that wakes is claude's own: background work has ended.
+    """
 
     number: int
     id: str
     content: Any
     others: tuple["Message", ...] = ()
+    wakes: bool = False
 
     @property
     def all(self) -> tuple["Message", ...]:
@@ -58,6 +62,8 @@ class Inbox:
         transcript: knows the messages to earlier processes.
         faults: the faults to commit.
         interrupted: set when the user ends the turn.
+
+    Attributes:
         on_interrupt: ends what the worker is doing.
     """
 
@@ -68,12 +74,11 @@ class Inbox:
         transcript: Transcript,
         faults: Faults,
         interrupted: threading.Event,
-        on_interrupt: Callable[[], None],
     ) -> None:
         self._output = output
         self._transcript = transcript
         self._faults = faults
-        self._on_interrupt = on_interrupt
+        self.on_interrupt: Callable[[], None] = lambda: None
         self._known = transcript.known_ids()
         self._unanswered = transcript.unanswered_id()
         self._taken: set[str] = set()
@@ -97,13 +102,15 @@ class Inbox:
         """
         with self._changed:
             self._working = False
+            if not self._queue:
+                self._output.state("idle")
             self._changed.wait_for(lambda: self._queue or self._ended)
             if not self._queue:
                 return None
             self._working = True
             self.interrupted.clear()
             first = self._pop()
-            if first is self._alone or first.text.startswith("/"):
+            if first is self._alone or first.text.startswith("/") or first.wakes:
                 return first
             return _joined([first, *self._pop_waiting()])
 
@@ -111,6 +118,13 @@ class Inbox:
         """Return the messages that came while a tool ran; a command of claude's own stays for a turn of its own."""
         with self._changed:
             return list(self._pop_waiting())
+
+    def wake(self, text: str) -> None:
+        """Begin a turn that nobody has asked for; during a turn it waits for a tool's end, like a message."""
+        with self._changed:
+            self._output.state("running")
+            self._queue.append(Message(0, "", text, wakes=True))
+            self._changed.notify_all()
 
     def answer(self, request_id: str) -> Mapping[str, Any] | None:
         """Wait for the host's answer to a control request; return None after an interruption or the end of input."""
@@ -187,6 +201,7 @@ class Inbox:
         return message.number == 1 and message.id == self._unanswered
 
     def _enqueue(self, message: Message) -> None:
+        self._output.state("running")
         self._output.lifecycle(message.id, "queued")
         self._transcript.add("queue-operation", operation="enqueue", content=message.content)
         if not self._working and not self._queue:
@@ -201,7 +216,7 @@ class Inbox:
             self._output.reply(response)
             if self._working:
                 self.interrupted.set()
-                self._on_interrupt()
+                self.on_interrupt()
                 self._changed.notify_all()
 
     def _tell(self, response: Mapping[str, Any]) -> None:

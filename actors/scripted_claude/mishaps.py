@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .faults import Faults
@@ -64,6 +65,13 @@ class Mishaps:
             os._exit(1)
         if retry := self._due("api_retry", message):
             self._retry(retry)
+
+    def refusal(self) -> dict[str, Any] | None:
+        """Return the reason for which a hook stops the message, and whether it stays in the history; or None."""
+        fault = self._faults.get("refuse_prompt")
+        if fault is None or Path(fault["until"]).exists():
+            return None
+        return {"reason": fault["reason"], "kept": bool(fault.get("kept"))}
 
     def failure(self, message: Message) -> dict[str, Any] | None:
         """Return the error of the API that ends this turn, or None."""

@@ -1,6 +1,7 @@
 """The stand-in's output: events, one per line."""
 
 import json
+import os
 import sys
 import threading
 import uuid
@@ -30,6 +31,8 @@ class Output:
         self._receipts = receipts
         self._late = late
         self._lock = threading.Lock()
+        self._tells_state = os.environ.get("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS") == "1"
+        self._state = "idle"
 
     def raw(self, text: str) -> None:
         """Write any text, which need not be an event."""
@@ -67,6 +70,16 @@ class Output:
                 **stamp,
                 isReplay=True,
             )
+
+    def state(self, state: str) -> None:
+        """Tell whether a turn is running or the program is idle, if that has changed and was asked for."""
+        if self._tells_state and state != self._state:
+            self._state = state
+            self.event("system", subtype="session_state_changed", state=state)
+
+    def tasks(self, tasks: list[dict[str, str]]) -> None:
+        """Tell of all background work."""
+        self.event("system", subtype="background_tasks_changed", tasks=tasks)
 
     def reply(self, response: Mapping[str, Any]) -> None:
         """Answer a control request."""

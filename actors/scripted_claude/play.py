@@ -7,10 +7,13 @@ description may contain it); without one it gets the default for its header. The
     {"say": text}        {"mark": text}                   Claude's words
     {"sleep": seconds}                                    thinking
     {"bash": command}    {"write": {file_path, content}}  the built-in tools
+    {"background": command}                               a command that outlasts the turn
     {"complete": {…}}    {"block": reason}                the coordinator's tools
     {"call": {"tool": name, "input": {…}}}                any tool
     {"error": {"status": 529, "times": 1, "retry_after": seconds, "message": text}}
     {"drop": true}       {"hang": true}                   the API's faults: its double only
+
+A line `@wake [step, …]` in the same message is played when a background command has ended.
 
 Everything here is pure and needs only the standard library, so that a stand-in starts at once.
 """
@@ -24,15 +27,18 @@ COMPLETE = "mcp__coordinator__complete_subtask"
 BLOCKED = "mcp__coordinator__report_blocked"
 NOTHING_ASKED = "No response requested."
 INTERRUPTED = "[Request interrupted by user"
+NOTIFICATION = "task-notification"
+"""The tag in which claude tells the model that background work has ended."""
 
 _HEADER = re.compile(r"^\[coordinator ([^\]\n]*)\][ \t]*$", re.MULTILINE)
 _PLAY = re.compile(r"^(?:> ?)*[ \t]*@play (\[.*\])[ \t]*$", re.MULTILINE)
+_WAKE = re.compile(_PLAY.pattern.replace("@play", "@wake"), re.MULTILINE)
 _TITLE = re.compile(r"^(?:> ?)*[ \t]*Title: *(.+?)[ \t]*$", re.MULTILINE)
 _MID_TURN = re.compile(
     r"The user sent a new message while you were working:\n(.*?)\n\nThis is how Claude Code surfaces",
     re.DOTALL,
 )
-_NOT_THE_USER = ("<system-reminder>", "<local-command-", "<command-name>")
+_NOT_THE_USER = ("<system-reminder>", "<local-command-", "<command-name>", f"<{NOTIFICATION}>")
 _COMPLETING = frozenset({"task_ready", "dependency_completed", "reminder"})
 
 
@@ -81,6 +87,7 @@ class Plan:
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
+        self._wake: list[Step] = []
 
     @classmethod
     def of_history(cls, messages: Iterable[Mapping[str, Any]]) -> "Plan":
@@ -91,11 +98,18 @@ class Plan:
                 plan.answered(tools=any(block.get("type") == "tool_use" for block in _blocks(message)))
             for text in user_texts(message):
                 plan.add(text)
+            if any(f"<{NOTIFICATION}>" in str(block.get("text")) for block in _blocks(message)):
+                plan.wake()
         return plan
+
+    def wake(self) -> None:
+        """Add the steps for the end of a background command."""
+        self.steps[:0] = self._wake
 
     def add(self, text: str) -> None:
         """Add the steps of a user's message; an interruption clears the plan instead."""
         steps = steps_for(text)
+        self._wake = _steps_of(text, _WAKE) or self._wake
         if text.startswith(INTERRUPTED):
             self.steps.clear()
         elif self.steps != steps:  # sent again before anything was answered: one request, not two
@@ -131,6 +145,19 @@ def user_texts(message: Mapping[str, Any]) -> Iterator[str]:
 def steps_for(text: str) -> list[Step]:
     """Return the steps that a user's message asks for, at least one."""
     return [step for section in _sections(text) for step in _section_steps(section)]
+
+
+def _steps_of(text: str, pattern: re.Pattern[str]) -> list[Step]:
+    """Return the steps in a text's lines of one kind; none where they can't be read."""
+    try:
+        return [
+            _step(step, section)
+            for section in _sections(text)
+            for found in pattern.findall(section.body)
+            for step in json.loads(found)
+        ]
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return []
 
 
 def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -190,6 +217,9 @@ def _step(step: dict[str, Any], section: _Section) -> Step:
 def _tool(kind: str, value: Any, section: _Section) -> Tool:  # noqa: ANN401  each kind has a shape of its own
     if kind == "bash":
         return Tool("Bash", {"command": str(value), "description": "Runs a step of the play"})
+    if kind == "background":
+        given = {"command": str(value), "description": str(value)[:60], "run_in_background": True}
+        return Tool("Bash", given)
     if kind == "write":
         return Tool("Write", dict(value))
     if kind == "complete":

@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+from .background import Background
 from .faults import Faults
 from .inbox import Inbox
 from .options import Options, Refused, parse, refuse
@@ -51,10 +52,11 @@ def _work(options: Options, transcript: Transcript, faults: Faults) -> None:
     receipts, late = not faults.get("no_receipts"), float(faults.get("late_receipts") or 0)
     output = Output(options.session, replay=options.replay, receipts=receipts, late=late)
     interrupted = threading.Event()
-    tools = Tools(options, interrupted, tuple(faults.get("deny_tool") or ()))
-    inbox = Inbox(
-        output=output, transcript=transcript, faults=faults, interrupted=interrupted, on_interrupt=tools.abort
-    )
+    inbox = Inbox(output=output, transcript=transcript, faults=faults, interrupted=interrupted)
+    wake = (lambda _: None) if faults.get("sleeps_through") else inbox.wake
+    background = Background(output, wake)
+    tools = Tools(options, interrupted, background, tuple(faults.get("deny_tool") or ()))
+    inbox.on_interrupt = tools.abort
     _listen(tools, inbox, ignore_sigterm=bool(faults.get("ignore_sigterm")))
     threading.Thread(target=inbox.read, name="reader", daemon=True).start()
     code = Worker(

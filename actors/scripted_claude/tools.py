@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .background import Background
 from .mcp import McpError, McpServer
 from .options import Options
 from .play import Tool
@@ -34,6 +35,7 @@ class Tools:
     Args:
         options: permissions, directories and servers.
         interrupted: set when the running tool is to end.
+        background: follows commands that outlast their turn.
         denied: tools that are denied whatever the options say.
 
     Attributes:
@@ -41,9 +43,16 @@ class Tools:
         postponed: the signal that came just then; it comes again when the command can be ended.
     """
 
-    def __init__(self, options: Options, interrupted: threading.Event, denied: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        options: Options,
+        interrupted: threading.Event,
+        background: Background,
+        denied: tuple[str, ...] = (),
+    ) -> None:
         self._options = options
         self._interrupted = interrupted
+        self._background = background
         self._denied = denied
         self.is_starting = False
         self.postponed = 0
@@ -80,11 +89,13 @@ class Tools:
             return ""
         return getattr(self, f"_ask_{tool.name.lower()}", self._ask_other)(tool)
 
-    def run(self, tool: Tool) -> Result:
+    def run(self, use_id: str, tool: Tool) -> Result:
         """Use a tool; an error is its result."""
         try:
             if tool.name in self._names:
                 return self._run_mcp(tool)
+            if tool.input.get("run_in_background"):
+                return self._run_in_background(use_id, tool.input)
             return {"Bash": self._run_bash, "Write": _write, "Read": _read}[tool.name](tool.input)
         except (OSError, McpError, KeyError) as error:
             return Result(f"Error: {error}", is_error=True)
@@ -146,13 +157,7 @@ class Tools:
         self.is_starting = True  # its first lines may run before anybody here knows its pid
         try:
             # A session of its own, as the real one gives it: a killed claude leaves its command behind.
-            process = subprocess.Popen(  # noqa: S603  running the command is what the tool is for
-                ["/bin/bash", "-c", command],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            process = _popen(command, stdout=subprocess.PIPE)
             self._runs(lambda: _end(process))
         finally:
             self.is_starting = False
@@ -165,6 +170,11 @@ class Tools:
         self._runs(server.abort)
         answer = server.call(tool.name.split("__", 2)[2], tool.input)
         return Result(answer.get("content", []), bool(answer.get("isError", False)))
+
+    def _run_in_background(self, use_id: str, given: Mapping[str, Any]) -> Result:
+        command = str(given["command"])
+        process = _popen(command, stdout=subprocess.DEVNULL)
+        return Result(self._background.add(process, use_id, str(given.get("description", command))))
 
     def _run_bash(self, given: Mapping[str, Any]) -> Result:
         process = self._start(str(given["command"]))
@@ -179,6 +189,16 @@ class Tools:
             if process.returncode == 0
             else _failed(process, text)
         )
+
+
+def _popen(command: str, stdout: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603  running the command is what the tool is for
+        ["/bin/bash", "-c", command],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -43,11 +43,11 @@ class Transcript:
         return self.path.exists()
 
     def add(self, kind: str, **fields: object) -> None:
-        """Write a line at once; before the first user message lines are kept back."""
+        """Write a line at once; before the first message lines are kept back."""
         line = {"type": kind, **fields, "sessionId": self._session, "timestamp": now(), "version": VERSION}
         with self._lock:
             self._held.append(json.dumps(line, ensure_ascii=False) + "\n")
-            if kind == "user" or self.exists:
+            if kind in ("user", "system") or self.exists:
                 self._flush()
 
     def _flush(self) -> None:

@@ -57,7 +57,7 @@ class Uses:
             tool, reason = self._ask(use_id, tool)
         if reason:
             return self._deny(use_id, tool, reason)
-        result = self._tools.run(tool)
+        result = self._tools.run(use_id, tool)
         return Result(_STOPPED, is_error=True) if self._inbox.interrupted.is_set() else result
 
     def _ask(self, use_id: str, tool: Tool) -> tuple[Tool, str]:

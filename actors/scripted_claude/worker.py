@@ -77,6 +77,7 @@ class Worker:
                 self._output.lifecycle(each.id, "started")
                 self._transcript.add("queue-operation", operation="dequeue")
             self._account.begin([each.id for each in message.all])
+            self._output.state("running")
             command = message.text[1:].split(maxsplit=1)[:1] if message.text.startswith("/") else []
             state = self._command(command[0]) if COMMANDS.intersection(command) else self._turn(message)
             for each in message.all:
@@ -88,7 +89,9 @@ class Worker:
 
     def _turn(self, message: Message) -> str:
         """Answer a message; return its final state."""
-        self._absorbed, self._replayed = [], False
+        self._absorbed, self._replayed = [], message.wakes
+        if refusal := self._mishaps.refusal():
+            return self._refuse(message, refusal)
         self._begin(message)
         try:
             self._mishaps.before_answer(message)
@@ -110,6 +113,22 @@ class Worker:
         )
         return "completed"
 
+    def _refuse(self, message: Message, refusal: Mapping[str, Any]) -> str:
+        """End the turn as a hook of the user's does that stops the message; the model isn't asked."""
+        self._init()
+        kind = "stopped_by_hook" if refusal["kept"] else "blocked_by_hook"
+        outcome = {"kind": kind, "prompt_kept": refusal["kept"], "reason": refusal["reason"]}
+        self._account.said = f"Stopped by a hook: {refusal['reason']}"
+        self._output.event(
+            "system", subtype="informational", content=self._account.said, prompt_submit_outcome=outcome
+        )
+        self._transcript.add("system", content=self._account.said)
+        if refusal["kept"]:
+            self._transcript.user(message.id, message.content, [each.id for each in message.others])
+            self._replay(message)
+        self._result({"subtype": "success", "is_error": False, "stop_reason": None})
+        return "completed"
+
     def _begin(self, message: Message) -> None:
         self._mishaps.crash("crash_before_transcript", message)
         self._init()
@@ -117,8 +136,15 @@ class Worker:
             self._transcript.close_open_end()
         self._fresh = False
         self._transcript.user(message.id, message.content, [each.id for each in message.others])
-        self._plan.add(message.text)
+        self._note(message)
         self._mishaps.crash("crash_after_started", message)
+
+    def _note(self, message: Message) -> None:
+        """Add the steps of a message to the plan."""
+        if message.wakes:
+            self._plan.wake()
+        else:
+            self._plan.add(message.text)
 
     def _init(self) -> None:
         self._output.event(
@@ -202,9 +228,10 @@ class Worker:
         self._transcript.absorbed(message.id, message.content)
         self._output.replay(message.id, message.message)
         self._output.lifecycle(message.id, "started")
-        self._account.message_ids.append(message.id)
+        if not message.wakes:
+            self._account.message_ids.append(message.id)
         self._absorbed.append(message)
-        self._plan.add(message.text)
+        self._note(message)
 
     # How else a turn goes.
 

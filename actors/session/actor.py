@@ -16,6 +16,7 @@ for each delivery that isn't over. The program is started only when there is som
 """
 
 from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
@@ -36,6 +37,7 @@ from actors.session.drive import (
     Acted,
     Answering,
     ApiFailed,
+    BackgroundChanged,
     DriveFactory,
     Exited,
     Fact,
@@ -44,11 +46,14 @@ from actors.session.drive import (
     MessageMoved,
     Noise,
     OfProcess,
+    Refused,
     Retrying,
+    RunningChanged,
     SessionTakenError,
     StreamRead,
     TurnBegan,
     TurnOver,
+    Unproven,
     Written,
 )
 from actors.session.drives.stream.api_faults import ApiFaults
@@ -58,19 +63,44 @@ from actors.session.places import Places
 from actors.session.receipts import InFlight
 from actors.session.router_link import RouterLink, later
 from actors.session.settings import SessionSettings
-from actors.session.timers import ReceiptDue, Respawn, RetryTurn, SilenceDue, TakeIn, ToItself
+from actors.session.timers import ReceiptDue, Respawn, RetryTurn, SilenceDue, TakeIn, ToItself, WakeDue
+from actors.session.tools import OpenTools
 from supervisors import Actor, ActorContext, Backoff
 
 log = structlog.get_logger(__name__)
 
 START = Backoff(initial=1.0, maximum=30.0, floor=0.5)
 """The wait where the program can't be started for lack of something, such as memory or disk."""
+MOST_MISSES = 9
+"""The number of starts at which something may be missing that isn't the machine's, such as the program's file or the
+agents' directory, before a person is asked: some 3 minutes, since programs are replaced and network disks come back."""
+WAKE_SECONDS = 5.0
+"""Seconds after the end of background work in which claude begins a turn about it by itself, if at all."""
 RETRY_SECONDS = 1.0
 """Seconds before reading or writing the disk is tried again (no descriptor was left, for example)."""
 
 
 class OtherConversationError(CoordinatorError):
     """The router names another conversation, since the journal was lost: this session ends, and a new one starts."""
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What is known of the present process.
+
+    Attributes:
+        goes_on_at: The end of the API's wait that claude has announced, on the monotonic clock.
+        was_hung: True once it was killed because it was considered hung.
+        is_readable: True once it has written an event.
+        noise: Its last output that was no event.
+        tools: The tools that it is using.
+    """
+
+    goes_on_at: float = 0.0
+    was_hung: bool = False
+    is_readable: bool = False
+    noise: str = ""
+    tools: OpenTools = field(default_factory=OpenTools)
 
 
 class SessionActor(Actor):
@@ -110,9 +140,10 @@ class SessionActor(Actor):
         self._api = ApiFaults(self._clock.jitter)
         self._crashes = Crashes(self._clock)
         self._starts = Retries(START, jitter=self._clock.jitter)
+        self._misses = Retries(START, limit=MOST_MISSES, jitter=self._clock.jitter)
+        self._heard = _Heard()
         self._timers: dict[type[Model], Alarm] = {}
         self._is_running = False
-        self._goes_on_at = 0.0
 
     # ------------------------------------------------------------ life
 
@@ -135,7 +166,7 @@ class SessionActor(Actor):
                 self._obey(message)
             case StreamRead() | Written() | Exited():
                 self._hear(message)
-            case RetryTurn() | SilenceDue() | Respawn() | ReceiptDue() | TakeIn():
+            case RetryTurn() | SilenceDue() | Respawn() | ReceiptDue() | TakeIn() | WakeDue():
                 self._due(message)
             case _:
                 assert_never(message)
@@ -144,6 +175,7 @@ class SessionActor(Actor):
         """Write the rest of the outbox, and report what this batch of messages has changed."""
         self._write()
         self._watch_silence()
+        self._watch_wake()
         self._router.progress()
         self._feed.flush()
 
@@ -190,6 +222,9 @@ class SessionActor(Actor):
                 self._check_receipts()
             case TakeIn():
                 self._take_in()
+            case WakeDue():
+                self._conversation.background.give_up_waking()
+                self._report_idleness()
             case _:
                 assert_never(message)
 
@@ -265,25 +300,32 @@ class SessionActor(Actor):
         except (PromptError, SessionTakenError, OSError) as error:
             self._not_started(error)
             return
-        self._is_running, self._goes_on_at = True, 0.0
+        self._is_running, self._heard = True, _Heard()
         self._starts.reset()
+        self._misses.reset()
+        self._crashes.started()
         self._change(SessionState.RESUMING if self._drive.is_resumed else SessionState.STARTING)
         self._conversation.begin(past)
         self._report_idleness()
 
     def _not_started(self, error: PromptError | SessionTakenError | OSError) -> None:
-        """Try again later where the machine lacks something, without counting a crash; else block the session."""
-        if isinstance(error, OSError) and may_pass(error):
-            seconds = self._starts.failed()
-            self._tell_itself(seconds, Respawn(epoch=self._drive.epoch))
-            why = f"can't start claude: {error.strerror}" + (f": {error.filename}" if error.filename else "")
-            self._change(SessionState.CRASHED, self._later("tried again", seconds, why))
-        else:
+        """Try again later, without counting a crash; block the session where waiting won't help, or hasn't helped."""
+        if not isinstance(error, OSError):
             self._change(SessionState.BLOCKED, str(error))
+            return
+        retries = self._starts if may_pass(error) else self._misses
+        seconds = retries.failed()
+        why = f"can't start claude: {error.strerror}" + (f": {error.filename}" if error.filename else "")
+        if retries.exhausted:
+            self._misses.reset()
+            self._change(SessionState.BLOCKED, f"{why}; tried {MOST_MISSES} times")
+            return
+        self._tell_itself(seconds, Respawn(epoch=self._drive.epoch))
+        self._change(SessionState.CRASHED, self._later("tried again", seconds, why))
 
     def _exited(self, exited: Exited) -> None:
         """Resume claude after an unexpected end, or block the session if it is in a crash loop."""
-        crash = self._crashes.add(exited)
+        crash = self._crashes.add(exited, was_hung=self._heard.was_hung)
         log.warning("session_crashed", agent=self._agent, code=exited.code, noise=exited.noise[-NOISE_TAIL:])
         self._is_running = False
         self._conversation.end()
@@ -302,15 +344,28 @@ class SessionActor(Actor):
             self._tell_itself(self._silence_seconds, SilenceDue(epoch=self._drive.epoch))
 
     def _check_silence(self) -> None:
-        """Kill a claude that has owed output for too long: it is considered hung, and resumed like after a crash."""
+        """Kill a claude that has owed output for too long: it is considered hung, and resumed like after a crash.
+
+        A tool may be silent for hours: while one runs, and processes of it are alive, claude isn't considered hung.
+        """
         self._cancel_timer(SilenceDue)
-        silent_since = max(self._drive.heard_at, self._goes_on_at)
+        silent_since = max(self._drive.heard_at, self._heard.goes_on_at)
         left = silent_since + self._silence_seconds - self._clock.monotonic()
         if left > 0:
             self._tell_itself(left, SilenceDue(epoch=self._drive.epoch))
+        elif self._heard.tools and self._drive.has_children():
+            self._tell_itself(self._silence_seconds, SilenceDue(epoch=self._drive.epoch))
         elif self._conversation.awaits_claude:
             log.warning("session_hung", agent=self._agent, seconds=self._silence_seconds)
+            self._heard.was_hung = True
             self._drive.kill()
+
+    def _watch_wake(self) -> None:
+        """Set the timer for the turn that follows the end of background work, and cancel it once there is one."""
+        if not self._conversation.background.awaits_wake:
+            self._cancel_timer(WakeDue)
+        elif WakeDue not in self._timers:
+            self._tell_itself(WAKE_SECONDS, WakeDue(epoch=self._drive.epoch))
 
     # ------------------------------------------------------------ contexts go in
 
@@ -326,7 +381,12 @@ class SessionActor(Actor):
         """Resend what has no receipt in time; the history is read first, as it may have arrived all the same."""
         self._cancel_timer(ReceiptDue)
         overdue = self._conversation.overdue(self._clock.monotonic()) if self._is_running else []
+        if overdue and self._heard.noise and not self._heard.is_readable:
+            self._end_process(f"its output can't be read: {self._heard.noise}")
+            return
         try:
+            if self._conversation.doubts_arrivals:
+                self._conversation.prove(self._drive.read_history())
             if overdue:
                 self._resend(overdue)
         except OSError as error:
@@ -359,26 +419,42 @@ class SessionActor(Actor):
     def _read(self, facts: tuple[Fact, ...]) -> None:
         for fact in facts:
             self._note(fact)
+        if self._conversation.doubts_arrivals:
+            self._check_receipts()
         self._report_idleness()
+        if (dropped := self._conversation.dropped) is not None:
+            self._message_dropped(dropped)
 
     def _note(self, fact: Fact) -> None:
+        if not isinstance(fact, Noise):
+            self._heard.is_readable = True
         match fact:
             case MessageMoved():
                 self._conversation.moved(fact)
+            case Unproven(uuid=uuid):
+                self._conversation.unproven(uuid)
+            case Refused():
+                self._conversation.refused(fact)
+            case BackgroundChanged():
+                self._background_changed(fact)
+            case RunningChanged(is_running=is_running):
+                self._conversation.running_changed(is_running=is_running)
             case TurnBegan():
                 self._turn_began(fact)
             case Answering():
                 self._change(SessionState.WORKING)
             case Retrying():
-                self._goes_on_at = self._clock.monotonic() + fact.seconds
+                self._heard.goes_on_at = self._clock.monotonic() + fact.seconds
                 self._change(SessionState.RATE_LIMITED, self._later("goes on", fact.seconds, fact.words))
             case Limited() | ApiFailed():
                 self._api.heard(fact)
             case TurnOver():
                 self._turn_over(fact)
             case Acted(activities=activities):
+                self._heard.tools.note(activities)
                 self._feed.add(activities)
             case Noise(text=text):
+                self._heard.noise = text
                 log.debug("claude_says", agent=self._agent, text=text)
             case _:
                 assert_never(fact)
@@ -387,8 +463,32 @@ class SessionActor(Actor):
         if turn.by_api:
             self._failed_by_api(turn)
             return
+        self._heard.tools.clear()
         self._api.clear()
-        self._conversation.turn_over(turn)
+        stopped = self._conversation.turn_over(turn)
+        if stopped is not None:
+            self._change(SessionState.BLOCKED, f"a hook stopped the turn: {stopped}")
+
+    def _background_changed(self, fact: BackgroundChanged) -> None:
+        self._conversation.background_changed(fact.tasks, f"{self._local_time():%H:%M:%S}")
+        if words := self._conversation.background.words:
+            self._change(SessionState.WORKING, words)
+
+    def _message_dropped(self, dropped: Refused) -> None:
+        """End a process that won't take a message any more: the next one is given it anew."""
+        if dropped.reason:
+            self._end_process(f"a hook refused a message: {dropped.reason}")
+        else:
+            log.warning("message_dropped", agent=self._agent)
+            self._drive.kill()
+
+    def _end_process(self, why: str) -> None:
+        """End the process in an orderly way, and block the session."""
+        self._drive.close()
+        self._is_running = False
+        self._conversation.end()
+        self._cancel_timers()
+        self._change(SessionState.BLOCKED, why)
 
     def _turn_began(self, fact: TurnBegan) -> None:
         if fact.tools_missing:
@@ -411,12 +511,15 @@ class SessionActor(Actor):
     def _report_idleness(self) -> None:
         # ``TurnEnded`` tells the router that the agent is free for its next subtask. It may go up only when nothing is
         # waiting, in flight or suspended, and once for each time that this becomes true.
-        turn = None if self._incoming else self._conversation.take_turn()
-        if turn is None:
+        if self._incoming or not self._conversation.is_idle:
             return
-        self._crashes.clear()
-        self._change(SessionState.READY)
-        self._router.turn_ended(turn)
+        turn = self._conversation.take_turn()
+        if turn is not None:
+            self._crashes.clear()
+            self._change(SessionState.READY)
+            self._router.turn_ended(turn)
+        elif self._router.state is SessionState.WORKING:
+            self._change(SessionState.READY)
 
     def _change(self, state: SessionState, detail: str = "") -> None:
         self._router.change(state, self._drive.pid if self._is_running else None, detail)
@@ -429,7 +532,10 @@ class SessionActor(Actor):
         self._timers[type(message)] = self._clock.tell_later(self, seconds, message)
 
     def _later(self, what: str, seconds: float, why: str) -> str:
-        return later(what, seconds, why, datetime.fromtimestamp(self._clock.time()).astimezone())
+        return later(what, seconds, why, self._local_time())
+
+    def _local_time(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.time()).astimezone()
 
     def _cancel_timer(self, kind: type[Model]) -> None:
         timer = self._timers.pop(kind, None)

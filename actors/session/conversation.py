@@ -11,7 +11,11 @@ Three things must hold, whatever is lost or killed:
 2. *Completed means done.* A delivery is completed by its own final receipt or, where the history has it, by the end of
    a turn. While a turn is suspended neither counts; while a message of ours continues it, no other turn's end does.
 3. *Idle means nothing left.* A turn is reported only when no delivery, no message of ours and no suspended turn is
-   open, since the router then hands out the next subtask.
+   open, and nothing goes on in the background, since the router then hands out the next subtask.
+
+A message that claude is done with, without a sign that the model got it, is *unproven*: the history is read
+(``prove``). Where it isn't there, claude has dropped the message and won't take it again in this process
+(``dropped``): a hook of the user's has refused it, for one. The next process is given it anew.
 
 A turn that the API has failed goes one of two ways. Where waiting helps it is *suspended* (``suspend_turn``) and later
 continued (``retry``); where it doesn't it is *dropped* (``drop_turn``), until a person has it continued (``go_on``).
@@ -22,18 +26,20 @@ from uuid import uuid4
 
 from actors.lib.failpoints import failpoint
 from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
-from actors.session.drive import MessageMoved, Past, ReceiptState, TurnOver
+from actors.session.background import Background
+from actors.session.drive import BackgroundTask, MessageMoved, Past, ReceiptState, Refused, TurnOver
 from actors.session.receipts import InFlight, Receipts, was_retried
 
 GO_ON = (
-    "[coordinator] The API had failed and is asked again. Go on where you left off; what was sent to you before is"
-    " above, and isn't sent again."
+    "[coordinator] Your turn was stopped before it was over (the API failed, or a hook stopped it). Go on where you"
+    " left off; what was sent to you before is above, and isn't sent again."
 )
 CONTINUE = (
     "[coordinator] Your process was interrupted and is running again, in the same conversation. Go on where you"
     " left off; what was sent to you before is above, and isn't sent again. A tool that you were using just then may"
-    " not have done its work: where it matters, look, or use it again."
+    " not have done its work, and what ran in the background has ended: where it matters, look, or start it again."
 )
+NOT_IN_HISTORY = "the history of the conversation doesn't have it"
 
 
 class Conversation:
@@ -59,6 +65,8 @@ class Conversation:
         self._steps: list[DeliveryStep] = []
         self._is_open = False
         self._history = Past()
+        # True where the last process ended between turns, but with work in the background.
+        self._was_busy = False
         self._reset()
 
     def _reset(self) -> None:
@@ -76,9 +84,19 @@ class Conversation:
         # Deliveries that have arrived and whose own final receipt won't come, or came too early: the end of a turn
         # completes them. A dict, to keep their order.
         self._recovered: dict[str, None] = {}
-        # The last turn that ended, until it is reported.
+        # The last turn that ended, until it is reported; and the one before a turn that has begun since.
         self._turn: TurnOver | None = None
+        self._earlier: TurnOver | None = None
         self._denied: tuple[str, ...] = ()
+        # Messages that claude is done with, and that only the history can prove to have arrived.
+        self._unproven: dict[str, None] = {}
+        # Set where claude has dropped a message, for the reason that this gives.
+        self._dropped: Refused | None = None
+        # The last words of a hook that has stopped a message, until the turn is over.
+        self._refused: Refused | None = None
+        # The program's own word on whether a turn is running.
+        self._is_running = False
+        self.background = Background()
 
     # ------------------------------------------------------------ a process comes and goes
 
@@ -96,6 +114,7 @@ class Conversation:
     def end(self) -> None:
         """Forget the process, which has ended; deliveries that aren't over wait for the next one."""
         self._is_open = False
+        self._was_busy = self._turn is not None or not self.background.is_over
         self._reset()
 
     # ------------------------------------------------------------ what Claude is to be told
@@ -145,13 +164,16 @@ class Conversation:
             self._step(delivery.id, DeliveryState.STARTED, receipt="transcript")
             self._recovered[delivery.id] = None
             return
+        if item.state in (DeliveryState.ACCEPTED, DeliveryState.STARTED):
+            self._take_back(item)
         item.attempts += 1
         item.state, item.written_at = DeliveryState.QUEUED, None  # its receipts begin anew
         self._outbox.append((delivery.id, delivery.text))
 
     def _continue_turn(self) -> None:
         """Continue a turn that was cut off before the process began, or report the end of one that wasn't."""
-        if not self._history.is_answered:
+        was_busy, self._was_busy = self._was_busy, False
+        if not self._history.is_answered or was_busy:
             self._say(str(uuid4()), CONTINUE)
         elif self._recovered:
             self._end_recovered()
@@ -191,6 +213,34 @@ class Conversation:
             self._own.discard(fact.uuid)
             self._finish_recovered()
 
+    def unproven(self, message_id: str) -> None:
+        """Note that claude is done with a message, without a sign that the model got it."""
+        if message_id in self._own or self._receipts.get(message_id) is not None:
+            self._unproven[message_id] = None
+
+    @property
+    def doubts_arrivals(self) -> bool:
+        """True where the history must be read (``prove``) to know whether a message has arrived."""
+        return bool(self._unproven)
+
+    def prove(self, history: Past) -> None:
+        """Look for unproven messages in the history, read just now; those that it lacks were dropped by claude."""
+        self.learn(history)
+        unproven, self._unproven = self._unproven, {}
+        for message_id in unproven:
+            if message_id not in history.arrived:
+                self._dropped = self._refused or Refused(reason="", is_kept=False)
+            elif message_id in self._own:
+                self._own.discard(message_id)
+            else:
+                self._step(message_id, DeliveryState.STARTED, receipt="transcript")
+                self._recovered[message_id] = None
+        if self._has_turn:
+            return
+        if self._turn is None and self._recovered:
+            self._end_recovered()
+        self._finish_recovered()
+
     def overdue(self, now: float) -> list[InFlight]:
         """Return the deliveries whose receipt is overdue."""
         return self._receipts.overdue(now)
@@ -219,15 +269,45 @@ class Conversation:
     # ------------------------------------------------------------ how turns go
 
     def turn_began(self) -> None:
-        """Note that a turn has begun: the model was asked."""
-        self._turn, self._has_turn = None, True
+        """Note that a turn has begun."""
+        self._earlier, self._turn, self._has_turn = self._turn, None, True
+        self.background.turn_began()
 
-    def turn_over(self, turn: TurnOver) -> None:
-        """Note the end of a turn that the API didn't fail."""
-        self._turn, self._has_turn = turn, False
+    def refused(self, fact: Refused) -> None:
+        """Note that a hook has stopped a message."""
+        self._refused = fact
+        if self._dropped is not None:
+            self._dropped = fact
+
+    def running_changed(self, *, is_running: bool) -> None:
+        """Note the program's own word on whether a turn is running."""
+        self._is_running = is_running
+
+    def background_changed(self, tasks: tuple[BackgroundTask, ...], at: str) -> None:
+        """Note all work that goes on in the background now.
+
+        Args:
+            tasks: The work.
+            at: The time now, for a person.
+        """
+        self.background.changed(tasks, at, in_turn=self._has_turn or self._is_running)
+
+    def turn_over(self, turn: TurnOver) -> str | None:
+        """Note the end of a turn that the API didn't fail.
+
+        Returns:
+            The words of a hook that has stopped it, where the message is in the history all the same; ``go_on``
+            continues it.
+        """
+        self._has_turn = False
+        if not turn.was_asked:
+            self._turn = self._earlier
+            return self._refused.reason if self._refused is not None and self._refused.is_kept else None
+        self._turn, self._refused = turn, None
         self._denied += turn.denied
         self._suspended = None
         self._finish_recovered()
+        return None
 
     def suspend_turn(self) -> str:
         """Suspend a turn that the API has failed; return the id to continue it with (``retry``)."""
@@ -260,8 +340,14 @@ class Conversation:
 
     @property
     def is_idle(self) -> bool:
-        """True when no delivery, no message of ours and no suspended turn is open."""
-        return not self._receipts and not self._is_continuing
+        """True when no delivery, no message of ours and no turn is open, and nothing goes on in the background."""
+        is_over = self.background.is_over and not self._is_running and not self._has_turn
+        return is_over and not self._receipts and not self._is_continuing
+
+    @property
+    def dropped(self) -> Refused | None:
+        """Set where claude has dropped a message, so that a new process is needed; only between turns."""
+        return None if self._has_turn else self._dropped
 
     @property
     def awaits_claude(self) -> bool:
@@ -290,6 +376,16 @@ class Conversation:
         turn = self._turn.model_copy(update={"denied": self._denied})
         self._turn, self._denied = None, ()
         return turn
+
+    def _take_back(self, item: InFlight) -> None:
+        """Report that a delivery hasn't arrived after all: claude had it, and was ended before the model got it."""
+        step = DeliveryStep(
+            delivery_id=item.delivery.id,
+            state=DeliveryState.QUEUED,
+            reason=NOT_IN_HISTORY,
+            attempts=item.attempts,
+        )
+        self._steps.append(step)
 
     def _step(
         self,

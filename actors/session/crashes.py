@@ -4,12 +4,18 @@ from dataclasses import dataclass
 
 from actors.session.clock import Clock
 from actors.session.drive import Exited
-from supervisors import Backoff, SlidingWindow
+from supervisors import Backoff
 
-CRASHES, CRASH_PERIOD = 5, 600.0
-"""More crashes than this within so many seconds are a crash loop, and the session is blocked."""
-RESPAWN = Backoff(initial=0.4, maximum=30.0)
+RESPAWN = Backoff(initial=0.4, maximum=900.0)
 """The wait before the next start: longer after each crash."""
+ENDS = 9
+"""More ends with an exit code than this, in a row, are a crash loop: the session is blocked, after some 3 minutes."""
+KILLS = 20
+"""The same for ends by a signal: somebody or something outside kills the program, and may stop; some 3 hours."""
+HANGS = 2
+"""The same for ends because of a silence that was too long: each costs ``SILENCE_SECONDS`` already."""
+CALM_SECONDS = 600.0
+"""A process that ran for so long counts as sound: the count begins anew after it."""
 NOISE_TAIL = 500
 """The end of the program's standard error that a person is shown, in characters."""
 
@@ -28,7 +34,7 @@ class UnexpectedEnd:
 
 
 class Crashes:
-    """The crashes of a session's program since it last ended a turn.
+    """The crashes of a session's program in a row, since it last ended a turn or ran for long.
 
     Args:
         clock: Gives the time of each crash, and the jitter of the waits.
@@ -36,21 +42,36 @@ class Crashes:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._window = SlidingWindow(CRASHES, CRASH_PERIOD)
+        self._started_at = clock.monotonic()
+        self.clear()
 
-    def add(self, exited: Exited) -> UnexpectedEnd:
-        """Count one more."""
+    def started(self) -> None:
+        """Note a start of the program."""
+        self._started_at = self._clock.monotonic()
+
+    def add(self, exited: Exited, *, was_hung: bool) -> UnexpectedEnd:
+        """Count one more.
+
+        Args:
+            exited: The end.
+            was_hung: True where the program was killed because of a silence that was too long.
+        """
+        if not was_hung and self._clock.monotonic() - self._started_at >= CALM_SECONDS:
+            self._ends = self._kills = 0
+        self._hangs += was_hung
+        self._kills += exited.code < 0 and not was_hung
+        self._ends += exited.code >= 0
+        count = self._ends + self._kills + self._hangs
         noise = exited.noise[-NOISE_TAIL:]
-        detail = f"claude ended by itself with {describe_exit(exited.code)}" + (f": {noise}" if noise else "")
-        is_bearable = self._window.admit(self._clock.monotonic())
-        count = len(self._window)
-        if not is_bearable:
-            return UnexpectedEnd(f"{detail}; it crashed {count} times in a row", None)
+        what = "claude was considered hung and killed" if was_hung else "claude ended by itself"
+        detail = f"{what} with {describe_exit(exited.code)}" + (f": {noise}" if noise else "")
+        if self._ends > ENDS or self._kills > KILLS or self._hangs > HANGS:
+            return UnexpectedEnd(f"{detail}; it ended so {count} times in a row", None)
         return UnexpectedEnd(detail, self._clock.jitter(*RESPAWN.bounds(count - 1)))
 
     def clear(self) -> None:
         """Forget all crashes, since a turn has ended or a person has unblocked the session."""
-        self._window.clear()
+        self._ends = self._kills = self._hangs = 0
 
 
 def describe_exit(code: int) -> str:

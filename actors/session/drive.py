@@ -32,6 +32,47 @@ class MessageMoved(Model):
     receipt: str
 
 
+class Unproven(Model):
+    """Notice that the program is done with a message, and has given no sign that the model got it.
+
+    A hook may have refused it, for one. Only the history can tell; where it isn't there, this process won't take it
+    any more, not even under the same id.
+    """
+
+    uuid: str
+
+
+class Refused(Model):
+    """A message that a hook of the user's has stopped on its way to the model.
+
+    Attributes:
+        reason: The hook's words; empty where it isn't known why.
+        is_kept: True where the message is in the history all the same.
+    """
+
+    reason: str
+    is_kept: bool
+
+
+class BackgroundTask(Model):
+    """Work that goes on after the end of a turn: a command in the background, or a subagent."""
+
+    id: str
+    description: str
+
+
+class BackgroundChanged(Model):
+    """All work that is going on in the background now."""
+
+    tasks: tuple[BackgroundTask, ...]
+
+
+class RunningChanged(Model):
+    """The program's own word on whether a turn is running; one may begin by itself, for one when a task has ended."""
+
+    is_running: bool
+
+
 class TurnBegan(Model):
     """The beginning of a turn: the model was asked. ``tools_missing`` names MCP servers that didn't connect."""
 
@@ -90,6 +131,8 @@ class TurnOver(Model):
         status: The API's HTTP status, where there was an answer.
         denied: The tools that were refused.
         cost_usd: The cost of the session so far, in dollars, by the program's own reckoning.
+        was_asked: True where the model was asked. Without that nothing was said: a hook has stopped the turn, or the
+            program reports in this form what became of background work before it was resumed.
     """
 
     text: str = ""
@@ -98,6 +141,7 @@ class TurnOver(Model):
     status: int | None = None
     denied: tuple[str, ...] = ()
     cost_usd: float | None = None
+    was_asked: bool = True
 
     @property
     def failure(self) -> str:
@@ -117,7 +161,21 @@ class Noise(Model):
     text: str
 
 
-Fact = MessageMoved | TurnBegan | Answering | Limited | Retrying | ApiFailed | TurnOver | Acted | Noise
+Fact = (
+    MessageMoved
+    | Unproven
+    | Refused
+    | BackgroundChanged
+    | RunningChanged
+    | TurnBegan
+    | Answering
+    | Limited
+    | Retrying
+    | ApiFailed
+    | TurnOver
+    | Acted
+    | Noise
+)
 """Everything in a program's output that a session needs."""
 
 # ---------------------------------------------------------------- what a drive tells
@@ -270,6 +328,9 @@ class Drive(Protocol):
         Raises:
             OSError: It can't be read now.
         """
+
+    def has_children(self) -> bool:
+        """Return whether processes that the program has started are alive: its tools, for one."""
 
     def interrupt(self) -> None:
         """Ask the program to end the running turn; its end comes up as any other. Without a turn nothing happens."""

@@ -26,4 +26,8 @@ class TakeIn(Model):
     """Take in the deliveries that wait for the disk."""
 
 
-ToItself = RetryTurn | SilenceDue | Respawn | ReceiptDue | TakeIn
+class WakeDue(OfProcess):
+    """Give up waiting for the turn that follows the end of background work."""
+
+
+ToItself = RetryTurn | SilenceDue | Respawn | ReceiptDue | TakeIn | WakeDue

@@ -18,9 +18,11 @@ from pathlib import Path
 UUID = re.compile(rb'"uuid":"([0-9a-f-]{36})"')
 STAMP = re.compile(rb"stamp=(\d+) to=(\S+) sent=(\d+)")
 INIT = b'{"type":"system","subtype":"init","mcp_servers":[]}\n'
-MOVED = b"".join(
-    b'{"type":"command_lifecycle","command_uuid":"%%b","state":"%b"}\n' % state
-    for state in (b"queued", b"started", b"completed")
+MOVED = (
+    b'{"type":"command_lifecycle","command_uuid":"%b","state":"queued"}\n'
+    b'{"type":"command_lifecycle","command_uuid":"%b","state":"started"}\n'
+    b'{"type":"user","uuid":"%b","isReplay":true,"timestamp":"2026-11-27T10:00:00.000Z"}\n'
+    b'{"type":"command_lifecycle","command_uuid":"%b","state":"completed"}\n'
 )
 RESULT = (
     b'{"type":"result","subtype":"success","is_error":false,"result":"TASK_COMPLETE","total_cost_usd":0}\n'
@@ -69,7 +71,7 @@ def note(line: bytes, now: int, known: set[bytes] | None) -> bytes:
 def play(line: bytes) -> bytes:
     """Return claude's output for a message, from its arrival to its end."""
     uuid = UUID.search(line)
-    return MOVED % (uuid[1], uuid[1], uuid[1]) if uuid else b""
+    return MOVED % ((uuid[1],) * 4) if uuid else b""
 
 
 def write_all(file: int, data: bytes) -> None:

@@ -27,7 +27,7 @@ from actors.protocol.deliveries import DeliveryStep
 from actors.protocol.reports import Answer, Reply, ReportBlocked, ReportCompletion
 from actors.protocol.sessions import Progressed, TurnEnded
 from actors.session.drive import Fact, MessageMoved, TurnOver
-from actors.session.drives.stream.parse import parse_line
+from actors.session.drives.stream.parse import StreamParser
 from actors.session.drives.stream.transcript import read_transcript
 from actors.workdir.results import ResultFile, ResultProblem, read_result
 from tools.fuzz.mutate import Mutator
@@ -278,7 +278,7 @@ class Stream(EntryPoint):
 
     def take(self, raw: bytes) -> bool:
         """Read a line, and tell the router what a session would tell it."""
-        facts = parse_line(raw)
+        facts = StreamParser().parse(raw)
         for fact in facts:
             self._tell(fact)
         return bool(facts)

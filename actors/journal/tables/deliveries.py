@@ -94,10 +94,13 @@ class Deliveries(Table):
             row["document"] = delivery.document
 
     def step(self, step: DeliveryStep, at: float) -> None:
-        """Record one step forward."""
+        """Record one step forward, or the one back to ``QUEUED``, which takes the evidence back."""
         row = self._row(step.delivery_id)
         row["state"] = step.state
-        row[STAMPS[step.state]] = at
+        if step.state is DeliveryState.QUEUED:
+            row["receipt"] = ""
+        else:
+            row[STAMPS[step.state]] = at
         if step.receipt is not None:
             row["receipt"] = step.receipt
         if step.reason is not None:

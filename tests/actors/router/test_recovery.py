@@ -11,10 +11,10 @@ from actors.protocol.backend import (
     ResendPublications,
     Resume,
 )
-from actors.protocol.deliveries import DeliveryState
+from actors.protocol.deliveries import DeliveryState, DeliveryStep
 from actors.protocol.events import NodeCompleted, NodeCreated
 from actors.protocol.router import RouterStarted
-from actors.protocol.sessions import SessionReady, SessionsLost
+from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionsLost, SessionState
 from tests.actors.router.office import Office
 
 
@@ -245,3 +245,63 @@ def test_of_a_long_outage_the_history_tells_once(office: Office) -> None:
     assert told == ["open", "closed", "refused", "closed", "open", "open"]
     # And: who looks now sees the last attempt
     assert office.parts.journal.get("backend") == f"open detail {len(states)}"
+
+
+def test_a_delivery_that_has_not_arrived_after_all_is_taken_back_with_the_reason(durable: Office) -> None:
+    # Given a delivery that claude had begun
+    durable.up("a")
+    durable.create("A", "a")
+    (delivery,) = durable.delivered("a")
+    durable.receive("a", delivery, DeliveryState.WRITTEN, DeliveryState.ACCEPTED, DeliveryState.STARTED)
+    # When the session finds out that the model never got it
+    back = DeliveryStep(
+        delivery_id=delivery.id, state=DeliveryState.QUEUED, reason="the history lacks it", attempts=1
+    )
+    durable.tell(Progressed(agent="a", steps=(back,)))
+    # Then the journal says so, and doesn't claim a receipt
+    row = durable.parts.journal.execute("SELECT state, receipt, reason, attempts FROM deliveries").fetchone()
+    assert row == ("queued", "", "the history lacks it", 1)
+    # And it goes its way again, also with the next router
+    durable.told.clear()
+    durable.restart()
+    durable.up("a")
+    (again,) = durable.delivered("a")
+    assert (again.id, again.state, again.attempts) == (delivery.id, DeliveryState.QUEUED, 1)
+    durable.receive("a", again, DeliveryState.WRITTEN, DeliveryState.STARTED, DeliveryState.COMPLETED)
+    assert durable.parts.journal.execute("SELECT state FROM deliveries").fetchone() == ("completed",)
+
+
+def test_a_session_that_works_in_the_background_gets_its_next_subtask_when_it_is_ready(
+    office: Office,
+) -> None:
+    # Given an agent that has completed its subtask, and still runs something
+    office.up("coder")
+    office.create("A", "coder")
+    office.create("B", "coder")
+    office.tell(SessionChanged(agent="coder", state=SessionState.WORKING, detail="runs in the background"))
+    office.report("coder")
+    (delivery,) = office.delivered("coder")
+    office.receive("coder", delivery, DeliveryState.STARTED, DeliveryState.COMPLETED)
+    assert office.kinds("coder") == ["task_ready A"]
+    # Then words reach it, and the next subtask waits
+    office.message("coder", "hello")
+    assert office.kinds("coder") == ["task_ready A", "message"]
+    office.receive("coder", office.delivered("coder")[-1], DeliveryState.STARTED, DeliveryState.COMPLETED)
+    assert office.kinds("coder") == ["task_ready A", "message"]
+    office.tell(SessionChanged(agent="coder", state=SessionState.READY))
+    assert office.kinds("coder")[-1] == "task_ready B"
+
+
+def test_a_session_that_comes_back_idle_is_not_taken_for_busy(durable: Office) -> None:
+    durable.up("coder")
+    durable.create("A", "coder")
+    durable.create("B", "coder")
+    durable.tell(SessionChanged(agent="coder", state=SessionState.WORKING))
+    (delivery,) = durable.delivered("coder")
+    durable.receive("coder", delivery, DeliveryState.STARTED, DeliveryState.COMPLETED)
+    durable.report("coder")
+    durable.restart()
+    durable.tell(SessionReady(agent="coder", idle=False))
+    assert durable.kinds("coder") == ["task_ready A"]
+    durable.tell(SessionReady(agent="coder", idle=True))
+    assert durable.kinds("coder") == ["task_ready A", "task_ready B"]

@@ -112,7 +112,7 @@ def test_a_turn_that_failed_goes_on_when_the_api_is_well_again(stage: Stage, sta
     assert turn.error is None
     assert stage.states(delivery)[-1] == "completed"
     assert stage.told("here it is") == 1
-    assert stage.told("The API had failed") == 1
+    assert stage.told("Your turn was stopped") == 1
 
 
 def test_a_long_retry_after_ends_the_turn_at_once_and_it_goes_on_by_itself(stage: Stage) -> None:
@@ -141,7 +141,7 @@ def test_while_the_accounts_limit_is_reached_it_waits_for_its_end_unless_a_perso
     scripted.tell(Unblock())
     assert scripted.wait_turn().text == "here it is"
     assert scripted.states(delivery) == ["written", "accepted", "started", "completed"]
-    assert scripted.told("The API had failed") == 1
+    assert scripted.told("Your turn was stopped") == 1
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_message_that_comes_meanwhile_takes_the_failed_one_along(stage: Stage)
     turn = stage.wait_turn()
     assert stage.record.all(TurnEnded) == [turn]
     assert [stage.told(text) for text in ("first", "second")] == [1, 1]
-    assert stage.told("The API had failed") == 0
+    assert stage.told("Your turn was stopped") == 0
 
 
 def test_what_comes_while_the_agent_is_blocked_is_kept_and_told_once(stage: Stage) -> None:
@@ -274,7 +274,7 @@ def test_a_turn_that_waits_for_the_api_is_gone_on_with_by_the_next_incarnation_o
     assert stage.wait_turn().error is None
     stage.wait_completed(delivery)
     assert stage.told("here it is") == stage.told("Your process was interrupted") == 1
-    assert stage.told("The API had failed") == 0
+    assert stage.told("Your turn was stopped") == 0
     # And: what has ended well isn't continued again.
     restart(stage)
     stage.deliver(message(say("next")))

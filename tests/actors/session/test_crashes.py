@@ -142,6 +142,9 @@ def test_killed_before_there_is_a_transcript_it_begins_anew_under_the_same_ids(s
     scripted.wait_completed(delivery)
     assert scripted.told('"once"') == 1
     assert "resuming" not in scripted.changes
+    # And: what had been said of it is taken back, with the reason.
+    assert scripted.states(delivery) == ["written", "accepted", "queued", *ALL]
+    assert "history" in str(scripted.steps(delivery)[2].reason)
 
 
 def test_killed_after_the_last_word_the_turn_is_over_and_nothing_is_asked(scripted: Stage) -> None:
@@ -232,8 +235,8 @@ def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person
     # Then: it is started some times, no more, and its agent is blocked.
     blocked = scripted.wait_state(SessionState.BLOCKED)
     assert f"exit code {code}" in blocked.detail
-    assert "crashed 6 times" in blocked.detail
-    assert scripted.changes.count("crashed") == 5
+    assert f"it ended so {crashes.ENDS + 1} times in a row" in blocked.detail
+    assert scripted.changes.count("crashed") == crashes.ENDS
     assert delivery in scripted.outstanding
     # And: it doesn't wait for a receipt that isn't owed.
     scripted.tell(ReceiptDue())
@@ -252,7 +255,7 @@ def test_a_crash_loop_blocks_the_agent_keeps_its_contexts_and_ends_when_a_person
 
 def test_a_turn_that_ends_well_forgets_the_crashes_before_it(scripted: Stage) -> None:
     scripted.start()
-    for number in range(1, crashes.CRASHES + 3):
+    for number in range(1, crashes.KILLS + 3):
         scripted.deliver(message(say(f"turn {number}")))
         scripted.wait_turn(number)
         scripted.crash(number)
@@ -390,7 +393,7 @@ def test_where_the_conversation_was_lost_with_the_journal_another_one_is_begun(s
     scripted.session_id = str(uuid4())
     scripted.tell(Adopt(session_id=scripted.session_id))
     # Then the old claude ends before another one begins
-    again = scripted.deliver("the second")
-    scripted.wait_step(again, DeliveryState.STARTED)
+    again = scripted.deliver(message(say("the second")))
+    scripted.wait_step(again, DeliveryState.ACCEPTED)
     assert not psutil.pid_exists(first)
     assert scripted.pid != first

@@ -21,8 +21,11 @@ import json, sys
 lines = iter(sys.stdin.readline, "")
 next(lines)
 for line in lines:
+    uuid = json.loads(line)["uuid"]
     for state in ("queued", "started", "completed"):
-        print(json.dumps({"type": "command_lifecycle", "command_uuid": json.loads(line)["uuid"], "state": state}))
+        print(json.dumps({"type": "command_lifecycle", "command_uuid": uuid, "state": state}))
+        if state == "started":
+            print(json.dumps({"type": "user", "uuid": uuid, "isReplay": True, "timestamp": "now"}))
     print(json.dumps({"type": "result", "result": "heard"}), flush=True)
 """
 

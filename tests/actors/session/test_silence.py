@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import psutil
@@ -9,12 +10,15 @@ import psutil
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionReady, SessionState, TurnEnded
+from actors.session.crashes import HANGS
 from actors.session.drive import MessageMoved, Retrying, StreamRead
 from actors.session.timers import SilenceDue
 from tests.actors.session.stage import Stage, wait_for
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
 
+DEAF = "import sys\nfor line in sys.stdin: pass"
+"""Takes every message and says nothing."""
 LONG = 600.0
 """So long a claude that works may say nothing here, in seconds: longer than any test."""
 HOUR = 3600.0
@@ -62,6 +66,37 @@ def test_one_that_is_frozen_is_ended_and_resumed(stage: Stage) -> None:
     stage.wait_completed(delivery)
     assert stage.wait_turn().text == "after all"
     assert stage.told("after all") == 1
+
+
+def test_a_tool_may_be_silent_for_as_long_as_it_runs(scripted: Stage, gate: Path) -> None:
+    scripted.start(silence_seconds=LONG)
+    scripted.deliver(message(wait_for_gate(gate), say("built")))
+    scripted.wait_tool()
+    wait_for(lambda: len(scripted.marked()) > 1, "the tool")
+    for _ in range(3):
+        wait_for(lambda: scripted.clock.pending(SilenceDue), "the watch over its silence")
+        scripted.clock.advance(LONG)
+        wait_heard(scripted)
+    gate.touch()
+    assert scripted.wait_turn().text == "built"
+    assert "crashed" not in scripted.changes
+
+
+def test_one_that_hangs_again_and_again_is_for_a_person(scripted: Stage) -> None:
+    scripted.start(command=(sys.executable, "-c", DEAF), silence_seconds=LONG, receipt_seconds=10 * HOUR)
+    scripted.deliver(message(say("hello")))
+
+    def is_blocked() -> bool:
+        scripted.clock.advance(LONG)
+        return bool(scripted.of_state(SessionState.BLOCKED))
+
+    wait_for(is_blocked, "the block")
+    assert scripted.changes.count("crashed") == HANGS
+    detail = scripted.wait_state(SessionState.BLOCKED).detail
+    assert (
+        detail
+        == f"claude was considered hung and killed with signal 9; it ended so {HANGS + 1} times in a row"
+    )
 
 
 def test_one_that_has_nothing_to_do_may_be_silent(scripted: Stage) -> None:

@@ -16,7 +16,8 @@ import pytest
 from actors.lib.process_marks import reap
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, Unblock
-from actors.session.crashes import CRASHES
+from actors.session.actor import MOST_MISSES
+from actors.session.crashes import ENDS
 from actors.session.drives.stream import drive
 from actors.session.timers import Respawn
 from supervisors.drill import crash
@@ -72,7 +73,7 @@ def test_what_may_pass_is_waited_for_however_often(
         patch.setattr(module, name, failing(number))
         # Given: something without which claude can't be started, more often than it may crash.
         delivery = scripted.deliver(message(say("at last")))
-        scripted.wait_state(SessionState.CRASHED, CRASHES + 3)
+        scripted.wait_state(SessionState.CRASHED, ENDS + 3)
     # Then: the agent isn't blocked, reports the reason, and starts once it is gone.
     scripted.wait_completed(delivery)
     assert scripted.wait_turn().text == "at last"
@@ -105,20 +106,42 @@ def test_without_a_thread_to_listen_to_it_claude_is_not_left_alone(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", only_readers)
         delivery = scripted.deliver(message(say("at last")))
-        waiting = scripted.wait_state(SessionState.CRASHED, CRASHES + 3)
+        waiting = scripted.wait_state(SessionState.CRASHED, ENDS + 3)
         assert re.fullmatch(AGAIN + os.strerror(errno.EAGAIN), waiting.detail)
     scripted.wait_completed(delivery)
     assert len(scripted.marked()) == 1
 
 
-def test_where_waiting_does_not_help_the_agent_is_blocked_at_once(
-    scripted: Stage, monkeypatch: pytest.MonkeyPatch
+MISSING = (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ESTALE, errno.ENOTCONN, errno.ENOTDIR)
+
+
+@pytest.mark.parametrize("number", MISSING)
+def test_what_is_missing_for_a_moment_is_waited_for(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    scripted.clock.draw = lambda _low, _high: 0.0
     scripted.start()
-    monkeypatch.setattr(subprocess, "Popen", failing(errno.EACCES))
-    scripted.deliver("hello")
-    assert os.strerror(errno.EACCES) in scripted.wait_state(SessionState.BLOCKED).detail
-    assert scripted.changes == ["blocked"]
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", failing(number))
+        delivery = scripted.deliver(message(say("at last")))
+        waiting = scripted.wait_state(SessionState.CRASHED, 2)
+        patch.undo()
+    assert re.fullmatch(AGAIN + re.escape(os.strerror(number)), waiting.detail)
+    scripted.wait_completed(delivery)
+    assert scripted.told("at last") == 1
+
+
+def test_what_is_missing_for_long_is_for_a_person(scripted: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted.clock.draw = lambda _low, _high: 0.0
+    scripted.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", failing(errno.EACCES))
+        delivery = scripted.deliver(message(say("at last")))
+        detail = scripted.wait_state(SessionState.BLOCKED).detail
+    assert detail == f"can't start claude: {os.strerror(errno.EACCES)}; tried {MOST_MISSES} times"
+    # When: a person has mended it, then it goes on.
+    scripted.tell(Unblock())
+    scripted.wait_completed(delivery)
 
 
 def test_a_wait_for_room_does_not_use_up_the_crashes(
@@ -129,11 +152,11 @@ def test_a_wait_for_room_does_not_use_up_the_crashes(
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", failing(errno.EAGAIN))
         scripted.deliver("hello")
-        scripted.wait_state(SessionState.CRASHED, CRASHES + 3)
+        scripted.wait_state(SessionState.CRASHED, ENDS + 3)
     # Then: it may crash as often as any other.
     scripted.wait_state(SessionState.BLOCKED)
     crashes = [each for each in scripted.of_state(SessionState.CRASHED) if "exit code 3" in each.detail]
-    assert len(crashes) == CRASHES
+    assert len(crashes) == ENDS
 
 
 def test_a_person_need_not_wait_and_then_nothing_is_tried_twice(
@@ -221,7 +244,7 @@ def test_on_a_full_disk_it_waits_for_room(small_disk: Path, stage: Stage, *, is_
     def full() -> list[SessionChanged]:
         return [each for each in stage.of_state(SessionState.CRASHED) if "No space" in each.detail]
 
-    wait_for(lambda: len(full()) > CRASHES, "the wait for room")
+    wait_for(lambda: len(full()) > ENDS, "the wait for room")
     assert "blocked" not in stage.changes
     assert delivery in stage.outstanding
     # When: there is some again, then all goes on where it was.

@@ -7,6 +7,7 @@ import threading
 from typing import ClassVar
 from uuid import uuid4
 
+import psutil
 import structlog
 
 from actors.lib.deadlines import CLAUDE as STOP_SECONDS
@@ -18,7 +19,7 @@ from actors.session.clock import Clock
 from actors.session.drive import EPOCHS, Exited, FromDrive, Owner, Past, ReceiptState, StreamRead, Written
 from actors.session.drives.stream.command import command_line
 from actors.session.drives.stream.lock import SessionLock
-from actors.session.drives.stream.parse import interrupt_request, parse_line, user_message
+from actors.session.drives.stream.parse import StreamParser, interrupt_request, user_message
 from actors.session.drives.stream.process import ClaudeProcess
 from actors.session.drives.stream.transcript import find_transcript, read_transcript
 from actors.session.settings import SessionSettings
@@ -31,6 +32,8 @@ ROOM_SECONDS = 0.1
 """Seconds after which a paused reader checks whether its process is still the present one."""
 CONTROL = ""
 """The tag of control requests in the pipe: no ``Written`` is told for it."""
+TELLING = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
+"""Has claude say itself whether a turn is running."""
 
 
 class StreamDrive:
@@ -98,14 +101,15 @@ class StreamDrive:
             settings, self._agent, self._conversation, resume=self.is_resumed, write=write_atomically
         )
         self.epoch = epoch
+        parser = StreamParser()
         return ClaudeProcess(
             arguments,
-            environment=settings.environment,
+            environment={**settings.environment, **TELLING},
             directory=settings.directory,
             pipe=settings.pipe(self._agent),
             errors=settings.files / f"{self._agent}.stderr",
             session_id=self._conversation,
-            on_lines=lambda lines: self._on_lines(epoch, lines),
+            on_lines=lambda lines: self._on_lines(epoch, parser, lines),
             on_written=lambda tag: self._on_written(epoch, tag),
             on_exit=lambda code, noise: self._on_exit(epoch, code, noise),
             clock=self._clock.monotonic,
@@ -141,6 +145,13 @@ class StreamDrive:
         failpoint("session.write.after")
         return written
 
+    def has_children(self) -> bool:
+        """Return whether claude has living children: its tools, and its MCP servers."""
+        try:
+            return self._process is not None and bool(psutil.Process(self._process.pid).children())
+        except psutil.Error:
+            return False
+
     def interrupt(self) -> None:
         """Ask claude to end the running turn."""
         if self._process is not None:
@@ -152,8 +163,8 @@ class StreamDrive:
 
     # ------------------------------------------------------------ what comes out, in threads of the process
 
-    def _on_lines(self, epoch: int, lines: list[bytes]) -> None:
-        facts = tuple(fact for line in lines for fact in parse_line(line))
+    def _on_lines(self, epoch: int, parser: StreamParser, lines: list[bytes]) -> None:
+        facts = tuple(fact for line in lines for fact in parser.parse(line))
         if not facts:
             return
         while not self._owner.wait_for_room(ROOM, timeout=ROOM_SECONDS):

@@ -4,108 +4,196 @@ Unknown kinds are skipped, so that a newer claude doesn't break anything. The mo
 reads.
 """
 
-from collections.abc import Callable
+import json
 from typing import Any
 
 import orjson
 
 from actors.lib.lenient_json import load_json
-from actors.protocol.deliveries import DeliveryState
 from actors.session.drive import (
     Acted,
     Answering,
     ApiFailed,
+    BackgroundChanged,
+    BackgroundTask,
     Fact,
     Limited,
-    MessageMoved,
     Noise,
-    ReceiptState,
+    Refused,
     Retrying,
+    RunningChanged,
     TurnBegan,
     TurnOver,
 )
 from actors.session.drives.stream.activity import of_assistant, of_result, of_user
+from actors.session.drives.stream.evidence import Evidence
 
-LIFECYCLE: dict[str, ReceiptState] = {
-    "queued": DeliveryState.ACCEPTED,
-    "started": DeliveryState.STARTED,
-    "completed": DeliveryState.COMPLETED,
-    "cancelled": DeliveryState.COMPLETED,
-}
-"""Receipts by claude's names. ``cancelled`` ends a failed or interrupted turn: the message is in the history too."""
 LONGEST_DELAY = 86400.0
 """The longest wait of claude's own retries that is believed, in seconds."""
+MOST_TASKS = 50
+LONGEST_TEXT = 1000
+MOST_CANDIDATES = 3
+"""Bounds: of background tasks, of texts in characters, and of places in a line where an object may begin."""
+
+ACTIVITIES = {"assistant": of_assistant, "result": of_result, "user": of_user}
+"""Readers of the agent's words and actions, for the feed."""
 
 
-def parse_line(line: bytes) -> tuple[Fact, ...]:
-    """Return the facts in a line of the stream; none for a line of an unknown kind."""
+class StreamParser:
+    """Parses the output of one process.
+
+    Example:
+        >>> parser = StreamParser()
+        >>> parser.parse(b'{"type": "assistant"}')
+        (Answering(),)
+    """
+
+    def __init__(self) -> None:
+        self._evidence = Evidence()
+        self._parsers = {
+            "assistant": _assistant,
+            "command_lifecycle": self._lifecycle,
+            "rate_limit_event": _limit,
+            "result": _result,
+            "system": self._system,
+            "user": self._user,
+        }
+
+    def parse(self, line: bytes) -> tuple[Fact, ...]:
+        """Return the facts in a line of the stream; none for a line of an unknown kind."""
+        data = _object(line)
+        if data is None:
+            text = line.decode(errors="replace").strip()
+            return (Noise(text=text[:LONGEST_TEXT]),) if text else ()
+        kind = str(data.get("type"))
+        parser, reader = self._parsers.get(kind), ACTIVITIES.get(kind)
+        facts = parser(data) if parser else ()
+        acted = reader(data) if reader else ()
+        return (*facts, Acted(activities=acted)) if acted else facts
+
+    def _lifecycle(self, data: dict[str, Any]) -> tuple[Fact, ...]:
+        uuid = str(data.get("command_uuid"))
+        match data.get("state"):
+            case "queued":
+                return self._evidence.queued(uuid)
+            case "started":
+                return self._evidence.started(uuid)
+            case "completed" | "cancelled" as state:
+                return self._evidence.ended(uuid, state)
+        return ()
+
+    def _user(self, data: dict[str, Any]) -> tuple[Fact, ...]:
+        # Claude puts the time on a message that it takes in, and none on a copy of one that it had before.
+        if not data.get("isReplay") or "timestamp" not in data:
+            return ()
+        return self._evidence.replayed(str(data.get("uuid")))
+
+    def _system(self, data: dict[str, Any]) -> tuple[Fact, ...]:
+        match data.get("subtype"):
+            case "init":
+                uuids = data.get("user_message_uuids")
+                self._evidence.turn_began(map(str, uuids) if isinstance(uuids, list) else ())
+                return (_turn_began(data),)
+            case "api_retry":
+                return (_retrying(data),)
+            case "informational":
+                return _refused(data)
+            case "background_tasks_changed":
+                return (_background(data),)
+            case "session_state_changed":
+                return (RunningChanged(is_running=data.get("state") != "idle"),)
+        return ()
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """Return the object in a line; a wrapper or a shell's greeting may stand before or after it."""
     try:
         data = load_json(line)
     except orjson.JSONDecodeError:
-        text = line.decode(errors="replace").strip()
-        return (Noise(text=text[:1000]),) if text else ()
-    if not isinstance(data, dict):
-        return ()
-    kind = str(data.get("type"))
-    parser, reader = PARSERS.get(kind), ACTIVITIES.get(kind)
-    fact = parser(data) if parser else None
-    acted = reader(data) if reader else ()
-    return (*((fact,) if fact else ()), *((Acted(activities=acted),) if acted else ()))
+        return _object_within(line)
+    return data if isinstance(data, dict) else {}
 
 
-def _lifecycle(data: dict[str, Any]) -> Fact | None:
-    state = LIFECYCLE.get(str(data.get("state")))
-    if state is None:
-        return None
-    return MessageMoved(uuid=str(data.get("command_uuid")), state=state, receipt=f"lifecycle:{data['state']}")
-
-
-def _user(data: dict[str, Any]) -> Fact | None:
-    if not data.get("isReplay"):
-        return None
-    return MessageMoved(uuid=str(data.get("uuid")), state=DeliveryState.STARTED, receipt="replay")
-
-
-def _system(data: dict[str, Any]) -> Fact | None:
-    match data.get("subtype"):
-        case "init":
-            servers = _objects(data.get("mcp_servers"))
-            failed = tuple(str(each.get("name")) for each in servers if each.get("status") == "failed")
-            return TurnBegan(tools_missing=failed)
-        case "api_retry":
-            status, attempt = data.get("error_status"), data.get("attempt")
-            return Retrying(
-                status=status if isinstance(status, int) else None,
-                attempt=attempt if isinstance(attempt, int) else 0,
-                seconds=min(max(0.0, (_number(data.get("retry_delay_ms")) or 0.0) / 1000), LONGEST_DELAY),
-                error=str(data.get("error"))[:200],
-            )
+def _object_within(line: bytes) -> dict[str, Any] | None:
+    text, start = line.decode(errors="replace"), -1
+    for _ in range(MOST_CANDIDATES):
+        start = text.find('{"', start + 1)
+        if start < 0:
+            return None
+        try:
+            data, _ = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(data, dict) and "type" in data:
+            return data
     return None
 
 
-def _assistant(data: dict[str, Any]) -> Fact | None:
-    return ApiFailed(kind=str(data.get("error"))[:200]) if data.get("is_api_error_message") else Answering()
+def _turn_began(data: dict[str, Any]) -> Fact:
+    servers = _objects(data.get("mcp_servers"))
+    failed = tuple(str(each.get("name")) for each in servers if each.get("status") == "failed")
+    return TurnBegan(tools_missing=failed)
 
 
-def _limit(data: dict[str, Any]) -> Fact | None:
+def _retrying(data: dict[str, Any]) -> Fact:
+    status, attempt = data.get("error_status"), data.get("attempt")
+    return Retrying(
+        status=status if isinstance(status, int) else None,
+        attempt=attempt if isinstance(attempt, int) else 0,
+        seconds=min(max(0.0, (_number(data.get("retry_delay_ms")) or 0.0) / 1000), LONGEST_DELAY),
+        error=str(data.get("error"))[:200],
+    )
+
+
+def _refused(data: dict[str, Any]) -> tuple[Fact, ...]:
+    outcome = data.get("prompt_submit_outcome")
+    if not isinstance(outcome, dict) or not str(outcome.get("kind")).endswith("_by_hook"):
+        return ()
+    reason = str(outcome.get("reason") or data.get("content"))[:LONGEST_TEXT]
+    return (Refused(reason=reason, is_kept=bool(outcome.get("prompt_kept"))),)
+
+
+def _background(data: dict[str, Any]) -> Fact:
+    tasks = _objects(data.get("tasks"))[:MOST_TASKS]
+    return BackgroundChanged(
+        tasks=tuple(
+            BackgroundTask(
+                id=str(each.get("task_id"))[:200],
+                description=str(each.get("description") or each.get("task_type"))[:200],
+            )
+            for each in tasks
+        )
+    )
+
+
+def _assistant(data: dict[str, Any]) -> tuple[Fact, ...]:
+    return (
+        ApiFailed(kind=str(data.get("error"))[:200]) if data.get("is_api_error_message") else Answering(),
+    )
+
+
+def _limit(data: dict[str, Any]) -> tuple[Fact, ...]:
     info = data.get("rate_limit_info")
     if not isinstance(info, dict):
-        return None
-    return Limited(until=_number(info.get("resetsAt")) if info.get("status") == "rejected" else None)
+        return ()
+    return (Limited(until=_number(info.get("resetsAt")) if info.get("status") == "rejected" else None),)
 
 
-def _result(data: dict[str, Any]) -> Fact:
+def _result(data: dict[str, Any]) -> tuple[Fact, ...]:
     text, status = data.get("result"), data.get("api_error_status")
     error = None
     if data.get("is_error"):
         error = str(text or data.get("errors") or data.get("terminal_reason") or data.get("subtype"))[:1000]
-    return TurnOver(
-        text="" if error or not isinstance(text, str) else text,
-        error=error,
-        by_api=error is not None and data.get("terminal_reason") == "api_error",
-        status=status if isinstance(status, int) else None,
-        denied=tuple(str(each.get("tool_name")) for each in _objects(data.get("permission_denials"))),
-        cost_usd=_number(data.get("total_cost_usd")),
+    return (
+        TurnOver(
+            text="" if error or not isinstance(text, str) else text,
+            error=error,
+            by_api=error is not None and data.get("terminal_reason") == "api_error",
+            status=status if isinstance(status, int) else None,
+            denied=tuple(str(each.get("tool_name")) for each in _objects(data.get("permission_denials"))),
+            cost_usd=_number(data.get("total_cost_usd")),
+            was_asked=error is not None or data.get("num_turns") != 0,
+        ),
     )
 
 
@@ -115,18 +203,6 @@ def _objects(value: object) -> list[dict[str, Any]]:
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
-
-
-PARSERS: dict[str, Callable[[dict[str, Any]], Fact | None]] = {
-    "assistant": _assistant,
-    "command_lifecycle": _lifecycle,
-    "rate_limit_event": _limit,
-    "result": _result,
-    "system": _system,
-    "user": _user,
-}
-ACTIVITIES = {"assistant": of_assistant, "result": of_result, "user": of_user}
-"""Readers of the agent's words and actions, for the feed."""
 
 
 def user_message(uuid: str, text: str) -> bytes:

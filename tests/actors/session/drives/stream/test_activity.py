@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from actors.protocol.deliveries import DeliveryState
 from actors.protocol.feed import Activity, Cost, Said, ToolReturned, ToolUsed, WentWrong
-from actors.session.drive import Acted, Answering, ApiFailed, Fact, MessageMoved, TurnOver
+from actors.session.drive import Acted, Answering, ApiFailed, Fact, TurnOver
 from actors.session.drives.stream.activity import (
     LONGEST_INPUT,
     LONGEST_NAME,
@@ -15,11 +14,11 @@ from actors.session.drives.stream.activity import (
     LONGEST_TEXT,
     MOST,
 )
-from actors.session.drives.stream.parse import parse_line
+from actors.session.drives.stream.parse import StreamParser
 
 
 def facts(**fields: Any) -> tuple[Fact, ...]:
-    return parse_line(json.dumps(fields).encode())
+    return StreamParser().parse(json.dumps(fields).encode())
 
 
 def acted(*activities: Activity) -> Acted:
@@ -68,9 +67,8 @@ def test_what_a_tool_has_returned(returned: object, result: str) -> None:
 
 def test_what_the_model_is_told_is_none_of_its_words() -> None:
     told = content({"type": "text", "text": "hello"})
-    moved = MessageMoved(uuid="u", state=DeliveryState.STARTED, receipt="replay")
-    assert facts(type="user", uuid="u", isReplay=True, **told) == (moved,)
-    assert facts(type="user", uuid="u", isReplay=True, message={"content": "hello"}) == (moved,)
+    assert facts(type="user", uuid="u", isReplay=True, **told) == ()
+    assert facts(type="user", uuid="u", isReplay=True, message={"content": "hello"}) == ()
     assert facts(type="user", **told) == ()
 
 

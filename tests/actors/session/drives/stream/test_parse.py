@@ -13,20 +13,23 @@ from actors.session.drive import (
     Acted,
     Answering,
     ApiFailed,
+    BackgroundChanged,
+    BackgroundTask,
     Fact,
     Limited,
     MessageMoved,
     Noise,
-    ReceiptState,
+    Refused,
     Retrying,
+    RunningChanged,
     TurnBegan,
     TurnOver,
+    Unproven,
 )
 from actors.session.drives.stream.parse import (
     LONGEST_DELAY,
-    PARSERS,
+    StreamParser,
     interrupt_request,
-    parse_line,
     user_message,
 )
 
@@ -40,6 +43,7 @@ FIELDS = (
     *("retry_delay_ms", "error", "result", "is_error", "errors", "permission_denials", "total_cost_usd"),
     *("message", "is_api_error_message", "terminal_reason", "rate_limit_info"),
 )
+KINDS = ("assistant", "command_lifecycle", "rate_limit_event", "result", "system", "user")
 KNOWN = {
     "state": st.sampled_from(["queued", "started", "completed", "cancelled"]),
     "subtype": st.sampled_from(["init", "api_retry", "success"]),
@@ -48,7 +52,7 @@ KNOWN = {
 
 def parse(**fields: Any) -> Fact | None:
     """Return the fact in a line, without what is for the feed only."""
-    return only(parse_line(json.dumps(fields).encode()))
+    return only(StreamParser().parse(json.dumps(fields).encode()))
 
 
 def only(facts: tuple[Fact, ...]) -> Fact | None:
@@ -57,30 +61,117 @@ def only(facts: tuple[Fact, ...]) -> Fact | None:
     return found[0] if found else None
 
 
+def story(*lines: dict[str, Any]) -> list[Fact]:
+    """Return the facts in the lines of one process."""
+    parser = StreamParser()
+    return [fact for line in lines for fact in parser.parse(json.dumps(line).encode())]
+
+
+def moved(uuid: str, state: str) -> dict[str, Any]:
+    return {"type": "command_lifecycle", "command_uuid": uuid, "state": state}
+
+
+def replay(uuid: str, *, fresh: bool = True) -> dict[str, Any]:
+    time = {"timestamp": "2026-11-27T10:00:00Z"} if fresh else {}
+    message = {"role": "user", "content": "hi"}
+    return {"type": "user", "uuid": uuid, "isReplay": True, "message": message, **time}
+
+
+def turn(*uuids: str) -> dict[str, Any]:
+    return {"type": "system", "subtype": "init", "user_message_uuids": list(uuids)}
+
+
+QUEUED = MessageMoved(uuid="u", state=DeliveryState.ACCEPTED, receipt="lifecycle:queued")
+ARRIVED = MessageMoved(uuid="u", state=DeliveryState.STARTED, receipt="replay")
+
+
+@pytest.mark.parametrize("end", ["completed", "cancelled"])
+def test_a_message_has_arrived_when_it_is_replayed_after_it_was_started(end: str) -> None:
+    facts = story(moved("u", "queued"), moved("u", "started"), turn("u"), replay("u"), moved("u", end))
+    over = MessageMoved(uuid="u", state=DeliveryState.COMPLETED, receipt=f"lifecycle:{end}")
+    assert facts == [QUEUED, TurnBegan(), ARRIVED, over]
+
+
+def test_one_that_joins_a_turn_is_replayed_before_it_is_started() -> None:
+    assert story(turn("t"), moved("u", "queued"), replay("u"), moved("u", "started")) == [
+        TurnBegan(),
+        QUEUED,
+        ARRIVED,
+    ]
+
+
+def test_of_those_that_are_joined_to_one_only_the_last_is_replayed_with_a_time() -> None:
+    facts = story(
+        replay("a", fresh=False),
+        *(moved(each, "started") for each in ("a", "b")),
+        turn("a", "b"),
+        replay("b"),
+    )
+    assert [fact.uuid for fact in facts if isinstance(fact, MessageMoved)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("end", ["completed", "cancelled"])
 @pytest.mark.parametrize(
-    ("state", "moved"),
+    "lines",
     [
-        ("queued", DeliveryState.ACCEPTED),
-        ("started", DeliveryState.STARTED),
-        ("completed", DeliveryState.COMPLETED),
-        ("cancelled", DeliveryState.COMPLETED),
+        [moved("u", "started"), turn("u")],  # a hook has stopped it
+        [replay("u", fresh=False)],  # a copy of one that an earlier process has had
+        [replay("u", fresh=False), moved("u", "started"), turn("u", "v")],  # a hook has stopped both
+        [replay("u")],  # it never left the queue
     ],
 )
-def test_the_life_cycle_of_a_message(state: str, moved: ReceiptState) -> None:
-    fact = parse(type="command_lifecycle", command_uuid="u", state=state)
-    assert fact == MessageMoved(uuid="u", state=moved, receipt=f"lifecycle:{state}")
+def test_a_life_cycle_alone_proves_nothing_and_a_replay_alone_neither(
+    lines: list[dict[str, Any]], end: str
+) -> None:
+    facts = [fact for fact in story(*lines, moved("u", end)) if not isinstance(fact, TurnBegan)]
+    assert facts == [Unproven(uuid="u")]
+
+
+def test_a_copy_of_a_message_that_is_known_says_nothing() -> None:
+    before = [moved("u", "started"), turn("u"), replay("u"), moved("u", "completed")]
+    assert story(*before, replay("u", fresh=False)) == story(*before)
 
 
 def test_a_state_of_a_message_that_is_not_known_is_skipped() -> None:
-    assert parse(type="command_lifecycle", command_uuid="u", state="reconsidered") is None
+    assert story(moved("u", "reconsidered")) == []
 
 
-def test_a_replay_says_that_the_model_has_it_and_a_tools_result_says_nothing() -> None:
-    replay = parse(type="user", uuid="u", isReplay=True, message={"role": "user", "content": "hi"})
-    assert replay == MessageMoved(uuid="u", state=DeliveryState.STARTED, receipt="replay")
-    assert (
-        parse(type="user", uuid="u", message={"role": "user", "content": [{"type": "tool_result"}]}) is None
+def test_the_result_of_a_tool_is_no_replay() -> None:
+    result = {"type": "user", "uuid": "u", "message": {"role": "user", "content": [{"type": "tool_result"}]}}
+    assert [fact for fact in story(result) if not isinstance(fact, Acted)] == []
+
+
+@pytest.mark.parametrize(("kind", "is_kept"), [("blocked_by_hook", False), ("stopped_by_hook", True)])
+def test_a_hook_that_stops_a_message(kind: str, *, is_kept: bool) -> None:
+    outcome = {"kind": kind, "prompt_kept": is_kept, "reason": "nope"}
+    fact = parse(type="system", subtype="informational", content="…", prompt_submit_outcome=outcome)
+    assert fact == Refused(reason="nope", is_kept=is_kept)
+    assert parse(type="system", subtype="informational", content="by the way") is None
+
+
+def test_work_in_the_background_and_whether_a_turn_runs() -> None:
+    tasks = [{"task_id": "b1", "description": "npm test", "task_type": "local_bash"}, {"task_id": "b2"}, "?"]
+    fact = parse(type="system", subtype="background_tasks_changed", tasks=tasks)
+    assert fact == BackgroundChanged(
+        tasks=(BackgroundTask(id="b1", description="npm test"), BackgroundTask(id="b2", description="None"))
     )
+    assert [
+        parse(type="system", subtype="session_state_changed", state=state)
+        for state in ("idle", "running", "requires_action")
+    ] == [RunningChanged(is_running=False), RunningChanged(is_running=True), RunningChanged(is_running=True)]
+
+
+def test_a_result_without_a_turn_of_the_model() -> None:
+    assert parse(type="result", is_error=False, num_turns=0, result="") == TurnOver(was_asked=False)
+    failed = parse(type="result", is_error=True, num_turns=0, errors=["no"])
+    assert isinstance(failed, TurnOver)
+    assert failed.was_asked
+
+
+@pytest.mark.parametrize("line", [b"%s", b"(node:7) warning: %s", b"\x1b[0m%s", b'{"x": %s', b"%s trailing"])
+def test_noise_around_an_event_does_not_hide_it(line: bytes) -> None:
+    event = json.dumps(moved("u", "queued")).encode()
+    assert StreamParser().parse(line.replace(b"%s", event)) == (QUEUED,)
 
 
 def test_a_turn_begins_and_names_the_servers_that_are_missing() -> None:
@@ -161,31 +252,31 @@ def test_a_turn_that_failed_says_why_and_what_it_said_is_no_text_of_claudes(
 
 
 def test_text_that_is_no_json_is_noise() -> None:
-    assert parse_line(b"\x1b[31mwarning: \xff\n") == (Noise(text="\x1b[31mwarning: \ufffd"),)
-    assert parse_line(b'{"type":"assistant","message":{"content":[{"te') != ()
-    assert parse_line(b"x" * 5000) == (Noise(text="x" * 1000),)
+    assert StreamParser().parse(b"\x1b[31mwarning: \xff\n") == (Noise(text="\x1b[31mwarning: \ufffd"),)
+    assert StreamParser().parse(b'{"type":"assistant","message":{"content":[{"te') != ()
+    assert StreamParser().parse(b"x" * 5000) == (Noise(text="x" * 1000),)
 
 
 @pytest.mark.parametrize(
     "line", [b"", b"  ", b"\r", b"null", b"[]", b"5", b'"text"', b"{}", b'{"type":"news"}']
 )
 def test_what_says_nothing_is_skipped(line: bytes) -> None:
-    assert parse_line(line) == ()
+    assert StreamParser().parse(line) == ()
 
 
 def test_half_a_surrogate_pair_in_a_text_hides_nothing_of_the_line() -> None:
     """A text that is cut in JavaScript may end in half an emoji, which JSON.stringify writes as an escape."""
-    facts = parse_line(rb'{"type":"result","is_error":false,"result":"cut \ud83d"}')
+    facts = StreamParser().parse(rb'{"type":"result","is_error":false,"result":"cut \ud83d"}')
     assert facts == (TurnOver(text="cut \ufffd"),)
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(line: bytes) -> None:
-    parse_line(line)
+    StreamParser().parse(line)
 
 
 @given(
-    st.sampled_from([*PARSERS, "stream_event"]),
+    st.sampled_from([*KINDS, "stream_event"]),
     st.fixed_dictionaries({}, optional={name: KNOWN.get(name, st.nothing()) | JSON for name in FIELDS}),
 )
 @example("system", {"subtype": "api_retry", "attempt": "many", "error_status": "?", "retry_delay_ms": "soon"})
@@ -194,7 +285,7 @@ def test_no_bytes_make_it_raise(line: bytes) -> None:
 @example("result", {"permission_denials": 5, "total_cost_usd": "much"})
 @example("command_lifecycle", {"state": ["queued"], "command_uuid": None})
 def test_no_type_in_any_field_makes_it_raise(kind: str, fields: dict[str, Any]) -> None:
-    facts = parse_line(json.dumps({"type": kind, **fields}).encode())
+    facts = StreamParser().parse(json.dumps({"type": kind, **fields}).encode())
     assert len(facts) <= 2
 
 
