@@ -29,6 +29,7 @@ class Migration:
     view: tuple[str, ...]
 
 
+_AGENTS = "CREATE TEMP VIEW agents AS SELECT *, 0 AS began_at FROM main.agents"
 MIGRATIONS = (
     # 1 -> 2: `withdrawn` becomes a state, a delivery has its whole document, and delivery steps are kept
     Migration(
@@ -51,7 +52,14 @@ MIGRATIONS = (
                 " attempts, receipt, reason, queued_at, handed_at, written_at, accepted_at, started_at, completed_at,"
                 " dropped_at, '' AS document FROM main.deliveries"
             ),
+            _AGENTS,
         ),
+    ),
+    # 2 -> 3: an agent's conversation has a beginning
+    Migration(
+        layout=("ALTER TABLE agents ADD COLUMN began_at REAL NOT NULL DEFAULT 0",),
+        content=(),
+        view=(_AGENTS,),
     ),
 )
 """All migrations in order; the first leads from version 1 to version 2."""

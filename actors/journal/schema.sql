@@ -89,7 +89,8 @@ CREATE TABLE IF NOT EXISTS agents (
     in_hand TEXT,
     reminders INTEGER NOT NULL DEFAULT 0,
     cost_usd REAL,
-    since REAL NOT NULL
+    since REAL NOT NULL,
+    began_at REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS knowledge (

@@ -88,6 +88,17 @@ class StartSession(Report):
     agent: AgentName
 
 
+class RestartSession(Report):
+    """A request to restart an agent's process, with its prompt and permissions as they are now.
+
+    Attributes:
+        new_conversation: Begin a new conversation, in which the subtask in hand is given again.
+    """
+
+    agent: AgentName
+    new_conversation: bool = False
+
+
 class RetryDelivery(Report):
     """A request to queue a dead letter again."""
 
@@ -117,6 +128,7 @@ AnyReport = (
     | ShareKnowledge
     | DescribeSubtask
     | StartSession
+    | RestartSession
     | RetryDelivery
     | RetrySubtask
     | DropDelivery

@@ -11,7 +11,7 @@ from actors.protocol.feed import (
     WritingResumed,
 )
 from actors.protocol.reports import AnyReport
-from actors.protocol.sessions import Adopt, Deliver, FromSession, Unblock
+from actors.protocol.sessions import Adopt, Deliver, FromSession, Restart, Unblock
 
 
 class RouterStarted(Model):
@@ -19,7 +19,7 @@ class RouterStarted(Model):
 
 
 ToRouter = FromConnection | FromSession | AnyReport | FromSubscriber
-ToSession = Adopt | Deliver | Unblock | RouterStarted
+ToSession = Adopt | Deliver | Unblock | Restart | RouterStarted
 ToConnection = Resume | Publish | ConnectNow | RouterStarted
 ToGateway = WritingPaused | WritingResumed | FeedGrew
 ToSubscriber = FeedPage | RouterStarted

@@ -22,6 +22,10 @@ class Unblock(Model):
     """A request to a blocked session to try again."""
 
 
+class Restart(Model):
+    """A request to end the session's process in order, and to start it anew if there is something to do."""
+
+
 class SessionState(StrEnum):
     """The state of a session."""
 
@@ -48,17 +52,30 @@ class SessionReady(Model):
     idle: bool = True
 
 
+class ConversationBegan(Model):
+    """Notice that claude begins this conversation without a history: what was said in it before is gone."""
+
+    agent: AgentName
+    session_id: str
+
+
 class SessionsLost(Model):
     """Notice that the sessions' supervisor was restarted, so that no session runs."""
 
 
 class SessionChanged(Model):
-    """A session's new state, from Claude's own events."""
+    """A session's new state, from Claude's own events.
+
+    Attributes:
+        is_spoiled: True where it is blocked since the API refuses the conversation as it is, so that only a new one
+            helps.
+    """
 
     agent: AgentName
     state: SessionState
     detail: str = ""
     pid: int | None = None
+    is_spoiled: bool = False
 
 
 class Progressed(Model):
@@ -85,5 +102,5 @@ class TurnEnded(Model):
     cost_usd: float | None = None
 
 
-FromSession = SessionReady | SessionsLost | SessionChanged | Progressed | TurnEnded
+FromSession = SessionReady | ConversationBegan | SessionsLost | SessionChanged | Progressed | TurnEnded
 """The messages from sessions, and their supervisor, to the router."""

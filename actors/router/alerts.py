@@ -15,9 +15,15 @@ def log_held(node: Node, agent: str | None) -> None:
     log.warning(event, agent=agent, subtask=node.id, reason=node.reason, next=step)
 
 
-def log_blocked(agent: str, subtask_id: str | None, reason: str) -> None:
-    """Log that a session is blocked."""
-    log.warning("session_blocked", agent=agent, subtask=subtask_id, reason=reason, next=f"retry {agent}")
+def log_blocked(agent: str, subtask_id: str | None, reason: str, *, is_spoiled: bool) -> None:
+    """Log that a session is blocked; where it is the conversation that is spoiled, trying again doesn't help."""
+    step = f"restart {agent} --new-conversation" if is_spoiled else f"retry {agent}"
+    log.warning("session_blocked", agent=agent, subtask=subtask_id, reason=reason, next=step)
+
+
+def log_renewed(agent: str, subtask_id: str | None, reason: str) -> None:
+    """Log that an agent is given its subtask again in a new conversation."""
+    log.warning("conversation_renewed", agent=agent, subtask=subtask_id, reason=reason)
 
 
 def log_dead(delivery: Delivery, reason: str | None) -> None:

@@ -101,10 +101,28 @@ class ContextBuilder:
         self._limit = limit
 
     def assignment(
-        self, delivery_id: str, kind: DeliveryKind, node: Node, parent: Node | None, upstreams: Sequence[Node]
+        self,
+        delivery_id: str,
+        kind: DeliveryKind,
+        node: Node,
+        parent: Node | None,
+        upstreams: Sequence[Node],
+        words: Sequence[str] = (),
     ) -> Composed:
-        """Compose the assignment of a subtask, with the results of its upstreams."""
+        """Compose the assignment of a subtask.
+
+        Args:
+            delivery_id: The delivery.
+            kind: Its kind.
+            node: The subtask.
+            parent: The task that it is part of.
+            upstreams: Those whose results belong to it.
+            words: Messages that the agent got about it in an earlier conversation.
+        """
         blocks = [_task(node, parent), *(_result(upstream) for upstream in upstreams)]
+        blocks += [
+            ("A message that you got before, in an earlier conversation:", _said(text)) for text in words
+        ]
         closing = f"{CLOSING}\n{WITHOUT_TOOLS}"
         return self._compose(delivery_id, kind, node.id, blocks, closing)
 
@@ -212,6 +230,11 @@ def _result(node: Node) -> Block:
     lines += _list("Insights:", node.insights) + _list("Files:", node.files)
     lines.append("Timeline: " + ", ".join(f"{what} {_clock(at)}" for what, at in node.times.items()))
     return f"Result of {node.entity} {node.id}:", "\n".join(lines)
+
+
+def _said(text: str) -> str:
+    """Return the words of a composed message, without our header and instruction."""
+    return text.partition("\n\n")[2] or text
 
 
 def _changes(node: Node, fields: Iterable[str]) -> Block:

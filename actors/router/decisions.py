@@ -41,6 +41,21 @@ class SessionWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartWanted:
+    """A session to restart; with a new conversation, or in its own."""
+
+    agent: str
+    new_conversation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryGone:
+    """An agent whose conversation begins anew, so that it knows nothing of what it was given before."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class RetryWanted:
     """A dead letter to queue again."""
 
@@ -61,5 +76,15 @@ class LanesChanged:
     agents: tuple[str, ...]
 
 
-Decision = Change | ContextDue | ReminderDue | SessionWanted | RetryWanted | HandEmptied | LanesChanged
+Decision = (
+    Change
+    | ContextDue
+    | ReminderDue
+    | SessionWanted
+    | RestartWanted
+    | HistoryGone
+    | RetryWanted
+    | HandEmptied
+    | LanesChanged
+)
 Decisions = Iterable[Decision]

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 from actors.graph.graph import Graph
 from actors.graph.node import Node
+from actors.lib.ids import new_id
 from actors.protocol.deliveries import Delivery, DeliveryKind
 from actors.protocol.router import RouterStarted
-from actors.protocol.sessions import Adopt, Deliver, SessionState, Unblock
+from actors.protocol.sessions import Adopt, Deliver, Restart, SessionState, Unblock
 from actors.router.context import ContextBuilder
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes, is_shortened
@@ -78,6 +79,15 @@ class Dispatch:
         work.ensure(session)
         work.tell_session(session, Unblock())
 
+    def restart(self, agent: str, work: UnitOfWork, *, new_conversation: bool) -> None:
+        """Restart an agent's process, in its conversation or in a new one."""
+        lane = self._lanes.of(agent, work)
+        work.ensure(lane.session)
+        if new_conversation:
+            self.renew(lane, work)
+        else:
+            work.tell_session(lane.session, Restart())
+
     def session_ready(self, lane: Lane, work: UnitOfWork, *, idle: bool) -> None:
         """Give a session that is up its conversation and its outstanding deliveries."""
         lane.is_up = True
@@ -86,6 +96,43 @@ class Dispatch:
         work.tell_session(lane.session, Adopt(session_id=lane.session_id))
         for delivery in lane.under_way():
             work.tell_session(lane.session, Deliver(delivery=self._lanes.whole(delivery)))
+
+    # ------------------------------------------------------------ conversations
+
+    def renew(self, lane: Lane, work: UnitOfWork) -> None:
+        """Begin a new conversation, in which the subtask in hand is given again."""
+        self._begin(lane, new_id(), work)
+        work.tell_session(lane.session, Adopt(session_id=lane.session_id))
+        for delivery in lane.under_way():
+            work.tell_session(lane.session, Deliver(delivery=self._lanes.whole(delivery)))
+
+    def forget(self, lane: Lane, work: UnitOfWork) -> None:
+        """Give the subtask in hand again where the history that held it is gone."""
+        if self._was_given(lane):
+            self._begin(lane, lane.session_id, work)
+
+    def _was_given(self, lane: Lane) -> bool:
+        """Return whether the subtask in hand was delivered.
+
+        While it is outstanding nothing is to be done: the session looks for it in the history, and writes it anew.
+        """
+        on_its_way = {each.subtask_id for each in lane.outstanding.values() if each.kind.assigns}
+        return lane.in_hand is not None and lane.in_hand not in on_its_way
+
+    def _begin(self, lane: Lane, session_id: str, work: UnitOfWork) -> None:
+        """Note a conversation in which the agent knows nothing of what it was given before."""
+        self._lanes.begin(lane, session_id, work)
+        node = self._graph.get(lane.in_hand) if lane.in_hand else None
+        if node is None or not self._was_given(lane):
+            return
+        self._lanes.take_in_hand(lane, None)
+        if (
+            node.hold is None
+            and not node.is_closed
+            and not self._lanes.has_waiting_assignment(node.id, lane.agent)
+        ):
+            work.note("subtask.given_again", node.id, lane.agent, reason="its conversation is gone")
+            self.assign(lane.agent, node, work)
 
     # ------------------------------------------------------------ assignments
 
@@ -142,7 +189,8 @@ class Dispatch:
         parent = self._graph.get(node.parent) if node.parent else None
         upstreams = [self._graph.get(upstream) for upstream in node.upstreams or ()]
         known = [upstream for upstream in upstreams if upstream is not None]
-        context = self._context.assignment(delivery.id, kind, node, parent, known)
+        words = self._lanes.words_before(self._lanes.by_agent[delivery.agent], node.id)
+        context = self._context.assignment(delivery.id, kind, node, parent, known, words)
         update = {"kind": kind, "text": context.text, "document": context.document}
         return delivery.model_copy(update=update)
 

@@ -16,6 +16,7 @@ from actors.protocol.backend import (
 )
 from actors.protocol.reports import AnyReport, Report
 from actors.protocol.sessions import (
+    ConversationBegan,
     FromSession,
     Progressed,
     SessionChanged,
@@ -68,6 +69,8 @@ class Handlers:
                 return self._turns.changed(message, work)
             case SessionReady():
                 return self._session_ready(message, work)
+            case ConversationBegan():
+                return self._turns.conversation_began(message, work)
             case SessionsLost():
                 return self._sessions_lost()
             case InputRejected():

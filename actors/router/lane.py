@@ -77,6 +77,7 @@ class Lane:
         session_id: The id of its conversation.
         assignments: The waiting assignments, which are sent when the agent is idle.
         words: The other waiting deliveries, which are sent at once.
+        began_at: The time at which its conversation began, in seconds since the epoch; 0.0: before that was recorded.
         state: The state of its session.
         outstanding: The deliveries that its session was given and hasn't finished, by id, in order, as they were when
             they were handed over.
@@ -94,6 +95,7 @@ class Lane:
     session_id: str
     assignments: Window
     words: Window
+    began_at: float = 0.0
     state: SessionState = SessionState.STOPPED
     in_hand: str | None = None
     is_reminded: bool = False

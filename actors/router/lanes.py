@@ -37,8 +37,9 @@ class Lanes:
         self._queue_size = queue_size
         self.by_agent: dict[str, Lane] = {}
         self.changed: set[str] = set()
-        for agent, session_id, state, in_hand, reminders in journal.agents.load():
+        for agent, session_id, began_at, state, in_hand, reminders in journal.agents.load():
             lane = self._new_lane(agent, session_id)
+            lane.began_at = began_at
             lane.state, lane.in_hand, lane.reminders = SessionState(state), in_hand, reminders
             self._restore(lane)
 
@@ -60,6 +61,19 @@ class Lanes:
             for delivery in lane.outstanding.values():
                 if delivery.kind.assigns:
                     self.take_in_hand(lane, delivery.subtask_id)
+
+    def begin(self, lane: Lane, session_id: str, work: UnitOfWork) -> None:
+        """Record that the agent's conversation begins now: a new one, or an old one whose history is gone."""
+        lane.session_id, lane.began_at = session_id, work.now
+        self._journal.agents.begin(lane.agent, session_id, work.now)
+
+    def words_before(self, lane: Lane, subtask_id: str) -> list[str]:
+        """Return the messages about the subtask that the agent got in an earlier conversation, oldest first."""
+        return self._journal.deliveries.words_before(lane.agent, subtask_id, lane.began_at)
+
+    def first_given(self, lane: Lane, subtask_id: str) -> float:
+        """Return when the agent was first given the subtask, in seconds since the epoch; 0.0: never."""
+        return self._journal.deliveries.first_given(lane.agent, subtask_id)
 
     # ------------------------------------------------------------ deliveries
 

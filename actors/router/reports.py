@@ -18,6 +18,7 @@ from actors.protocol.reports import (
     DropDelivery,
     ReportBlocked,
     ReportCompletion,
+    RestartSession,
     RetryBackend,
     RetryDelivery,
     RetrySubtask,
@@ -26,7 +27,14 @@ from actors.protocol.reports import (
     StartSession,
 )
 from actors.router.context import Composed, ContextBuilder
-from actors.router.decisions import ContextDue, Decision, Decisions, RetryWanted, SessionWanted
+from actors.router.decisions import (
+    ContextDue,
+    Decision,
+    Decisions,
+    RestartWanted,
+    RetryWanted,
+    SessionWanted,
+)
 from actors.router.lanes import Lanes
 from actors.router.publisher import completed_payload
 from actors.router.unit_of_work import UnitOfWork
@@ -75,6 +83,8 @@ class Reports:
                 return self._describe(report, work)
             case StartSession():
                 return self._start_session(report, work)
+            case RestartSession():
+                return self._restart_session(report, work)
             case RetryDelivery():
                 return self._retry(report, work)
             case RetrySubtask():
@@ -174,6 +184,18 @@ class Reports:
         work.answer(report.reply, f"The session of {report.agent} is started. {what}")
         return [SessionWanted(report.agent), *(each for node in held for each in self._graph.resume(node))]
 
+    def _restart_session(self, report: RestartSession, work: UnitOfWork) -> Decisions:
+        """Restart an agent's process, and resume all of its held subtasks."""
+        if self._is_stranger(report, work):
+            return ()
+        held = self._graph.held(report.agent)
+        where = "a new conversation" if report.new_conversation else "its conversation"
+        what = f" It goes on with {_names(held)}." if held else ""
+        work.note("agent.restarted", agent=report.agent, new_conversation=report.new_conversation)
+        work.answer(report.reply, f"{report.agent} is restarted in {where}.{what}")
+        restart = RestartWanted(report.agent, report.new_conversation)
+        return [restart, *(each for node in held for each in self._graph.resume(node))]
+
     def _retry_subtask(self, report: RetrySubtask, work: UnitOfWork) -> Decisions:
         """Resume a held subtask."""
         node = self._graph.get(report.subtask_id)
@@ -223,7 +245,7 @@ class Reports:
 
     # ------------------------------------------------------------ inside
 
-    def _is_stranger(self, report: SendMessage | StartSession, work: UnitOfWork) -> bool:
+    def _is_stranger(self, report: SendMessage | StartSession | RestartSession, work: UnitOfWork) -> bool:
         """Return whether this agent is unknown; if so, the report is answered with an error."""
         prompts, lanes = self._agents(), self._lanes.by_agent
         if prompts is None or report.agent in prompts or report.agent in lanes:

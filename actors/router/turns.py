@@ -7,9 +7,23 @@ from actors.graph.node import Hold, Node
 from actors.journal.journal import Journal
 from actors.protocol.deliveries import FINAL, Delivery, DeliveryState
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
-from actors.protocol.sessions import Progressed, SessionChanged, SessionState, TurnEnded
-from actors.router.alerts import log_blocked, log_dead
-from actors.router.decisions import Decision, Decisions, HandEmptied, LanesChanged, ReminderDue
+from actors.protocol.sessions import (
+    ConversationBegan,
+    Progressed,
+    SessionChanged,
+    SessionState,
+    TurnEnded,
+)
+from actors.router.alerts import log_blocked, log_dead, log_renewed
+from actors.router.decisions import (
+    Decision,
+    Decisions,
+    HandEmptied,
+    HistoryGone,
+    LanesChanged,
+    ReminderDue,
+    RestartWanted,
+)
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes
 from actors.router.markers import find_marker
@@ -61,10 +75,19 @@ class Turns:
             message.agent, message.state.value, message.detail, message.pid, work.now
         )
         decisions: list[Decision] = [LanesChanged((message.agent,))]
-        if message.state is SessionState.BLOCKED:
-            log_blocked(message.agent, lane.in_hand, message.detail)
+        if message.is_spoiled and self._may_renew(lane):
+            log_renewed(lane.agent, lane.in_hand, message.detail)
+            work.note("conversation.renewed", lane.in_hand, lane.agent, reason=message.detail)
+            decisions.append(RestartWanted(lane.agent, new_conversation=True))
+        elif message.state is SessionState.BLOCKED:
+            log_blocked(message.agent, lane.in_hand, message.detail, is_spoiled=message.is_spoiled)
             decisions += self._blocked(lane, message.detail, work)
         return decisions
+
+    def conversation_began(self, message: ConversationBegan, work: UnitOfWork) -> Decisions:
+        """Give the subtask in hand again where the conversation in which it was given is gone."""
+        lane = self._lanes.of(message.agent, work)
+        return (HistoryGone(lane.agent),) if message.session_id == lane.session_id else ()
 
     def progressed(self, message: Progressed, work: UnitOfWork) -> Decisions:
         """Record steps of deliveries; a dead one holds its subtask."""
@@ -108,6 +131,11 @@ class Turns:
         return decisions
 
     # ------------------------------------------------------------ inside
+
+    def _may_renew(self, lane: Lane) -> bool:
+        """Return whether a new conversation may be begun without a person: once for the subtask in hand."""
+        node = self._lanes.in_hand(lane)
+        return node is not None and lane.began_at <= self._lanes.first_given(lane, node.id)
 
     def _started(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
         node = self._graph.get(lane.in_hand) if lane.in_hand else None

@@ -13,8 +13,10 @@ from actors.router.decisions import (
     Decision,
     Decisions,
     HandEmptied,
+    HistoryGone,
     LanesChanged,
     ReminderDue,
+    RestartWanted,
     RetryWanted,
     SessionWanted,
 )
@@ -70,6 +72,12 @@ class Workflow:
                 return self._remind(agent, node, work)
             case SessionWanted(agent):
                 self._dispatch.start_session(agent, work)
+                return (agent,)
+            case RestartWanted(agent, new_conversation):
+                self._dispatch.restart(agent, work, new_conversation=new_conversation)
+                return (agent,)
+            case HistoryGone(agent):
+                self._dispatch.forget(self._lanes.of(agent, work), work)
                 return (agent,)
             case RetryWanted(delivery):
                 self._lanes.requeue(delivery, work)

@@ -15,7 +15,7 @@ _TAKEN: tuple[str, ...] = (
     "--fallback-model",
     "--max-budget-usd",
 )
-_TAKEN += ("--max-turns", "--setting-sources", "--settings", "--system-prompt", "--system-prompt-snapshot")
+_TAKEN += ("--max-turns", "--setting-sources", "--system-prompt", "--system-prompt-snapshot")
 _LISTS = ("--allowedTools", "--disallowedTools", "--tools", "--add-dir", "--mcp-config")
 
 
@@ -37,6 +37,7 @@ class Options(NamedTuple):
     tools: tuple[str, ...]
     directories: tuple[Path, ...]
     mcp_servers: dict[str, dict[str, object]]
+    start_hooks: tuple[str, ...]
 
 
 def parse(arguments: list[str]) -> Options:
@@ -60,6 +61,7 @@ def parse(arguments: list[str]) -> Options:
         tools=_names(given.tools) if given.tools is not None else ("default",),
         directories=tuple(Path(name).resolve() for name in given.add_dir or ()),
         mcp_servers=_servers(given.mcp_config or []),
+        start_hooks=_start_hooks(given.settings),
     )
 
 
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--permission-prompt-tool", default="")
     for flag in _LISTS:
         parser.add_argument(flag, nargs="*", action="extend")
+    parser.add_argument("--settings", default="{}")
     for flag in _TAKEN:
         parser.add_argument(flag)
     return parser
@@ -103,6 +106,13 @@ def _servers(given: list[str]) -> dict[str, dict[str, object]]:
         text = item if item.lstrip().startswith("{") else Path(item).read_text(encoding="utf-8")
         servers |= json.loads(text).get("mcpServers", {})
     return servers
+
+
+def _start_hooks(settings: str) -> tuple[str, ...]:
+    """Return the commands to run at the start, of settings given as JSON; a file with settings is ignored."""
+    given = json.loads(settings) if settings.startswith("{") else {}
+    groups = given.get("hooks", {}).get("SessionStart", [])
+    return tuple(str(hook["command"]) for group in groups for hook in group["hooks"])
 
 
 def refuse(text: str) -> None:

@@ -1,7 +1,9 @@
 """The program: its options, its refusals, which are the real one's, and its threads."""
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -48,7 +50,21 @@ def _check(options: Options, transcript: Transcript, faults: Faults) -> None:
         raise Refused(f"Error: Session ID {options.session} is already in use.")
 
 
+def _run_hooks(options: Options, path: Path) -> None:
+    """Run the hooks of the start, as the real one does before it takes a message."""
+    told = {
+        "session_id": options.session,
+        "transcript_path": str(path),
+        "cwd": str(Path.cwd()),
+        "hook_event_name": "SessionStart",
+        "source": "resume" if options.resume else "startup",
+    }
+    for command in options.start_hooks:
+        subprocess.run(["/bin/sh", "-c", command], input=json.dumps(told).encode(), check=False)  # noqa: S603
+
+
 def _work(options: Options, transcript: Transcript, faults: Faults) -> None:
+    _run_hooks(options, transcript.path)
     receipts, late = not faults.get("no_receipts"), float(faults.get("late_receipts") or 0)
     output = Output(options.session, replay=options.replay, receipts=receipts, late=late)
     interrupted = threading.Event()

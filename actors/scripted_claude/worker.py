@@ -159,6 +159,7 @@ class Worker:
             slash_commands=sorted(COMMANDS),
             claude_code_version=VERSION,
             user_message_uuids=self._account.message_ids,
+            memory_paths={"auto": f"{self._transcript.path.parent}/memory/"},
         )
 
     def _answer(self, message: Message) -> None:

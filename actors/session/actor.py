@@ -29,7 +29,7 @@ from actors.protocol.base import Model
 from actors.protocol.deliveries import Delivery
 from actors.protocol.names import FEED
 from actors.protocol.router import RouterStarted, ToSession
-from actors.protocol.sessions import Adopt, Deliver, SessionState, Unblock
+from actors.protocol.sessions import Adopt, Deliver, Restart, SessionState, Unblock
 from actors.session.clock import Alarm, Clock, SystemClock
 from actors.session.conversation import Conversation
 from actors.session.crashes import NOISE_TAIL, Crashes
@@ -42,6 +42,7 @@ from actors.session.drive import (
     Exited,
     Fact,
     FromDrive,
+    HistoryHiddenError,
     Limited,
     MessageMoved,
     Noise,
@@ -78,10 +79,6 @@ WAKE_SECONDS = 5.0
 """Seconds after the end of background work in which claude begins a turn about it by itself, if at all."""
 RETRY_SECONDS = 1.0
 """Seconds before reading or writing the disk is tried again (no descriptor was left, for example)."""
-
-
-class OtherConversationError(CoordinatorError):
-    """The router names another conversation, since the journal was lost: this session ends, and a new one starts."""
 
 
 @dataclass(slots=True)
@@ -162,7 +159,7 @@ class SessionActor(Actor):
         if isinstance(message, OfProcess) and message.epoch != self._drive.epoch:
             return
         match message:
-            case Deliver() | Adopt() | RouterStarted() | Unblock():
+            case Deliver() | Adopt() | RouterStarted() | Unblock() | Restart():
                 self._obey(message)
             case StreamRead() | Written() | Exited():
                 self._hear(message)
@@ -196,6 +193,8 @@ class SessionActor(Actor):
                 self._announce()
             case Unblock():
                 self._unblock()
+            case Restart():
+                self._restart()
             case _:
                 assert_never(message)
 
@@ -235,10 +234,26 @@ class SessionActor(Actor):
 
     def _adopt(self, session_id: str) -> None:
         if self._conversation_id not in ("", session_id):
-            raise OtherConversationError(f"the router has given {self._agent} another conversation")
+            self._leave_conversation()
         self._conversation_id = session_id
         if not self._conversation.is_idle:  # after ``Unblock``, for one: its deliveries are here already
             self._wake()
+
+    def _leave_conversation(self) -> None:
+        """End the process, and forget the conversation: another one begins, and what isn't over follows."""
+        log.info("conversation_left", agent=self._agent, session=self._conversation_id)
+        self._stop_process()
+        self._conversation.forget()
+        self._incoming.clear()
+        self._crashes.clear()
+        self._change(SessionState.STARTING)
+
+    def _restart(self) -> None:
+        """End the process in order; it is started anew, with prompt and permissions as they are now, when needed."""
+        self._stop_process()
+        self._crashes.clear()
+        self._change(SessionState.STARTING)
+        self._announce()
 
     def _deliver(self, delivery: Delivery) -> None:
         if not self._conversation_id:
@@ -297,18 +312,22 @@ class SessionActor(Actor):
         self._cancel_timers()
         try:
             past = self._drive.start(self._conversation_id)
-        except (PromptError, SessionTakenError, OSError) as error:
+        except (PromptError, SessionTakenError, HistoryHiddenError, OSError) as error:
             self._not_started(error)
             return
         self._is_running, self._heard = True, _Heard()
         self._starts.reset()
         self._misses.reset()
         self._crashes.started()
-        self._change(SessionState.RESUMING if self._drive.is_resumed else SessionState.STARTING)
+        if self._drive.is_resumed:
+            self._change(SessionState.RESUMING)
+        else:
+            self._change(SessionState.STARTING)
+            self._router.conversation_began(self._conversation_id)
         self._conversation.begin(past)
         self._report_idleness()
 
-    def _not_started(self, error: PromptError | SessionTakenError | OSError) -> None:
+    def _not_started(self, error: CoordinatorError | OSError) -> None:
         """Try again later, without counting a crash; block the session where waiting won't help, or hasn't helped."""
         if not isinstance(error, OSError):
             self._change(SessionState.BLOCKED, str(error))
@@ -484,11 +503,15 @@ class SessionActor(Actor):
 
     def _end_process(self, why: str) -> None:
         """End the process in an orderly way, and block the session."""
-        self._drive.close()
-        self._is_running = False
-        self._conversation.end()
-        self._cancel_timers()
+        self._stop_process()
         self._change(SessionState.BLOCKED, why)
+
+    def _stop_process(self) -> None:
+        self._drive.close()
+        if self._is_running:
+            self._is_running = False
+            self._conversation.end()
+        self._cancel_timers()
 
     def _turn_began(self, fact: TurnBegan) -> None:
         if fact.tools_missing:
@@ -501,7 +524,7 @@ class SessionActor(Actor):
         seconds = self._api.failed(turn, self._clock.time())
         if seconds is None:
             self._conversation.drop_turn()
-            self._change(SessionState.BLOCKED, turn.failure)
+            self._change(SessionState.BLOCKED, turn.failure, is_spoiled=self._api.is_spoiled)
             return
         self._tell_itself(
             seconds, RetryTurn(epoch=self._drive.epoch, message_id=self._conversation.suspend_turn())
@@ -521,8 +544,9 @@ class SessionActor(Actor):
         elif self._router.state is SessionState.WORKING:
             self._change(SessionState.READY)
 
-    def _change(self, state: SessionState, detail: str = "") -> None:
-        self._router.change(state, self._drive.pid if self._is_running else None, detail)
+    def _change(self, state: SessionState, detail: str = "", *, is_spoiled: bool = False) -> None:
+        pid = self._drive.pid if self._is_running else None
+        self._router.change(state, pid, detail, is_spoiled=is_spoiled)
 
     # ------------------------------------------------------------ the clock
 

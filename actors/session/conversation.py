@@ -117,6 +117,13 @@ class Conversation:
         self._was_busy = self._turn is not None or not self.background.is_over
         self._reset()
 
+    def forget(self) -> None:
+        """Forget everything, since another conversation begins; the router sends what isn't over."""
+        self.end()
+        self._receipts.clear()
+        self._steps.clear()
+        self._was_busy = False
+
     # ------------------------------------------------------------ what Claude is to be told
 
     def doubts(self, delivery: Delivery) -> bool:

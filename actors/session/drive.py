@@ -221,6 +221,10 @@ class SessionTakenError(CoordinatorError):
     """Another process uses this conversation."""
 
 
+class HistoryHiddenError(CoordinatorError):
+    """The program knows the conversation, and it can't be found out where its history lies."""
+
+
 @dataclass(slots=True)
 class Past:
     """The contents of a conversation's history, wherever the program keeps it.
@@ -311,6 +315,7 @@ class Drive(Protocol):
         Raises:
             PromptError: The agent has no prompt, or one that can't be used.
             SessionTakenError: Another process uses the conversation.
+            HistoryHiddenError: The history can't be found, though the program says that there is one.
             OSError: The program can't be started, or the history can't be read.
         """
 

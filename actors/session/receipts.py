@@ -99,6 +99,11 @@ class Receipts:
             return None
         return item.written_at + self._seconds * GROWTH.delay(max(0, item.tries - 1), 1.0)
 
+    def clear(self) -> None:
+        """Forget all of them, also those that were completed."""
+        self._items.clear()
+        self._completed.clear()
+
     def _remember(self, delivery_id: str) -> None:
         self._completed[delivery_id] = None
         if len(self._completed) > REMEMBERED:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from actors.lib.failpoints import failpoint
 from actors.protocol.names import ROUTER
 from actors.protocol.sessions import (
+    ConversationBegan,
     FromSession,
     Progressed,
     SessionChanged,
@@ -49,6 +50,10 @@ class RouterLink:
         self.progress()  # first, or the router would resend what is completed
         self._tell(SessionReady(agent=self._agent, idle=idle))
 
+    def conversation_began(self, session_id: str) -> None:
+        """Report that claude begins this conversation without a history."""
+        self._tell(ConversationBegan(agent=self._agent, session_id=session_id))
+
     def progress(self) -> None:
         """Report the delivery steps since the last call, if there are any."""
         if steps := self._conversation.take_steps():
@@ -56,19 +61,25 @@ class RouterLink:
             self._tell(Progressed(agent=self._agent, steps=steps))
             failpoint("session.report.after")
 
-    def change(self, state: SessionState, pid: int | None, detail: str = "") -> None:
+    def change(
+        self, state: SessionState, pid: int | None, detail: str = "", *, is_spoiled: bool = False
+    ) -> None:
         """Report a state or a process id that has changed; with a detail it is reported in any case.
 
         Args:
             state: The session's state.
             pid: The id of Claude's process; None where none runs.
             detail: More for a person: when the session goes on, or what happened.
+            is_spoiled: True where only a new conversation helps.
         """
         if (state, pid) == (self.state, self._told_pid) and not detail:
             return
         self.progress()
         self.state, self._told_pid = state, pid
-        self._tell(SessionChanged(agent=self._agent, state=state, detail=detail, pid=pid))
+        changed = SessionChanged(
+            agent=self._agent, state=state, detail=detail, pid=pid, is_spoiled=is_spoiled
+        )
+        self._tell(changed)
 
     def turn_ended(self, turn: TurnOver) -> None:
         """Report the end of a turn that leaves the session idle."""

@@ -1,11 +1,30 @@
 """Tests of hooks of the user's that stop a message on its way to the model."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.contract.harness import Claude, Run
 from tests.contract.messages import message, say
+
+
+def test_at_its_start_it_tells_a_hook_where_the_transcript_is_and_asks_no_model(claude: Claude) -> None:
+    run = claude.start()
+    a = run.send(message(say("hi")))
+    run.finish(a)
+    told = claude.home / "told"
+    settings = {"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": f"cat > {told}"}]}]}}
+
+    again = claude.start("--settings", json.dumps(settings), resume=True)
+    again.end_input()
+    again.wait_exit()
+
+    transcript = Path(json.loads(told.read_text())["transcript_path"])
+    assert a in transcript.read_text(), "the transcript of this conversation"
+    assert claude.told(message(say("hi"))) == 1
+    init = run.wait(lambda event: event.get("subtype") == "init")
+    assert Path(init["memory_paths"]["auto"]).parent == transcript.parent, "each turn names the folder too"
 
 
 def start_refusing(claude: Claude, *, kept: bool) -> Run:

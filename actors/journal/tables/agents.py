@@ -21,9 +21,16 @@ class Agents(Table):
         self._costs = self._gather("UPDATE agents SET cost_usd = value FROM json_each(?) WHERE agent = key")
 
     def load(self) -> Iterator[tuple[Any, ...]]:
-        """Yield (agent, session_id, state, in_hand, reminders) of each."""
+        """Yield (agent, session_id, began_at, state, in_hand, reminders) of each."""
         self.flush()
-        yield from self._execute("SELECT agent, session_id, state, in_hand, reminders FROM agents").fetchall()
+        columns = "agent, session_id, began_at, state, in_hand, reminders"
+        yield from self._execute(f"SELECT {columns} FROM agents").fetchall()  # noqa: S608 - names
+
+    def begin(self, agent: str, session_id: str, at: float) -> None:
+        """Record that its conversation begins now: a new one, or an old one whose history is gone."""
+        self._execute(
+            "UPDATE agents SET session_id = ?, began_at = ? WHERE agent = ?", (session_id, at, agent)
+        )
 
     def add(self, agent: str, session_id: str, at: float) -> None:
         """Add a new agent, with the conversation that it will lead."""

@@ -8,6 +8,8 @@ from actors.journal.conditions import DEAD_LETTER, DELIVERY_OPEN
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 
 ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
+MOST_WORDS = 50
+"""The number of earlier messages that are given again in a new conversation."""
 COLUMNS = "number, id, agent, kind, subtask_id, text, state, attempts"
 ADDED = ("number", "agent", "subtask_id", "queued_at")
 MOVING = (
@@ -164,6 +166,34 @@ class Deliveries(Table):
             f"subtask_id = ? AND agent = ? AND {DELIVERY_OPEN} AND handed_at IS NULL ORDER BY number",
             (subtask_id, agent),
         )
+
+    def words_before(self, agent: str, subtask_id: str, began_at: float) -> list[str]:
+        """Return the messages that an agent got since it was first given this subtask, in an earlier conversation.
+
+        Args:
+            agent: The agent.
+            subtask_id: The subtask.
+            began_at: The beginning of the present conversation.
+
+        Returns:
+            The texts of the last ``MOST_WORDS``, oldest first.
+        """
+        self.flush()
+        rows = self._execute(
+            f"SELECT text FROM deliveries WHERE agent = ? AND kind = 'message' AND state = 'completed'"  # noqa: S608
+            " AND handed_at < ? AND number > (SELECT min(number) FROM deliveries"
+            f" WHERE subtask_id = ? AND agent = ? AND kind IN {ASSIGNING}) ORDER BY number DESC LIMIT {MOST_WORDS}",
+            (agent, began_at, subtask_id, agent),
+        )
+        return [text for (text,) in rows][::-1]
+
+    def first_given(self, agent: str, subtask_id: str) -> float:
+        """Return when anything about the subtask was first handed over to the agent; 0.0: never."""
+        self.flush()
+        (at,) = self._execute(
+            "SELECT min(handed_at) FROM deliveries WHERE subtask_id = ? AND agent = ?", (subtask_id, agent)
+        ).fetchone()
+        return float(at or 0.0)
 
     def agents(self) -> list[str]:
         """Return the agents that have open deliveries."""

@@ -32,8 +32,8 @@ from actors.session import SessionActor, SessionSettings
 from actors.session.clock import Clock
 from actors.session.drive import Drive, DriveFactory, FromDrive, Owner
 from actors.session.drives.stream.drive import StreamDrive
-from actors.session.drives.stream.transcript import find_transcript
-from supervisors import ActorContext, AddressBook, StopChild
+from actors.session.drives.stream.place import TranscriptPlace
+from supervisors import ActorContext, AddressBook, RestartChild, StopChild
 from tests.actors.session.clock import StageClock
 from tests.actors.support import DEADLINE, Record, child, recorder, running
 from tools.common.model_api import ModelApi
@@ -168,6 +168,10 @@ class Stage:
         """Stop the session only: the router is there to hear of it."""
         self.system.handle("root").ask(StopChild(NAME), timeout=DEADLINE)
 
+    def restart_actor(self) -> None:
+        """Start a stopped session again."""
+        self.system.handle("root").ask(RestartChild(NAME), timeout=DEADLINE)
+
     def _react(self, context: ActorContext, message: object) -> None:
         """Answer as the router does: give a new session its conversation and what isn't over."""
         if isinstance(message, SessionReady):
@@ -280,9 +284,15 @@ class Stage:
         """Wait for the first activity that fits."""
         return self.feed.wait_until(lambda: [each for each in self.activities() if found(each)])[0]
 
+    @property
+    def transcript_path(self) -> Path | None:
+        """The path of the conversation's transcript, if it has one."""
+        note = self.files / f"{self.session_id}.transcript"
+        return TranscriptPlace(note, self.environment, self.work, self.session_id).find()
+
     def transcript(self) -> list[dict[str, Any]]:
         """Return the lines of the conversation's transcript."""
-        path = find_transcript(self.environment, self.session_id)
+        path = self.transcript_path
         lines = path.read_bytes().split(b"\n")[:-1] if path else []
         return [json.loads(line) for line in lines]
 

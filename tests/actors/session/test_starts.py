@@ -19,6 +19,7 @@ from actors.protocol.sessions import SessionChanged, SessionReady, SessionState,
 from actors.session.actor import MOST_MISSES
 from actors.session.crashes import ENDS
 from actors.session.drives.stream import drive
+from actors.session.drives.stream.place import TranscriptPlace
 from actors.session.timers import Respawn
 from supervisors.drill import crash
 from tests.actors.session.stage import NAME, Stage, wait_for
@@ -44,7 +45,7 @@ def exhausted(*_: object) -> None:
 FAILURES = {
     "the lock": (os, "open", errno.ENOSPC),
     "the look for orphans": (drive, "reap", errno.EMFILE),
-    "the transcript": (drive, "find_transcript", errno.EIO),
+    "the transcript": (TranscriptPlace, "find", errno.EIO),
     "the prompt and the tools": (drive, "write_atomically", errno.EDQUOT),
     "the pipe": (os, "mkfifo", errno.EROFS),
     "the pipe's wake": (os, "pipe", errno.ENFILE),

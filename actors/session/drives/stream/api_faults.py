@@ -13,10 +13,14 @@ LONGEST_LIMIT = 8 * 86400.0
 TOO_MANY = 429
 PERMANENT = frozenset({400, 401, 402, 403, 404, 413})
 """HTTP statuses that will be the same the next time: a wrong key, no credit, no such model, too long."""
-PERMANENT_KINDS = frozenset({
+SPOILT = frozenset({400, 413})
+"""Those that come again with each request of the conversation, unless the fault lies elsewhere."""
+ELSEWHERE = frozenset({
     *("authentication_failed", "oauth_org_not_allowed", "account_on_hold", "verification_required"),
-    *("billing_error", "cloud_credential_error", "invalid_request", "model_not_found"),
+    *("billing_error", "cloud_credential_error", "model_not_found"),
 })  # fmt: skip
+"""Failures that are due to the account or the settings, by claude's own names."""
+PERMANENT_KINDS = ELSEWHERE | {"invalid_request"}
 """The same by claude's own names: it may refuse without asking the API, for example where nobody is logged in."""
 
 
@@ -25,9 +29,14 @@ class ApiFaults:
 
     Args:
         jitter: Returns a random number between two.
+
+    Attributes:
+        is_spoiled: True where the last failure is due to the conversation as such, which the API refuses from now on:
+            it is too long, for one.
     """
 
     def __init__(self, jitter: Callable[[float, float], float]) -> None:
+        self.is_spoiled = False
         self._kind = ""
         self._limited_until = 0.0
         self._retries = Retries(TURN, jitter=jitter)
@@ -51,6 +60,7 @@ class ApiFaults:
             The seconds to wait before the turn is continued, or None where waiting won't help.
         """
         kind, self._kind = self._kind, ""
+        self.is_spoiled = turn.status in SPOILT and kind not in ELSEWHERE
         if turn.status in PERMANENT or kind in PERMANENT_KINDS:
             return None
         limit = self._limited_until - now if turn.status == TOO_MANY else 0.0

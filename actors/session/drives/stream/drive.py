@@ -4,6 +4,7 @@ The id of a message is the uuid under which Claude reads it, and Claude's life-c
 """
 
 import threading
+from pathlib import Path
 from typing import ClassVar
 from uuid import uuid4
 
@@ -20,8 +21,9 @@ from actors.session.drive import EPOCHS, Exited, FromDrive, Owner, Past, Receipt
 from actors.session.drives.stream.command import command_line
 from actors.session.drives.stream.lock import SessionLock
 from actors.session.drives.stream.parse import StreamParser, interrupt_request, user_message
+from actors.session.drives.stream.place import TranscriptPlace
 from actors.session.drives.stream.process import ClaudeProcess
-from actors.session.drives.stream.transcript import find_transcript, read_transcript
+from actors.session.drives.stream.transcript import read_transcript
 from actors.session.settings import SessionSettings
 
 log = structlog.get_logger(__name__)
@@ -62,7 +64,9 @@ class StreamDrive:
         self._conversation = ""
         self._process: ClaudeProcess | None = None
         self._lock: SessionLock | None = None
-        self._is_unknown = False
+        self._place: TranscriptPlace | None = None
+        # What claude said of the conversation when it refused to start.
+        self._is_unknown = self._is_in_use = False
         # The close contract rests on this lock: the threads of a process tell the owner, and end leftovers, only under
         # it and only while their epoch is the present one. ``close`` takes it to reset the epoch. So nothing is told
         # once close has begun, and no thread of an old process ends what the next one has started.
@@ -85,23 +89,40 @@ class StreamDrive:
         if self._lock is None:
             self._lock = SessionLock(self._settings.files / f"{conversation}.lock")
         self._conversation, self._process = conversation, None
+        if self._place is None:
+            note = self._settings.files / f"{conversation}.transcript"
+            self._place = TranscriptPlace(
+                note, self._settings.environment, self._settings.directory, conversation
+            )
         reap(conversation, ORPHAN_SECONDS)
         failpoint("session.spawn.before")
-        transcript = find_transcript(self._settings.environment, conversation)
+        transcript = self._find_transcript(self._place)
         past = read_transcript(transcript)
-        self.is_resumed = transcript is not None and not self._is_unknown
+        self.is_resumed = transcript is not None
         self._process = self._spawn(next(EPOCHS))
         failpoint("session.spawn.after")
         log.info("session_started", agent=self._agent, pid=self._process.pid, resume=self.is_resumed)
         return past
 
+    def _find_transcript(self, place: TranscriptPlace) -> Path | None:
+        """Return the transcript of a conversation that claude knows; None where it knows none."""
+        if self._is_unknown:
+            return None
+        found = place.find()
+        if found is None and self._is_in_use:
+            return place.ask(self._command_line(resume=True), self._settings.files / f"{self._agent}.started")
+        return found
+
+    def _command_line(self, *, resume: bool) -> list[str]:
+        return command_line(
+            self._settings, self._agent, self._conversation, resume=resume, write=write_atomically
+        )
+
     def _spawn(self, epoch: int) -> ClaudeProcess:
         settings = self._settings
-        arguments = command_line(
-            settings, self._agent, self._conversation, resume=self.is_resumed, write=write_atomically
-        )
+        arguments = self._command_line(resume=self.is_resumed)
         self.epoch = epoch
-        parser = StreamParser()
+        parser = StreamParser(self._conversation)
         return ClaudeProcess(
             arguments,
             environment={**settings.environment, **TELLING},
@@ -126,6 +147,8 @@ class StreamDrive:
             self.epoch = 0
         process, self._process = self._process, None
         lock, self._lock = self._lock, None
+        self._place = None
+        self._is_unknown = self._is_in_use = False
         try:
             if process is not None:
                 process.stop(STOP_SECONDS)
@@ -159,7 +182,7 @@ class StreamDrive:
 
     def read_history(self) -> Past:
         """Read the transcript as it is now."""
-        return read_transcript(find_transcript(self._settings.environment, self._conversation))
+        return read_transcript(self._place.find() if self._place else None)
 
     # ------------------------------------------------------------ what comes out, in threads of the process
 
@@ -167,10 +190,21 @@ class StreamDrive:
         facts = tuple(fact for line in lines for fact in parser.parse(line))
         if not facts:
             return
+        self._note_place(parser.transcript)
         while not self._owner.wait_for_room(ROOM, timeout=ROOM_SECONDS):
             if self.epoch != epoch:
                 return  # a later process runs, or none
         self._tell(StreamRead(epoch=epoch, facts=facts))
+
+    def _note_place(self, transcript: str) -> None:
+        """Note where the transcript is, before anything that it holds is told."""
+        place = self._place
+        if place is None:
+            return
+        try:
+            place.learn(transcript)
+        except OSError as error:
+            log.warning("transcript_place_not_noted", agent=self._agent, reason=str(error))
 
     def _on_written(self, epoch: int, tag: str) -> None:
         if tag != CONTROL:
@@ -182,6 +216,7 @@ class StreamDrive:
                 return  # close ends the rest
             end_leftovers(self._conversation)  # tools outlive a claude that was killed
             self._is_unknown = "No conversation found" in noise
+            self._is_in_use = "is already in use" in noise
         self._tell(Exited(epoch=epoch, code=code, noise=noise))
 
     def _tell(self, news: FromDrive) -> None:

@@ -27,6 +27,7 @@ from actors.session.drive import (
 )
 from actors.session.drives.stream.activity import of_assistant, of_result, of_user
 from actors.session.drives.stream.evidence import Evidence
+from actors.session.drives.stream.place import named_in
 
 LONGEST_DELAY = 86400.0
 """The longest wait of claude's own retries that is believed, in seconds."""
@@ -42,13 +43,22 @@ ACTIVITIES = {"assistant": of_assistant, "result": of_result, "user": of_user}
 class StreamParser:
     """Parses the output of one process.
 
+    Args:
+        conversation: The id of its conversation.
+
+    Attributes:
+        transcript: The path of the conversation's transcript, as far as claude has named it; relative to claude's
+            working directory.
+
     Example:
         >>> parser = StreamParser()
         >>> parser.parse(b'{"type": "assistant"}')
         (Answering(),)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, conversation: str = "") -> None:
+        self.transcript = ""
+        self._conversation = conversation
         self._evidence = Evidence()
         self._parsers = {
             "assistant": _assistant,
@@ -93,6 +103,7 @@ class StreamParser:
             case "init":
                 uuids = data.get("user_message_uuids")
                 self._evidence.turn_began(map(str, uuids) if isinstance(uuids, list) else ())
+                self.transcript = named_in(data, self._conversation) or self.transcript
                 return (_turn_began(data),)
             case "api_retry":
                 return (_retrying(data),)
@@ -188,7 +199,8 @@ def _result(data: dict[str, Any]) -> tuple[Fact, ...]:
         TurnOver(
             text="" if error or not isinstance(text, str) else text,
             error=error,
-            by_api=error is not None and data.get("terminal_reason") == "api_error",
+            by_api=error is not None
+            and (isinstance(status, int) or data.get("terminal_reason") == "api_error"),
             status=status if isinstance(status, int) else None,
             denied=tuple(str(each.get("tool_name")) for each in _objects(data.get("permission_denials"))),
             cost_usd=_number(data.get("total_cost_usd")),

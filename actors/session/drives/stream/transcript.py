@@ -8,7 +8,7 @@ It is read before anything is resent. A message that has arrived stands in it in
   claude joins them to one message with the uuid of the last.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,6 @@ import orjson
 
 from actors.lib.lenient_json import load_json
 from actors.session.drive import Past
-
-
-def find_transcript(environment: Mapping[str, str], session_id: str) -> Path | None:
-    """Return the path of a conversation's transcript, or None if there is none.
-
-    Args:
-        environment: Claude's environment, which decides where claude keeps its files.
-        session_id: The conversation.
-    """
-    home = Path(environment.get("HOME", "/"))
-    directory = Path(environment.get("CLAUDE_CONFIG_DIR") or home / ".claude")
-    return next(iter(directory.glob(f"projects/*/{session_id}.jsonl")), None)
 
 
 def read_transcript(path: Path | None) -> Past:

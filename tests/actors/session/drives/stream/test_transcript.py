@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.session.drive import Past
-from actors.session.drives.stream.transcript import find_transcript, read_transcript
+from actors.session.drives.stream.transcript import read_transcript
 from tests.actors.session.drives.stream.test_parse import JSON
 
 USER = {"type": "user", "uuid": "u1", "message": {"role": "user", "content": "hi"}}
@@ -111,17 +111,3 @@ def test_no_type_in_any_field_makes_it_raise(
     tmp_path_factory: pytest.TempPathFactory, lines: list[Any]
 ) -> None:
     read(tmp_path_factory.getbasetemp(), *lines)
-
-
-def test_it_is_found_in_the_home_or_in_claudes_own_directory(tmp_path: Path) -> None:
-    for folder in (".claude/projects/-work", "own/projects/-other-work"):
-        (tmp_path / folder).mkdir(parents=True)
-    at_home = tmp_path / ".claude/projects/-work/s.jsonl"
-    assert find_transcript({"HOME": str(tmp_path)}, "s") is None
-    at_home.touch()
-    assert find_transcript({"HOME": str(tmp_path)}, "s") == at_home
-    configured = {"HOME": str(tmp_path), "CLAUDE_CONFIG_DIR": str(tmp_path / "own")}
-    assert find_transcript(configured, "s") is None
-    (tmp_path / "own/projects/-other-work/s.jsonl").touch()
-    assert find_transcript(configured, "s") == tmp_path / "own/projects/-other-work/s.jsonl"
-    assert find_transcript(configured, "t") is None
