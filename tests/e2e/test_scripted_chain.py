@@ -160,7 +160,7 @@ def test_an_agent_without_tools_reports_by_file_or_marker(make_scripted: Make, w
     product = make_scripted()
     play: list[dict[str, Any]]
     if way == "marker":
-        play = [{"mark": "All is well. TASK_COMPLETE"}]
+        play = [{"mark": "All is well.\n\nTASK_COMPLETE"}]
     else:
         result = {"status": "success", "completion_summary": "from the file", "insights_found": ["i"]}
         play = [
@@ -182,7 +182,7 @@ def test_an_agent_without_tools_reports_by_file_or_marker(make_scripted: Make, w
         },
     )
     product.wait_completed("S-1")
-    expected = "from the file" if way == "file" else "All is well. TASK_COMPLETE"
+    expected = "from the file" if way == "file" else "All is well.\n\nTASK_COMPLETE"
     assert product.node("S-1")["summary"] == expected
     product.wait_idle("coding-agent")
     assert [each["kind"] for each in product.deliveries()] == ["task_ready"]
