@@ -198,7 +198,9 @@ def _session_settings(
         readable=workdir.context,
         results=workdir.result_files,
         pipe=workdir.pipe,
-        prompt=lambda agent: find_prompt(agent, workdir.prompts, PRODUCT_PROMPTS),
+        prompt=lambda agent: find_prompt(
+            agent, workdir.prompts, PRODUCT_PROMPTS, agents_write=settings.project_dir
+        ),
         gateway_url=gateway_url,
         token=tokens.for_agent,
         permission_mode=settings.permission_mode,

@@ -1,6 +1,7 @@
 """The sources of settings, and the message about one that can't be used."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from actors.lib.errors import ConfigurationError
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
 
-def complaint(**options: object) -> str:
+def complaint(**options: Any) -> str:
     with pytest.raises(ConfigurationError) as caught:
         load(**options)
     return str(caught.value)
