@@ -6,7 +6,7 @@ import typer
 
 from actors.app.settings import Settings
 from actors.cli.options import with_settings
-from actors.cli.render import console
+from actors.cli.render import console, text
 
 
 @with_settings()
@@ -19,7 +19,7 @@ def run(settings: Settings) -> None:
 
     set_up_logging(settings.log_level, form=settings.log_format)
     check_start(settings)
-    raise typer.Exit(serve(Coordinator(settings), console.print))
+    raise typer.Exit(serve(Coordinator(settings), lambda words: console.print(text(words))))
 
 
 @with_settings("claude_command", "log_level")

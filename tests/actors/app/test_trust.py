@@ -49,7 +49,7 @@ def test_each_setting_that_is_more_than_a_number_or_a_switch_raises_rights() -> 
     assert {name.lower() for name in VALUES} == RAISES_RIGHTS
 
 
-@pytest.mark.parametrize("name", VALUES.keys() - {"PROJECT_DIR"})
+@pytest.mark.parametrize("name", sorted(VALUES.keys() - {"PROJECT_DIR"}))
 def test_a_file_named_env_in_the_project_raises_no_rights(
     project: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
