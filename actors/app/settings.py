@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, Sett
 from actors.agents.front_matter import PermissionMode
 from actors.app.trust import Remark, check_env_file
 from actors.lib.errors import ConfigurationError
+from actors.lib.urls import secrets_in
 
 ENV_FILE = Path(".env")
 """In the current folder."""
@@ -125,11 +126,21 @@ class Settings(BaseSettings):
     def _is_websocket(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            is_right = parts.scheme in ("ws", "wss") and bool(parts.hostname)
+            _ = parts.port  # raises ValueError for an invalid port
+        except ValueError:
+            is_right = False  # the error's own text may quote a password
+        if not is_right:
             raise ValueError("must look like ws://host:port/path or wss://…")
-        _ = parts.port  # raises ValueError for an invalid port
         return value
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets in the settings, also those that are a part of the backend's URL."""
+        given = [each.get_secret_value() for each in (self.ws_token, self.embedded_database_url) if each]
+        return (*given, *secrets_in(self.ws_url or ""))
 
     @field_validator("work_dir", "project_dir")
     @classmethod

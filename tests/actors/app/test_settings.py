@@ -40,6 +40,16 @@ def test_a_file_named_env_that_is_no_text_is_named(tmp_path: Path) -> None:
     assert complaint().startswith(f"{tmp_path}/.env can't be read: ")
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://u:s3cret@h", "wss://u:s3cret", "wss://[s3cret", "wss://h:99999/?token=s3cret", "wss://?s3cret"],
+)
+def test_a_url_that_cannot_be_used_is_not_shown(url: str) -> None:
+    said = complaint(ws_url=url)
+    assert "WS_URL: must look like ws://host:port/path" in said
+    assert "s3cret" not in said
+
+
 def test_the_log_level_is_known_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "Warning")
     assert load().log_level == "warning"
