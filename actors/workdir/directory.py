@@ -9,6 +9,7 @@ from pathlib import Path
 
 from actors.lib.errors import ConfigurationError
 from actors.protocol.base import is_agent_name, is_node_id
+from actors.workdir.ancestors import find_intruder
 from actors.workdir.lock import Lock
 
 RESULT_PREFIX, RESULT_SUFFIX = "task_result_", ".json"
@@ -150,6 +151,7 @@ def prepare(path: Path) -> WorkDir:
     """
     path = path.absolute()
     try:
+        _check_ancestors(path)
         _make(path)
         _check_private(path, _check_ours(path))
         for name in _SUBDIRECTORIES:
@@ -168,6 +170,7 @@ def find_workdir(path: Path) -> WorkDir:
     """
     path = path.absolute()
     try:
+        _check_ancestors(path)
         _check_private(path, _check_ours(path))
     except FileNotFoundError:
         raise ConfigurationError(f"There is no directory {path}: no coordinator has run there yet.") from None
@@ -177,9 +180,18 @@ def find_workdir(path: Path) -> WorkDir:
 
 
 def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):  # whatever it is, it is checked next
-        path.mkdir(mode=_PRIVATE)
+    """Create the directory and those above it that are missing, all for us alone."""
+    for each in (*reversed(path.parents), path):
+        if not each.exists():
+            with contextlib.suppress(FileExistsError):  # whatever it is, it is checked next
+                each.mkdir(mode=_PRIVATE)
+
+
+def _check_ancestors(path: Path) -> None:
+    if (intruder := find_intruder(path)) is not None:
+        above, why = intruder
+        remedy = f"Choose another WORK_DIR, or, if you trust what is there: chmod go-w {above}"
+        raise _unusable(path, f"{above} above it is not safe: {why}", remedy)
 
 
 def _check_ours(path: Path) -> os.stat_result:
