@@ -18,13 +18,19 @@ def foreign_database(path: Path) -> None:
     database.close()
 
 
+def linked_text(path: Path) -> None:
+    path.with_name("other").write_text("of somebody else")
+    path.with_name("other").chmod(0o644)
+    os.link(path.with_name("other"), path)
+
+
 FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a text": (lambda path: path.write_text("of somebody else"), "file is not a database"),
     "a database": (foreign_database, "another program's database"),
     "a FIFO": (os.mkfifo, "no ordinary file"),
     "a device": (lambda path: os.mknod(path, stat.S_IFCHR | 0o644, os.makedev(1, 3)), "no ordinary file"),
     "a directory": (lambda path: path.mkdir(), "Is a directory"),
-    "a hard link": (lambda path: os.link(__file__, path), "hard link"),
+    "a hard link": (linked_text, "hard link"),
 }
 
 
@@ -36,8 +42,7 @@ def test_what_is_no_database_of_ours_stays_as_it_is(tmp_path: Path, what: str) -
         make(path)
     except OSError as error:
         pytest.skip(f"it can't be made here: {error}")
-    if what != "a hard link":
-        path.chmod(0o644)
+    path.chmod(0o644)
     before = path.stat()
     with pytest.raises(DatabaseError, match=said):
         open_database(f"sqlite:///{path}")
