@@ -120,9 +120,8 @@ class FoldingHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, folder: Folder | None = None) -> None:
         super().__init__(stream)
         self._folder = folder or Folder()
-        own = logging.getLogger(
-            __name__
-        )  # not by way of the root, which may have let go of this handler already
+        # Its own entries don't come by way of the root, which may have let go of this handler already.
+        own = logging.getLogger(__name__)
         own.handlers, own.propagate = [self], False
 
     def emit(self, record: logging.LogRecord) -> None:

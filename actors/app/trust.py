@@ -122,5 +122,13 @@ def worked_in() -> list[Path]:
 
 
 def _record() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    """Return the path of the record.
+
+    Raises:
+        OSError: This user has no home.
+    """
+    try:
+        state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
     return Path(state) / "agent-coordinator" / "project_dirs"

@@ -13,7 +13,6 @@ from actors.protocol.events import NodeCompleted
 from actors.protocol.names import CONNECTION
 from actors.protocol.reports import (
     AnyReport,
-    Completion,
     DescribeSubtask,
     DropDelivery,
     ReportBlocked,
@@ -103,7 +102,7 @@ class Reports:
         if node.is_closed:
             return self._refuse(report, f"Subtask {node.id} was {node.status.value}; leave it.", work)
         self._take_file(node, report)
-        changes = self._complete(node, report.completion, report.agent or report.way, work)
+        changes = self._complete(node, report, work)
         work.answer(
             report.reply, f"Subtask {node.id} is completed. Its result goes to those who wait for it."
         )
@@ -130,8 +129,9 @@ class Reports:
         if report.written_at is not None:
             self._graph.take_file(node, report.written_at)
 
-    def _complete(self, node: Node, completion: Completion, by: str, work: UnitOfWork) -> Decisions:
+    def _complete(self, node: Node, report: ReportCompletion, work: UnitOfWork) -> Decisions:
         """Record and apply the completion as an event of ours, and publish it under the same key."""
+        completion = report.completion
         event = NodeCompleted(
             entity=node.entity,
             id=node.id,
@@ -139,9 +139,9 @@ class Reports:
             summary=completion.summary,
             insights=completion.insights,
             files=completion.files,
-            by=by,
+            by=report.agent or report.way,
         )
-        work.record(event, "agent")
+        work.record(event, "agent" if report.agent else "person")
         changes = self._graph.apply(event, work.now)
         work.publish(event.kind, completed_payload(event, node), event.key)
         return changes

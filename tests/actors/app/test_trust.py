@@ -109,6 +109,17 @@ def test_the_latest_folders_are_remembered_once_each(tmp_path: Path) -> None:
     assert (len(worked_in()), worked_in()[-1]) == (MOST_FOLDERS, tmp_path / "last")
 
 
+def test_a_user_without_a_home_may_start_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    assert worked_in() == []
+    with pytest.raises(OSError, match="home directory"):
+        remember(project)
+
+
 @pytest.mark.parametrize("inside", ["", "work", "a/b/work"])
 def test_a_work_directory_in_the_project_is_refused(project: Path, inside: str) -> None:
     with pytest.raises(

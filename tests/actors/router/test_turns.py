@@ -183,6 +183,9 @@ def test_a_persons_file_is_attributed_to_the_file(office: Office) -> None:
     office.tell(_file(None, "A", 2e9), _file(None, "B", 2e9, "no disk"))
     assert (office.node("A").state, office.node("A").by) == ("completed", "file")
     assert (office.node("B").state, office.node("B").reason) == ("blocked", "a file says: no disk")
+    assert office.parts.journal.execute(
+        "SELECT DISTINCT source FROM events WHERE kind = 'subtask.completed'"
+    ).fetchall() == [("person",)]
     # And its agent, which didn't say so, is told
     assert office.kinds("coder") == ["task_ready A", "subtask_closed A"]
 
