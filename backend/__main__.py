@@ -1,5 +1,6 @@
 """`python -m backend`: the backend as a process of its own, or as a supervised child of the coordinator."""
 
+import io
 import logging
 import os
 import sys
@@ -7,10 +8,11 @@ import threading
 from contextlib import closing, suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import structlog
 import typer
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
 from backend.app import create_app
 from backend.errors import AlreadyRunningError, BackendError
@@ -60,7 +62,7 @@ def main(
     try:
         _run(host, port, WorkDir(work_dir), database_url, exit_with_stdin=exit_with_stdin)
     except BackendError as error:
-        typer.echo(error.message, err=True)
+        typer.echo(_printable(error.message), err=True)
         raise typer.Exit(ALREADY_RUNNING if isinstance(error, AlreadyRunningError) else REFUSED) from None
 
 
@@ -71,15 +73,16 @@ def configure_logging() -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer = structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(),
-        exception_formatter=structlog.dev.plain_traceback,  # rich's tracebacks would show locals, including the token
-    )
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _make_printable,
+                renderer,
+            ],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
@@ -89,6 +92,22 @@ def configure_logging() -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def _make_printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace what a terminal would obey in texts, which may be a client's."""
+    return {name: _printable(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _write_traceback(stream: TextIO, failure: ExcInfo) -> None:
+    """Write a plain traceback: rich's would show locals, including the token."""
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, failure)
+    stream.write(_printable(written.getvalue()))
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() or each == "\n" else "�" for each in text)
 
 
 def _run(host: str, port: int, work_dir: WorkDir, database_url: str | None, *, exit_with_stdin: bool) -> None:

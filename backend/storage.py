@@ -1,6 +1,11 @@
 """Functions that open and check the database."""
 
 import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
@@ -10,9 +15,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from backend.errors import DatabaseError
-from backend.tables import Base, Meta
+from backend.tables import Base, Item, Meta
 
 SCHEMA = "1"
+OURS = {Meta.__tablename__, Item.__tablename__}
+"""Tables that are in each complete database of this program."""
 
 
 def open_database(url: str) -> Engine:
@@ -73,15 +80,51 @@ def instance_of(engine: Engine) -> str:
 
 
 def _make_private(address: URL) -> None:
-    """Make the file private to its owner; SQLite gives the log files beside it the same mode."""
+    """Make the file private to its owner; SQLite gives the log files beside it the same mode.
+
+    Only a new file, an empty one, or a database of this program is touched.
+    """
     name = address.database or ":memory:"
     if name == ":memory:" or name.startswith("file:"):
         raise DatabaseError(f"the database {_shown(address)} can't be used: it has to be the path of a file")
-    file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # a directory is refused
+    if Path(name).is_symlink():  # for a plainer message than the system's; O_NOFOLLOW is what protects
+        raise DatabaseError(
+            f"the database {_shown(address)} can't be used: it is a symlink; name the file itself"
+        )
+    # A directory is refused, and a pipe or a device doesn't block.
+    file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
+        if (fault := _fault(name, os.fstat(file))) is not None:
+            raise DatabaseError(f"the database {_shown(address)} can't be used: {fault}")
         os.fchmod(file, 0o600)
     finally:
         os.close(file)
+
+
+def _fault(name: str, found: os.stat_result) -> str | None:
+    """Return the reason why this open file is no database of ours, and must not be touched; None if it is."""
+    if not stat.S_ISREG(found.st_mode):
+        return "it is no ordinary file"
+    if found.st_uid != os.geteuid():
+        return f"it belongs to another user (uid {found.st_uid})"
+    if found.st_nlink > 1:
+        return "it has another name too (a hard link)"
+    return _foreign(name) if found.st_size else None
+
+
+def _foreign(name: str) -> str | None:
+    """Return the reason why a file is no database that this program has made, of whichever schema; None if it is.
+
+    One whose creation was interrupted has a part of its tables, or none.
+    """
+    with closing(sqlite3.connect(f"file:{quote(str(Path(name).absolute()))}?mode=ro", uri=True)) as database:
+        try:
+            found = {
+                row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            }
+        except sqlite3.DatabaseError as error:
+            return str(error)
+    return None if found >= OURS or found <= set(Base.metadata.tables) else "it is another program's database"
 
 
 def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

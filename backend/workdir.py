@@ -36,6 +36,7 @@ class WorkDir:
         self.path = path
         self._token_fd: int | None = None
         try:
+            _require_safe_way(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700, exist_ok=True)
             _require_private(path, path.lstat(), stat.S_ISDIR, "a directory")
@@ -84,6 +85,23 @@ class WorkDir:
             (self.path / URL_FILE).unlink(missing_ok=True)
             os.close(self._token_fd)
             self._token_fd = None
+
+
+def _require_safe_way(path: Path) -> None:
+    """Require that nobody else may put another directory in place of one on the way, by its owner or its mode."""
+    for above in path.resolve().parents:
+        if not above.exists():
+            continue
+        found = above.stat()
+        if found.st_uid not in (0, os.geteuid()):
+            raise WorkDirError(f"{path} is not safe: {above} belongs to another user (uid {found.st_uid})")
+        if _is_open(found.st_mode):
+            advice = f"choose another, or: chmod o-w {above}"
+            raise WorkDirError(f"{path} is not safe: others may change {above}; {advice}")
+
+
+def _is_open(mode: int) -> bool:
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def read_token(work_dir: Path) -> str:

@@ -10,4 +10,4 @@ if [ ! -x "$python" ]; then
     exit 1
 fi
 export COORDINATOR_PROGRAM="${COORDINATOR_PROGRAM:-./scripts/run}"
-PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} exec "$python" -m backend.workflow "$@"
+PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} exec "$python" -P -m backend.workflow "$@"

@@ -146,3 +146,22 @@ def test_chaos_refuses_what_would_prove_nothing(words: tuple[str, str], told: st
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["run", "start_autonomous_workflow.sh"])
+def test_a_module_in_the_folder_that_it_is_started_in_is_not_executed(tmp_path: Path, script: str) -> None:
+    evil = f"import pathlib; pathlib.Path({str(tmp_path / 'executed')!r}).touch()"
+    for name in ("actors/__init__.py", "backend/__init__.py", "signal.py", "pydantic.py", "typer.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(evil)
+    done = subprocess.run(
+        [ROOT / "scripts" / script, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Usage" in done.stdout, done.stderr
+    assert not (tmp_path / "executed").exists()

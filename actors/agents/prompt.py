@@ -78,13 +78,20 @@ class AgentPrompt(Model):
     strict_mcp: bool = False
 
 
-def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> AgentPrompt:
+RAISE_RIGHTS = {"permission_mode": "permissionMode", "extra_arguments": "extra_args"}
+"""The fields that raise an agent's rights, and their keys in a file."""
+
+
+def find_prompt(
+    agent: str, work_dir_prompts: Path, product_prompts: Path, *, agents_write: Path | None = None
+) -> AgentPrompt:
     """Find and read an agent's prompt: the user's ``.md``, else the user's ``.txt`` (plain text), else the product's.
 
     Args:
         agent: The agent's name.
         work_dir_prompts: The folder of the user's prompts.
         product_prompts: The folder of the product's prompts.
+        agents_write: A folder in which agents may write; a prompt in it can't raise their rights.
 
     Raises:
         NoPrompt: There is none.
@@ -101,7 +108,10 @@ def find_prompt(agent: str, work_dir_prompts: Path, product_prompts: Path) -> Ag
     )
     for path in places:
         if os.path.lexists(path):
-            return _load(path)
+            prompt = _load(path)
+            if agents_write is not None and path.resolve().is_relative_to(agents_write.resolve()):
+                _check_rights(prompt, path, work_dir_prompts)
+            return prompt
     raise NoPrompt(agent, places)
 
 
@@ -131,6 +141,16 @@ def bad_prompts(work_dir_prompts: Path, product_prompts: Path) -> list[BadPrompt
         except NoPrompt:
             continue  # it was removed just now
     return found
+
+
+def _check_rights(prompt: AgentPrompt, path: Path, work_dir_prompts: Path) -> None:
+    """Check that a prompt that agents may have written gives them no rights."""
+    keys = [key for field, key in RAISE_RIGHTS.items() if getattr(prompt, field)]
+    if keys:
+        reason = (
+            f"can't set {', '.join(keys)}, since agents may write this file; move it to {work_dir_prompts}"
+        )
+        raise BadPrompt(path, 1, reason)
 
 
 def _load(path: Path) -> AgentPrompt:

@@ -57,7 +57,7 @@ class Coordinator:
         port = settings.embedded_port or free_port()
         self.settings = settings.model_copy(update={"embedded_port": port})
         self.workdir = prepare(settings.work_dir)
-        given = claude_environment() if environment is None else environment
+        given = claude_environment(secrets=settings.secrets) if environment is None else environment
         self._environment = {**given, **work_dir_mark(self.workdir.path)}
         self._actors, self._restarts = actors, restarts
         self.system = System(on_dead_letter=self._dead_letter)

@@ -26,13 +26,27 @@ OF_ANOTHER_SESSION = {
     "claude_code_sse_port",
 }
 """Variables of a Claude Code session that started the coordinator; with them, claude would join that session."""
-WITHHELD = SECRETS | OF_ANOTHER_SESSION | {"backend_token", FAILPOINT.lower(), PROGRAM.lower()}
-"""Withheld variables, in lower case because settings are read in any case."""
+WITHHELD = SECRETS | OF_ANOTHER_SESSION | {"ws_url", "backend_token", FAILPOINT.lower(), PROGRAM.lower()}
+"""Withheld variables, in lower case because settings are read in any case. The URL may hold a token."""
+CLAUDES_OWN = ("ANTHROPIC_", "CLAUDE_")
+"""The beginnings of variables that claude needs, whatever they hold."""
 
 
-def claude_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the part of the coordinator's environment that claude and its children may see."""
-    environment = {name: value for name, value in given.items() if name.lower() not in WITHHELD}
+def claude_environment(
+    given: Mapping[str, str] = os.environ, secrets: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Return the part of the coordinator's environment that claude and its children may see.
+
+    Args:
+        given: The coordinator's environment.
+        secrets: Secrets of the coordinator; a variable of any name that contains one is withheld too.
+    """
+    environment = {
+        name: value
+        for name, value in given.items()
+        if name.lower() not in WITHHELD
+        and (name.startswith(CLAUDES_OWN) or not any(secret in value for secret in secrets))
+    }
     if "PYTHONPATH" in environment:
         environment["PYTHONPATH"] = _without_ours(environment["PYTHONPATH"])
     return {name: value for name, value in environment.items() if (name, value) != ("PYTHONPATH", "")}

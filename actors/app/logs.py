@@ -1,12 +1,16 @@
 """Logging: constant event names and key-values, to standard error."""
 
+import io
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Literal, TextIO
 
 import structlog
 
+from actors.app.folding import FoldingHandler
 from actors.lib.errors import ConfigurationError, root_cause
+from actors.lib.text import clean
 
 
 def set_up_logging(
@@ -39,7 +43,7 @@ def set_up_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(target)
+    handler = FoldingHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -55,12 +59,56 @@ def set_up_logging(
 
 
 def _text(*, colors: bool) -> list[structlog.typing.Processor]:
-    plain = structlog.dev.plain_traceback  # rich's tracebacks would show locals, including tokens
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    return [
+        _harmless,
+        _on_lines_of_its_own,
+        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_traceback),
+    ]
 
 
 def _json() -> list[structlog.typing.Processor]:
-    return [structlog.processors.format_exc_info, _common_first, structlog.processors.JSONRenderer()]
+    renderer = structlog.processors.JSONRenderer()
+    return [structlog.processors.format_exc_info, _harmless, _common_first, renderer]
+
+
+def _traceback(stream: TextIO, failure: structlog.typing.ExcInfo) -> None:
+    """Write a plain traceback: rich's would show locals, including tokens."""
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, failure)
+    stream.write(clean(written.getvalue()))
+
+
+def _harmless(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Remove what a terminal would obey or hide from all names and values: they may be anybody's words."""
+    return {
+        clean(str(name)): value if name == "exc_info" else _cleaned(value) for name, value in event.items()
+    }
+
+
+def _cleaned(value: object) -> object:
+    match value:
+        case str():
+            return clean(value)
+        case bool() | int() | float() | None:
+            return value
+        case Mapping():
+            return {clean(str(name)): _cleaned(each) for name, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return type(value)(_cleaned(each) for each in value)
+        case _:
+            shown = repr(value)
+            harmless = clean(shown)
+            return value if shown == harmless else harmless
+
+
+def _on_lines_of_its_own(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Indent the further lines of a message, so that none of them can pose as an entry."""
+    event["event"] = str(event.get("event", "")).replace("\n", "\n    ")
+    return event
 
 
 def _common_first(

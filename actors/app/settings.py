@@ -3,6 +3,8 @@
 import os
 import shlex
 import shutil
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -12,10 +14,19 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from actors.agents.front_matter import PermissionMode
+from actors.app.trust import Remark, check_env_file
 from actors.lib.errors import ConfigurationError
+from actors.lib.urls import secrets_in
 
 ENV_FILE = Path(".env")
 """In the current folder."""
+RAISES_RIGHTS = frozenset({
+    *("claude_command", "permission_mode", "project_dir", "work_dir"),
+    *("ws_url", "ws_token", "embedded_database_url"),
+})  # fmt: skip
+"""Settings that decide what agents may do, and whom the coordinator obeys: nothing that agents write may set them."""
+SIMILAR = 0.8
+"""The least similarity (0 to 1) of a misspelled setting's name."""
 
 
 class Settings(BaseSettings):
@@ -115,11 +126,21 @@ class Settings(BaseSettings):
     def _is_websocket(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            is_right = parts.scheme in ("ws", "wss") and bool(parts.hostname)
+            _ = parts.port  # raises ValueError for an invalid port
+        except ValueError:
+            is_right = False  # the error's own text may quote a password
+        if not is_right:
             raise ValueError("must look like ws://host:port/path or wss://…")
-        _ = parts.port  # raises ValueError for an invalid port
         return value
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets in the settings, also those that are a part of the backend's URL."""
+        given = [each.get_secret_value() for each in (self.ws_token, self.embedded_database_url) if each]
+        return (*given, *secrets_in(self.ws_url or ""))
 
     @field_validator("work_dir", "project_dir")
     @classmethod
@@ -134,28 +155,53 @@ class Settings(BaseSettings):
         return value
 
 
-def load(**options: object) -> Settings:
+def load(*, starts_agents: bool = True, **options: object) -> Settings:
     """Read the settings. An option that is None counts as not given.
 
+    Args:
+        starts_agents: True where agents are started with them: then a ``.env`` that agents may have written can't set
+            what raises their rights.
+        options: The options.
+
     Raises:
-        ConfigurationError: Values are wrong, or ``.env`` can't be read; the message lists all, without secrets.
+        ConfigurationError: Values are wrong, or ``.env`` can't be read or can't set them; the message lists all,
+            without secrets.
     """
+    given = {name.upper() for name, value in options.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]  # values are validated
+        settings = Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]  # values are validated
+        if starts_agents:
+            raising = {name.upper() for name in RAISES_RIGHTS}
+            check_env_file(ENV_FILE, raising & _from_file(given), settings.project_dir)
     except ValidationError as error:
-        given = {name.upper() for name, value in options.items() if value is not None}
         lines = [_complaint(found, given) for found in error.errors(include_input=False)]
         raise ConfigurationError("These settings can't be used:\n" + "\n".join(lines)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{ENV_FILE.absolute()} can't be read: {error}") from None
+    return settings
+
+
+def misspelled() -> Iterator[Remark]:
+    """Find names in ``.env`` that are no settings, but similar to one."""
+    for name in DotEnvSettingsSource(Settings).env_vars:
+        if name in Settings.model_fields:
+            continue
+        meant = get_close_matches(name.lower(), Settings.model_fields, n=1, cutoff=SIMILAR)
+        if meant:
+            reason = f"{ENV_FILE.absolute()}: {name.upper()} is no setting, and has no effect"
+            yield Remark("setting_unknown", reason, f"write {meant[0].upper()}, if that is meant")
+
+
+def _from_file(given: set[str]) -> set[str]:
+    """Return the names, in upper case, that ``.env`` decides on: neither options nor the environment set them."""
+    nearer = given | {each.upper() for each, value in os.environ.items() if value}
+    return {name.upper() for name, value in DotEnvSettingsSource(Settings).env_vars.items() if value} - nearer
 
 
 def _complaint(found: ErrorDetails, options: set[str]) -> str:
     """Return a line on a wrong value, with its source if that is ``.env``."""
     name = ".".join(map(str, found["loc"])).upper()
-    nearer = options | {each.upper() for each, value in os.environ.items() if value}
-    is_in_file = name not in nearer and name.lower() in DotEnvSettingsSource(Settings).env_vars
-    source = f" (in {ENV_FILE.absolute()})" if is_in_file else ""
+    source = f" (in {ENV_FILE.absolute()})" if name in _from_file(options) else ""
     return f"  {name}: {found['msg'].removeprefix('Value error, ')}{source}"
 
 

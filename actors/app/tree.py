@@ -196,9 +196,11 @@ def _session_settings(
         environment=environment,
         files=workdir.sessions,
         readable=workdir.context,
-        results=workdir.results,
+        results=workdir.result_files,
         pipe=workdir.pipe,
-        prompt=lambda agent: find_prompt(agent, workdir.prompts, PRODUCT_PROMPTS),
+        prompt=lambda agent: find_prompt(
+            agent, workdir.prompts, PRODUCT_PROMPTS, agents_write=settings.project_dir
+        ),
         gateway_url=gateway_url,
         token=tokens.for_agent,
         permission_mode=settings.permission_mode,
@@ -215,7 +217,7 @@ def _router_settings(
         journal=workdir.journal,
         context=ContextBuilder(settings.max_context_bytes),
         host=host,
-        read_result=lambda subtask_id: _read_report(workdir.result_file(subtask_id)),
+        read_result=partial(_read_report, workdir),
         last_exported=partial(last_exported, workdir.history),
         auto_start=settings.auto_start_sessions,
         queue_size=settings.max_queue_size,
@@ -230,9 +232,13 @@ def _agents(prompts: Path) -> set[str] | None:
         return None  # its session reports the unreadable prompt
 
 
-def _read_report(path: Path) -> ReportCompletion | ReportBlocked | None:
-    found = read_result(path)
-    return found.report() if isinstance(found, ResultFile) else None  # the watcher reports a bad file
+def _read_report(workdir: WorkDir, agent: str, subtask_id: str) -> ReportCompletion | ReportBlocked | None:
+    """Read the subtask's result file, of this agent or else of a person; the watcher reports a bad one."""
+    for writer in (agent, None):
+        found = read_result(workdir.result_file(subtask_id, writer), writer)
+        if isinstance(found, ResultFile):
+            return found.report()
+    return None
 
 
 def _connection(

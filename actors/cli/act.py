@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from actors.app.settings import Settings
+from actors.cli import render
 from actors.cli.client import operate
 from actors.cli.journal import open_journal
 from actors.cli.options import with_settings
@@ -75,4 +76,4 @@ def _check_agent(name: str) -> None:
 
 
 def _operate(settings: Settings, path: str, body: dict[str, str]) -> None:
-    console.print(operate(find_workdir(settings.work_dir), path, body))
+    console.print(render.text(operate(find_workdir(settings.work_dir), path, body)))

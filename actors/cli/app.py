@@ -9,6 +9,7 @@ import typer
 from actors.cli import act, look, run
 from actors.lib.errors import ConfigurationError, CoordinatorError, NotFound
 from actors.lib.program import program
+from actors.lib.text import clean
 
 FAILED = 1
 USAGE_ERROR = 2
@@ -42,11 +43,15 @@ def main() -> None:
     try:
         _call(words)
     except (ConfigurationError, NotFound) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - this is the command line
+        _complain(error)
         sys.exit(USAGE_ERROR)
     except CoordinatorError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the same
+        _complain(error)
         sys.exit(FAILED)
+
+
+def _complain(words: object) -> None:
+    print(clean(str(words)), file=sys.stderr)  # noqa: T201 - this is the command line
 
 
 def _call(words: list[str]) -> None:
@@ -60,5 +65,5 @@ def _call(words: list[str]) -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest is flushed at exit
         if error.errno != errno.EPIPE:
-            print(f"The output can't be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - the same
+            _complain(f"The output can't be written: {error.strerror}")
         sys.exit(FAILED)

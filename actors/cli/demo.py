@@ -231,6 +231,6 @@ def _cells(node: Row, delivery: Row) -> list[str]:
         render.text(", ".join(node.get("assignees", ()))),
         render.state(node["state"]),
         took,
-        delivery.get("kind", "nothing"),
-        receipt or delivery.get("state", ""),
+        render.text(delivery.get("kind", "nothing")),
+        render.text(receipt or delivery.get("state", "")),
     ]

@@ -29,7 +29,8 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
         @wraps(command)
         def run(**values: Any) -> Any:  # noqa: ANN401 - the command's own parameters
             given = {name: values.pop(name) for name in chosen}
-            return command(**values, settings=load(**(others | given)))
+            settings = load(starts_agents="claude_command" in chosen, **(others | given))
+            return command(**values, settings=settings)
 
         run.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]  # typer reads it
         run.__annotations__ = {each.name: each.annotation for each in (*own, *options)}

@@ -71,7 +71,7 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
         print_json(found)
         return
     running = found["coordinator"]
-    where = f"runs (pid {running['pid']}, {running['url']})" if running else "does not run"
+    where = text(f"runs (pid {running['pid']}, {running['url']})") if running else "does not run"
     console.print(f"Coordinator: {where}")
     if running and not running["answers"]:
         console.print("             [red]It doesn't answer.[/] The following is from the journal.")
@@ -83,7 +83,7 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
         console.print("             the coordinator continues when there is room.")
     console.print(f"Backend:     {text(found['backend'])}")
     counts = ", ".join(f"{name}: {count}" for name, count in found["counts"].items())
-    console.print(Padding(counts, (0, 0, 0, 13), expand=False))
+    console.print(Padding(text(counts), (0, 0, 0, 13), expand=False))
     agents = Listing("agent", "state", "in hand", "waiting", "since", "detail")
     for row in found["agents"]:
         agents.add_row(
@@ -109,7 +109,7 @@ def events(console: Console, rows: list[Row], *, as_json: bool) -> None:
     found = Listing("#", "at", "from", "event", "subject", "agent", "what")
     for row in rows:
         found.add_row(
-            str(row["number"]), clock(row["at"]), row["source"], text(row["kind"]), short(row["subject"]),
+            str(row["number"]), clock(row["at"]), text(row["source"]), text(row["kind"]), short(row["subject"]),
             text(row["agent"]), text(gist(row["document"]))[:100],
         )  # fmt: skip
     found.put(console)
@@ -169,8 +169,7 @@ def whole(console: Console, row: Row, *, body: str, as_json: bool) -> None:
         if name == "at" or name.endswith("_at"):
             console.print(f"{name:<12} {clock(value)}")
         elif name != body:
-            shown = "" if value is None else clean(str(value))
-            console.print(f"{name:<12} {escape(shown)}", highlight=False)
+            console.print(f"{name:<12} {text(value)}", highlight=False)
     console.print()
     console.print(escape(clean(row[body])), highlight=False)
 
@@ -185,4 +184,5 @@ def gist(document: dict[str, Any]) -> str:
 
 def print_json(value: object, indent: int | None = 2) -> None:
     """Print JSON on standard output, in ASCII so that the terminal obeys nothing in it."""
-    print(json.dumps(value, indent=indent, default=str))  # noqa: T201 - the command's output
+    words = json.dumps(value, indent=indent, default=str).replace("\x7f", "\\u007f")
+    print(words)  # noqa: T201 - the command's output

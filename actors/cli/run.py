@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from actors.app.settings import Settings, find_claude
+from actors.app.settings import Settings
 from actors.cli.options import with_settings
-from actors.cli.render import console
+from actors.cli.render import console, text
 
 
 @with_settings()
@@ -15,10 +15,11 @@ def run(settings: Settings) -> None:
     from actors.app.coordinator import Coordinator  # noqa: PLC0415 - read-only commands need not load its libraries
     from actors.app.logs import set_up_logging  # noqa: PLC0415 - the same
     from actors.app.serve import serve  # noqa: PLC0415 - the same
+    from actors.app.start_checks import check_start  # noqa: PLC0415 - the same
 
     set_up_logging(settings.log_level, form=settings.log_format)
-    find_claude(settings)
-    raise typer.Exit(serve(Coordinator(settings), console.print))
+    check_start(settings)
+    raise typer.Exit(serve(Coordinator(settings), lambda words: console.print(text(words))))
 
 
 @with_settings("claude_command", "log_level")

@@ -6,6 +6,7 @@ connection. Control messages of an earlier connection are dropped; events count 
 
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Literal, NamedTuple, assert_never
 
 import orjson
@@ -30,6 +31,7 @@ from actors.connection.handshake import Address
 from actors.connection.publication_gate import PublicationGate
 from actors.lib.backoff import Retries, uniform
 from actors.lib.failpoints import failpoint
+from actors.lib.urls import redact, secrets_in
 from actors.protocol.backend import (
     BackendChanged,
     BackendOpened,
@@ -124,6 +126,8 @@ class ConnectionActor(Actor):
         super().__init__(context)
         self._router = context.system.handle(ROUTER)
         self._address = Address(url)
+        # The peer's words may quote what we sent it.
+        self._redact = partial(redact, secrets=(*secrets_in(url), *([token] if token else ())))
         self._welcome_seconds = welcome_seconds
         self._epoch: Epoch | None = None
         self._phase = _Phase.CLOSED
@@ -230,7 +234,7 @@ class ConnectionActor(Actor):
             case Nack(code=code) if code in _PASSING and self._welcome.acks:
                 self._hold_back(control)
             case Nack():
-                reason = f"{control.code}: {control.error}"
+                reason = self._redact(f"{control.code}: {control.error}")
                 self._settle(PublicationRefused(key=control.id, reason=reason))
             case Subscribed(live=False):
                 self._router.tell(ReplayChanged(running=True))
@@ -251,7 +255,8 @@ class ConnectionActor(Actor):
         """Pause publishing: this publication and all others wait in the journal until the pause is over."""
         seconds = self._gate.shut(refusal.id)
         if seconds is not None:
-            _log.warning("publishing_paused", code=refusal.code, reason=refusal.error, retry_in=seconds)
+            reason = self._redact(refusal.error)
+            _log.warning("publishing_paused", code=refusal.code, reason=reason, retry_in=seconds)
             self.tell_later(seconds, _TrialDue())
 
     def _try_again(self) -> None:
@@ -309,6 +314,7 @@ class ConnectionActor(Actor):
     def _change(
         self, state: Literal["connecting", "open", "closed", "refused", "given_up"], detail: str
     ) -> None:
+        detail = self._redact(detail)
         log = _log.warning if state in ("refused", "given_up") else _log.info
         log("backend_changed", state=state, detail=detail)
         self._state = BackendChanged(state=state, detail=detail)

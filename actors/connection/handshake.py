@@ -33,7 +33,7 @@ _WORDS: dict[type[Exception], str] = {
 
 
 class Address:
-    """The backend's address. ``display`` is safe to log: it lacks the query, which may hold a token.
+    """The backend's address. ``display`` is safe to log: it lacks user, password and query, which may hold a token.
 
     Raises:
         ConfigurationError: The URL isn't a WebSocket's.

@@ -98,6 +98,11 @@ class Graph:
             node.times.setdefault("started", now)
             self._touch(node)
 
+    def take_file(self, node: Node, written_at: float) -> None:
+        """Note that a file of this time reported on the node, so that the same file doesn't report again."""
+        node.times["reported"] = written_at
+        self._touch(node)
+
     def hold(
         self, node: Node, hold: Hold, reason: str, *, by: str | None = None, backend_knows: bool = False
     ) -> list[Change]:

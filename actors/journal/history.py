@@ -40,10 +40,16 @@ class EventHistory:
         document = orjson.dumps(values)
         self.record(at=at, source="coordinator", kind=kind, subject=subject, agent=agent, document=document)
 
-    def reject(self, rejected: InputRejected, at: float) -> None:
-        """Keep input that can't be used, and note it."""
+    def reject(self, rejected: InputRejected, at: float) -> bool:
+        """Keep input that can't be used, and note it; return False if it is a file that is kept already.
+
+        A file that can't be used stays where it is, and is found again at each start.
+        """
+        if rejected.origin == "file" and self._journal.events.has_rejected(rejected):
+            return False
         self._journal.events.reject(rejected, at)
         self.note(at, "input.rejected", None, None, origin=rejected.origin, reason=rejected.reason)
+        return True
 
     @property
     def last(self) -> int:

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from actors.lib.failpoints import failpoint
@@ -76,6 +77,22 @@ def open_directory(path: Path) -> int:
         OSError: It isn't a directory, or can't be opened.
     """
     return _open_itself(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def ensure_directory(path: Path) -> None:
+    """Create a private directory (0700) of ours, unless it is there; its parent must be.
+
+    Raises:
+        UnsafeFileError: Something else is there, or a directory of somebody else.
+        OSError: It can't be created.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise UnsafeFileError(path, "is no directory")
+    if found.st_uid != os.geteuid():
+        raise ExposedFileError(path, "belongs to somebody else", found)
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:

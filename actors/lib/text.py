@@ -9,6 +9,23 @@ HIDDEN = re.compile(
     "\U000e0000-\U000e007f\ud800-\udfff]"  # tags, lone surrogates
 )
 
+_IN_JSON = re.compile(HIDDEN.pattern.removesuffix("]") + "\u2028\u2029]")
+
+
+def escape_json(data: bytes) -> bytes:
+    """Return JSON in which all that ``clean`` removes or replaces is escaped, so that a terminal can show the file.
+
+    Nothing is lost: who reads it as JSON gets the very same values.
+    """
+    if data.isascii() and b"\x7f" not in data:
+        return data  # writers of JSON escape the other control characters themselves
+    return _IN_JSON.sub(_escaped, data.decode()).encode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = found[0].encode("utf-16-be")
+    return "".join(f"\\u{code[at : at + 2].hex()}" for at in range(0, len(code), 2))
+
 
 def clean(text: str) -> str:
     """Return the text with newlines as line ends, and without control, bidi and invisible characters."""

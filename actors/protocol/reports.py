@@ -41,22 +41,32 @@ class Report(Model):
     reply: Reply | None = None
 
 
-class ReportCompletion(Report):
-    """A report that a subtask is completed; without ``subtask_id``, the one that the agent has in hand."""
+class SubtaskReport(Report):
+    """The base of the reports on how a subtask ended.
+
+    Attributes:
+        agent: The agent that reports; None: a person or a program, by a file.
+        way: The channel.
+        subtask_id: The subtask; None: the one that the agent has in hand.
+        written_at: The time at which its file was last changed, in seconds since the epoch; None if it has no file.
+    """
 
     agent: AgentName | None
     way: Way
+    subtask_id: NodeId | None = None
+    written_at: float | None = None
+
+
+class ReportCompletion(SubtaskReport):
+    """A report that a subtask is completed."""
+
     completion: Completion
-    subtask_id: NodeId | None = None
 
 
-class ReportBlocked(Report):
-    """A report that a subtask is blocked; without ``subtask_id``, the one that the agent has in hand."""
+class ReportBlocked(SubtaskReport):
+    """A report that a subtask is blocked."""
 
-    agent: AgentName | None
-    way: Way
     reason: Text
-    subtask_id: NodeId | None = None
 
 
 class SendMessage(Report):

@@ -3,6 +3,7 @@
 import structlog
 
 from actors.graph.node import BY_GRAPH, Hold, Node
+from actors.protocol.backend import InputRejected
 from actors.protocol.deliveries import Delivery
 
 log = structlog.get_logger(__name__)
@@ -35,3 +36,8 @@ def log_dead(delivery: Delivery, reason: str | None) -> None:
         reason=reason,
         next=f"dead-letters show {delivery.id}",
     )
+
+
+def log_rejected_file(rejected: InputRejected) -> None:
+    """Log a result file that can't be used."""
+    log.warning("result_rejected", reason=rejected.reason, next="rejected")

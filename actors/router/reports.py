@@ -13,7 +13,6 @@ from actors.protocol.events import NodeCompleted
 from actors.protocol.names import CONNECTION
 from actors.protocol.reports import (
     AnyReport,
-    Completion,
     DescribeSubtask,
     DropDelivery,
     ReportBlocked,
@@ -25,6 +24,7 @@ from actors.protocol.reports import (
     SendMessage,
     ShareKnowledge,
     StartSession,
+    SubtaskReport,
 )
 from actors.router.context import Composed, ContextBuilder
 from actors.router.decisions import (
@@ -40,6 +40,9 @@ from actors.router.publisher import completed_payload
 from actors.router.unit_of_work import UnitOfWork
 
 NOTHING_IN_HAND = "You have no subtask in hand, so there is nothing to report. Wait for the next message."
+TAKEN = "This file was taken already."
+CLOCK_STEP = 0.1
+"""Seconds by which a file's time may lag behind the clock, since file systems count in steps."""
 Agents = Callable[[], Collection[str] | None]
 """Returns the agents that have a prompt; None: any name may be an agent's."""
 
@@ -100,7 +103,7 @@ class Reports:
 
     def completion(self, report: ReportCompletion, work: UnitOfWork) -> Decisions:
         """Complete a subtask; if it is completed already, nothing changes."""
-        node = self._subject(report.agent, report.subtask_id)
+        node = self._subject(report)
         if isinstance(node, str):
             return self._refuse(report, node, work)
         if node.status is Status.COMPLETED:
@@ -108,7 +111,8 @@ class Reports:
             return ()
         if node.is_closed:
             return self._refuse(report, f"Subtask {node.id} was {node.status.value}; leave it.", work)
-        changes = self._complete(node, report.completion, report.agent, work)
+        self._take_file(node, report)
+        changes = self._complete(node, report, work)
         work.answer(
             report.reply, f"Subtask {node.id} is completed. Its result goes to those who wait for it."
         )
@@ -116,18 +120,28 @@ class Reports:
 
     def blocked(self, report: ReportBlocked, work: UnitOfWork) -> Decisions:
         """Hold a subtask whose agent is blocked."""
-        node = self._subject(report.agent, report.subtask_id)
+        node = self._subject(report)
         if isinstance(node, str):
             return self._refuse(report, node, work)
         if node.is_closed:
             return self._refuse(report, f"Subtask {node.id} is {node.status.value} already.", work)
+        self._take_file(node, report)
         text = f"Subtask {node.id} is marked as blocked. End your turn; you will be told when it can go on."
         work.answer(report.reply, text)
-        return self._graph.hold(node, Hold.BLOCKED, report.reason, by=report.agent)
+        reason = report.reason if report.agent else f"a {report.way} says: {report.reason}"
+        return self._graph.hold(node, Hold.BLOCKED, reason, by=report.agent)
 
-    def _complete(self, node: Node, completion: Completion, agent: str | None, work: UnitOfWork) -> Decisions:
+    def accepts(self, report: SubtaskReport) -> bool:
+        """Return whether this agent may report on this subtask now."""
+        return not isinstance(self._subject(report), str)
+
+    def _take_file(self, node: Node, report: SubtaskReport) -> None:
+        if report.written_at is not None:
+            self._graph.take_file(node, report.written_at)
+
+    def _complete(self, node: Node, report: ReportCompletion, work: UnitOfWork) -> Decisions:
         """Record and apply the completion as an event of ours, and publish it under the same key."""
-        only = node.assignees[0] if node.assignees and len(node.assignees) == 1 else None
+        completion = report.completion
         event = NodeCompleted(
             entity=node.entity,
             id=node.id,
@@ -135,9 +149,9 @@ class Reports:
             summary=completion.summary,
             insights=completion.insights,
             files=completion.files,
-            by=agent or only,
+            by=report.agent or report.way,
         )
-        work.record(event, "agent")
+        work.record(event, "agent" if report.agent else "person")
         changes = self._graph.apply(event, work.now)
         work.publish(event.kind, completed_payload(event, node), event.key)
         return changes
@@ -281,8 +295,13 @@ class Reports:
             work.answer(report.reply, f"There is no dead letter {report.delivery_id}.", ok=False)
         return delivery
 
-    def _subject(self, agent: str | None, subtask_id: str | None) -> Node | str:
-        """Return the subtask that a report is about, or the reason for refusing it."""
+    def _subject(self, report: SubtaskReport) -> Node | str:
+        """Return the subtask that a report is about, or the reason for refusing it.
+
+        This is the one place that decides who may report on what, whichever way the report came: an agent on its own
+        subtasks, a file without an agent on any, and both only once the subtask was released.
+        """
+        agent, subtask_id = report.agent, report.subtask_id
         if subtask_id is None:
             lane = self._lanes.by_agent.get(agent or "")
             subtask_id = lane.in_hand if lane else None
@@ -293,13 +312,13 @@ class Reports:
             return f"There is no subtask {subtask_id}."
         if agent is not None and agent not in (node.assignees or ()):
             return f"Subtask {subtask_id} is not yours, so you can't report on it."
-        return node
+        return node if node.is_closed else _if_released(node, report.written_at)
 
     @staticmethod
     def _refuse(report: ReportCompletion | ReportBlocked, text: str, work: UnitOfWork) -> Decisions:
         """Refuse a report; if nobody waits for an answer, keep it as rejected input."""
         work.answer(report.reply, text, ok=False)
-        if report.reply is None:
+        if report.reply is None and text != TAKEN:
             raw = report.model_dump_json(exclude={"reply"}).encode(errors="replace")
             work.reject(InputRejected(origin=report.way, reason=text, raw=raw[:4096], size=len(raw)))
         return ()
@@ -307,6 +326,20 @@ class Reports:
 
 def _names(nodes: Iterable[Node]) -> str:
     return ", ".join(node.id for node in nodes)
+
+
+def _if_released(node: Node, written_at: float | None) -> Node | str:
+    """Return an open node, or the reason why it can't be reported on yet."""
+    if not node.released:
+        upstreams = ", ".join(sorted(node.pending)) or "others"
+        return f"Subtask {node.id} waits for {upstreams}, so it was given to nobody and can't be reported on."
+    if written_at is None:
+        return node
+    if written_at <= node.times.get("reported", 0.0):
+        return TAKEN  # what it said may have been answered since
+    if written_at + CLOCK_STEP < node.times.get("released", 0.0):
+        return f"The file is from before subtask {node.id} was released. If it holds, write it again."
+    return node
 
 
 def _why_not(subtask_id: str, node: Node | None) -> str:

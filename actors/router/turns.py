@@ -35,8 +35,8 @@ DEAD, STARTED = DeliveryState.DEAD, DeliveryState.STARTED  # looked up for each 
 REMINDERS = 2
 """The number of reminders after which a subtask becomes unfinished."""
 
-ReadResult = Callable[[str], ReportCompletion | ReportBlocked | None]
-"""Reads the result file of a subtask; None if there is no complete one."""
+ReadResult = Callable[[str, str], ReportCompletion | ReportBlocked | None]
+"""Reads the result file that an agent, or else a person, wrote for a subtask; None if there is no complete one."""
 
 
 class Turns:
@@ -160,8 +160,8 @@ class Turns:
         self, node: Node, lane: Lane, turn: TurnEnded
     ) -> ReportCompletion | ReportBlocked | None:
         """Return the report that a turn's end amounts to: a result file, a marker, or a refused tool."""
-        result = self._read_result(node.id)
-        if result is not None:
+        result = self._read_result(lane.agent, node.id)
+        if result is not None and self._reports.accepts(result):
             return result
         stated = find_marker(turn.text)
         if stated is not None and stated.reason is None:

@@ -15,6 +15,7 @@ from actors.protocol.events import Event
 from actors.protocol.names import SessionAddress, Source
 from actors.protocol.reports import Reply
 from actors.protocol.router import ToConnection, ToSession
+from actors.router.alerts import log_rejected_file
 from actors.router.outgoing import Outgoing
 from actors.router.publisher import Publisher
 
@@ -61,7 +62,8 @@ class UnitOfWork:
 
     def reject(self, rejected: InputRejected) -> None:
         """Keep input that can't be used, with a note."""
-        self._history.reject(rejected, self.now)
+        if self._history.reject(rejected, self.now) and rejected.origin == "file":
+            log_rejected_file(rejected)
 
     def publish(self, event_type: str, payload: dict[str, Any], key: str | None = None) -> None:
         """Put an event of ours into the outbox, under this key or a new one."""

@@ -132,7 +132,7 @@ class SessionActor(Actor):
         )
         self._router = RouterLink(agent, context.system, self._conversation)
         self._feed = FeedLink(agent, context.system.handle(FEED), self._clock)
-        self._places = Places(settings.readable, settings.results)
+        self._places = Places(settings.readable, settings.results(agent))
         self._incoming: deque[Delivery] = deque()
         self._api = ApiFaults(self._clock.jitter)
         self._crashes = Crashes(self._clock)

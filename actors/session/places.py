@@ -7,7 +7,7 @@ replaces them. Only the coordinator's own lines are changed; text of others is q
 from pathlib import Path
 
 from actors.lib.failpoints import failpoint
-from actors.lib.files import write_atomically
+from actors.lib.files import ensure_directory, write_atomically
 from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, Delivery
 
 QUOTE = "> "
@@ -44,6 +44,7 @@ class Places:
             name = self._results.name.replace("*", delivery.subtask_id)
             paths[RESULT_FILE] = str(self._results.with_name(name))
         if delivery.document:
+            ensure_directory(self._readable)  # a cleaner of old files may have removed it
             failpoint("session.context.before")
             write_atomically(
                 Path(paths[CONTEXT_FILE]), _filled(delivery.document, paths).encode(), durable=True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.agents.prompt import AgentPrompt
+from actors.lib.files import ensure_directory
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class SessionSettings:
         environment: The environment of claude's process.
         files: The directory for a session's own files (0700).
         readable: A directory that the agent may read beside its own: long contexts lie there.
-        results: The result files that an agent without tools may write, as a path with a ``*`` in it.
+        results: Returns the result files that an agent without tools may write, as a path with a ``*`` in it.
         pipe: The path of an agent's named pipe.
         prompt: Finds an agent's prompt; raises ``PromptError``.
         gateway_url: The URL of the gateway, without ``/mcp``.
@@ -33,7 +34,7 @@ class SessionSettings:
     environment: Mapping[str, str]
     files: Path
     readable: Path
-    results: Path
+    results: Callable[[str], Path]
     pipe: Callable[[str], Path]
     prompt: Callable[[str], AgentPrompt]
     gateway_url: str
@@ -42,3 +43,14 @@ class SessionSettings:
     receipt_seconds: float = 10.0
     max_attempts: int = 5
     silence_seconds: float = 1800.0
+
+    def ensure_directories(self, agent: str) -> None:
+        """Create the directories that an agent's session needs; a cleaner of old files may have removed them.
+
+        Raises:
+            UnsafeFileError: Something else is in their place.
+            OSError: They can't be created.
+        """
+        own = self.results(agent).parent
+        for directory in (self.files, self.readable, own.parent, own):
+            ensure_directory(directory)

@@ -1,5 +1,6 @@
 """The owner of the work directory's files, which writes the mirrors and reads the results."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
@@ -11,8 +12,8 @@ from actors.protocol.names import ROUTER, WORKDIR
 from actors.protocol.router import RouterStarted
 from actors.workdir.directory import WorkDir
 from actors.workdir.mirror import Mirrors
-from actors.workdir.results import ResultFile, ResultProblem, Stamp, is_meant, read_result
-from actors.workdir.watch import FileRemoved, ResultsChanged, ResultWatch, WatchFailed
+from actors.workdir.results import ResultFile, ResultProblem, Stamp, read_result
+from actors.workdir.watch import FileRemoved, ResultsChanged, ResultWatch, WatchFailed, find_results
 from supervisors import Actor, ActorContext
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -21,7 +22,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class _Quiet(NamedTuple):
     """The end of the time that an incomplete file has to change."""
 
-    name: str
+    path: Path
     stamp: Stamp | None
 
 
@@ -30,7 +31,7 @@ class _RetryMirrors(NamedTuple):
 
 
 class WorkdirActor(Actor):
-    """The actor that mirrors the journal to files, and reports to the router what agents write into result files.
+    """The actor that mirrors the journal to files, and reports to the router what result files say.
 
     What must hold: a result is reported once for each content of its file, and the router is asked for more events
     only after the last ones are written, so that lines are neither lost nor doubled.
@@ -62,18 +63,15 @@ class WorkdirActor(Actor):
         self._waits = False
         self._is_history_paused = False
         self._owes_number = True
-        self._handled: dict[str, Stamp | None] = {}
+        self._handled: dict[Path, Stamp | None] = {}
         self._watch: ResultWatch | None = None
 
     def on_start(self) -> None:
         """Ask for events from where the history ends, and look at the results that are there."""
         self.on_batch()
-        self._watch = ResultWatch(
-            self._workdir.path, self._workdir.journal.name, self.context.incarnation, self.handle.tell
-        )
-        for path in sorted(self._workdir.path.iterdir()):
-            if is_meant(path.name):
-                self._look_at(path.name)
+        self._watch = ResultWatch(self._workdir, self.context.incarnation, self.handle.tell)
+        for path in find_results(self._workdir):
+            self._look_at(path)
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
         """Stop watching."""
@@ -89,10 +87,10 @@ class WorkdirActor(Actor):
             case RouterStarted():
                 self._owes_number = True
             case ResultsChanged():
-                for name in sorted(message.names):
-                    self._look_at(name)
+                for path in sorted(message.paths):
+                    self._look_at(path)
             case _Quiet():
-                self._look_at(message.name, quiet=message.stamp)
+                self._look_at(message.path, quiet=message.stamp)
             case _RetryMirrors():
                 self._waits = self._is_history_paused = False
                 self._mirrors.retry()
@@ -130,30 +128,33 @@ class WorkdirActor(Actor):
             self._waits = True
             self.tell_later(self._retry_seconds, _RetryMirrors())
 
-    def _look_at(self, name: str, quiet: Stamp | None = None) -> None:
+    def _look_at(self, path: Path, quiet: Stamp | None = None) -> None:
         """Read a result file; report it unless that was done, or it is incomplete and not known to be ``quiet``."""
-        found = read_result(self._workdir.path / name)
+        found = read_result(path, self._writer(path))
         if found is None:
-            self._handled.pop(name, None)
-        elif name in self._handled and self._handled[name] == found.stamp:
+            self._handled.pop(path, None)
+        elif path in self._handled and self._handled[path] == found.stamp:
             return
         elif isinstance(found, ResultProblem) and found.unfinished and found.stamp != quiet:
-            self.tell_later(self._quiet_seconds, _Quiet(name, found.stamp))
+            self.tell_later(self._quiet_seconds, _Quiet(path, found.stamp))
         else:
-            self._handled[name] = found.stamp
-            self._report(name, found)
+            self._handled[path] = found.stamp
+            self._report(path, found)
 
-    def _report(self, name: str, found: ResultFile | ResultProblem) -> None:
+    def _writer(self, path: Path) -> str | None:
+        """Return the agent in whose directory the file lies; None: it lies in the work directory itself."""
+        return None if path.parent == self._workdir.path else path.parent.name
+
+    def _report(self, path: Path, found: ResultFile | ResultProblem) -> None:
         if isinstance(found, ResultProblem):
-            self._reject(name, found.reason, found.stamp, found.head)
+            self._reject(path, found.reason, found.stamp, found.head)
             return
         if found.problems:
-            self._reject(name, "; ".join(found.problems), found.stamp)
+            self._reject(path, "; ".join(found.problems), found.stamp)
         failpoint("workdir.result.before")
         self._router.tell(found.report())
         failpoint("workdir.result.after")
 
-    def _reject(self, name: str, reason: str, stamp: Stamp | None, head: bytes = b"") -> None:
-        size = 0 if stamp is None else stamp.size
-        _log.info("result_rejected", file=name, reason=reason)
+    def _reject(self, path: Path, reason: str, stamp: Stamp | None, head: bytes = b"") -> None:
+        size, name = 0 if stamp is None else stamp.size, str(path.relative_to(self._workdir.path))
         self._router.tell(InputRejected(origin="file", reason=f"{name}: {reason}", raw=head, size=size))

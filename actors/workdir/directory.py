@@ -9,13 +9,14 @@ from pathlib import Path
 
 from actors.lib.errors import ConfigurationError
 from actors.protocol.base import is_agent_name, is_node_id
+from actors.workdir.ancestors import find_intruder
 from actors.workdir.lock import Lock
 
 RESULT_PREFIX, RESULT_SUFFIX = "task_result_", ".json"
 _PRIVATE, _OTHERS = 0o700, 0o077
 ROOM = 1024 * 1024
 """The bytes that must be free at the start; an empty journal and the embedded backend's database take a third."""
-_SUBDIRECTORIES = ("context", "prompts", "sessions")
+_SUBDIRECTORIES = ("context", "prompts", "results", "sessions")
 
 
 class DiskFullError(OSError):
@@ -103,20 +104,25 @@ class WorkDir:
         """Return the path of the named pipe that an agent's session reads."""
         return self.path / f"agent_session_{_agent(agent)}.pipe"
 
-    def result_file(self, subtask_id: str) -> Path:
-        """Return the path where an agent writes a subtask's result.
+    @property
+    def results(self) -> Path:
+        """The directory of the agents' directories of result files."""
+        return self.path / "results"
+
+    def result_files(self, agent: str) -> Path:
+        """Return the glob pattern of an agent's result files; no other agent may write there."""
+        return self.results / _agent(agent) / f"{RESULT_PREFIX}*{RESULT_SUFFIX}"
+
+    def result_file(self, subtask_id: str, agent: str | None = None) -> Path:
+        """Return the path where an agent, or else (None) a person or a program, writes a subtask's result.
 
         Raises:
-            ValueError: It isn't a valid id.
+            ValueError: It isn't a valid id, or not an agent's name.
         """
         if not is_node_id(subtask_id):
             raise ValueError(f"no valid id: {subtask_id!r}")
-        return self.path / f"{RESULT_PREFIX}{subtask_id}{RESULT_SUFFIX}"
-
-    @property
-    def results(self) -> Path:
-        """The glob pattern of all result files."""
-        return self.path / f"{RESULT_PREFIX}*{RESULT_SUFFIX}"
+        directory = self.path if agent is None else self.results / _agent(agent)
+        return directory / f"{RESULT_PREFIX}{subtask_id}{RESULT_SUFFIX}"
 
     def check_room(self) -> None:
         """Check that the disk has ``ROOM`` for a start, which would otherwise fail halfway.
@@ -145,6 +151,7 @@ def prepare(path: Path) -> WorkDir:
     """
     path = path.absolute()
     try:
+        _check_ancestors(path)
         _make(path)
         _check_private(path, _check_ours(path))
         for name in _SUBDIRECTORIES:
@@ -163,6 +170,7 @@ def find_workdir(path: Path) -> WorkDir:
     """
     path = path.absolute()
     try:
+        _check_ancestors(path)
         _check_private(path, _check_ours(path))
     except FileNotFoundError:
         raise ConfigurationError(f"There is no directory {path}: no coordinator has run there yet.") from None
@@ -172,9 +180,18 @@ def find_workdir(path: Path) -> WorkDir:
 
 
 def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):  # whatever it is, it is checked next
-        path.mkdir(mode=_PRIVATE)
+    """Create the directory and those above it that are missing, all for us alone."""
+    for each in (*reversed(path.parents), path):
+        if not each.exists():
+            with contextlib.suppress(FileExistsError):  # whatever it is, it is checked next
+                each.mkdir(mode=_PRIVATE)
+
+
+def _check_ancestors(path: Path) -> None:
+    if (intruder := find_intruder(path)) is not None:
+        above, why = intruder
+        remedy = f"Choose another WORK_DIR, or, if you trust what is there: chmod go-w {above}"
+        raise _unusable(path, f"{above} above it is not safe: {why}", remedy)
 
 
 def _check_ours(path: Path) -> os.stat_result:

@@ -8,6 +8,7 @@ import orjson
 
 from actors.lib.failpoints import failpoint
 from actors.lib.files import write_atomically
+from actors.lib.text import escape_json
 from actors.protocol.feed import FeedPage
 from actors.workdir.directory import WorkDir
 from actors.workdir.history import HistoryFile
@@ -48,7 +49,7 @@ class Mirrors:
             ValueError: An agent's name isn't valid.
         """
         if self._history.is_known:
-            self._lines += mirror.events
+            self._lines += map(escape_json, mirror.events)
         for agent, queue in mirror.queues.items():
             self._states[self._workdir.queue_file(agent)] = queue
         for agent, task in mirror.current.items():
@@ -94,7 +95,7 @@ class Mirrors:
         self._failed.clear()
 
     def _write_state(self, path: Path, state: object) -> None:
-        data = None if state is None else orjson.dumps(state, option=_STYLE)
+        data = None if state is None else escape_json(orjson.dumps(state, option=_STYLE))
         digest = None if data is None else blake2b(data).digest()
         if path in self._written and self._written[path] == digest:
             return

@@ -1,4 +1,4 @@
-"""Result files that agents write, ``task_result_<id>.json``."""
+"""Result files, ``task_result_<id>.json``: an agent's word in its own directory, a person's or program's elsewhere."""
 
 import os
 import stat
@@ -21,6 +21,7 @@ WRONG_NAME = (
     f"its name must be {RESULT_PREFIX}<id>{RESULT_SUFFIX}, with the id of the subtask as it was given: letters, digits"
     " and . _ : @ -"
 )
+HARD_LINK = "it is a hard link to another file; write a file of its own"
 _BEING_WRITTEN = (".tmp", ".swp", ".part", "~")
 """Parts of the names of temporary files, which programs rename when they are complete."""
 _KEPT = 4096
@@ -35,25 +36,36 @@ class Stamp(NamedTuple):
 
 
 class ResultFile(NamedTuple):
-    """A subtask's result, as an agent wrote it.
+    """A subtask's result, as it was written.
 
     Attributes:
         subtask_id: The id, from the file's name.
         outcome: The result, or (a text) the reason why the subtask is blocked.
         stamp: The stamp of the content that was read.
+        changed_at: The time of the last change of the content, name or mode, in seconds since the epoch. Unlike the
+            time of modification, nobody can set it.
+        agent: The agent in whose directory it lies; None: in the work directory itself.
         problems: The dropped fields, in plain words.
     """
 
     subtask_id: str
     outcome: Completion | str
     stamp: Stamp
+    changed_at: float
+    agent: str | None = None
     problems: tuple[str, ...] = ()
 
     def report(self) -> ReportCompletion | ReportBlocked:
-        """Return the report for the router, without an agent: the file doesn't name its writer."""
+        """Return the report for the router."""
         if isinstance(self.outcome, str):
-            return ReportBlocked(agent=None, way="file", reason=self.outcome, subtask_id=self.subtask_id)
-        return ReportCompletion(agent=None, way="file", completion=self.outcome, subtask_id=self.subtask_id)
+            return ReportBlocked(
+                agent=self.agent, way="file", subtask_id=self.subtask_id, written_at=self.changed_at,
+                reason=self.outcome,
+            )  # fmt: skip
+        return ReportCompletion(
+            agent=self.agent, way="file", subtask_id=self.subtask_id, written_at=self.changed_at,
+            completion=self.outcome,
+        )  # fmt: skip
 
 
 class ResultProblem(NamedTuple):
@@ -78,8 +90,13 @@ def is_meant(name: str) -> bool:
     return is_finished and name.startswith(RESULT_PREFIX)
 
 
-def read_result(path: Path) -> ResultFile | ResultProblem | None:
-    """Read a result file; return None if there is none (any more)."""
+def read_result(path: Path, agent: str | None = None) -> ResultFile | ResultProblem | None:
+    """Read a result file; return None if there is none (any more).
+
+    Args:
+        path: The file.
+        agent: The agent in whose directory it lies; None: in the work directory itself.
+    """
     subtask_id = path.name.removeprefix(RESULT_PREFIX).removesuffix(RESULT_SUFFIX)
     if not path.name.endswith(RESULT_SUFFIX) or not is_node_id(subtask_id):
         return _misnamed(path)
@@ -92,7 +109,7 @@ def read_result(path: Path) -> ResultFile | ResultProblem | None:
     except OSError as error:
         return ResultProblem(error.strerror or type(error).__name__)
     try:
-        return _read(fd, subtask_id)
+        return _read(fd, subtask_id, agent)
     finally:
         os.close(fd)
 
@@ -110,8 +127,11 @@ def _stamp(found: os.stat_result) -> Stamp:
     return Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
 
 
-def _read(fd: int, subtask_id: str) -> ResultFile | ResultProblem:
-    stamp = _stamp(os.fstat(fd))
+def _read(fd: int, subtask_id: str, agent: str | None) -> ResultFile | ResultProblem:
+    found = os.fstat(fd)
+    stamp = _stamp(found)
+    if found.st_nlink > 1:  # perhaps a secret of ours, so nothing of it is shown; or it is being renamed
+        return ResultProblem(HARD_LINK, stamp, unfinished=True)
     with open(fd, "rb", closefd=False) as file:
         raw = file.read(MAX_RESULT + 1)
     if len(raw) > MAX_RESULT:
@@ -126,7 +146,9 @@ def _read(fd: int, subtask_id: str) -> ResultFile | ResultProblem:
     outcome = read_outcome(fields)
     if outcome is None:
         return ResultProblem("; ".join(fields.problems), stamp, raw[:_KEPT])
-    return ResultFile(subtask_id, _completion_or_reason(outcome), stamp, tuple(fields.problems))
+    return ResultFile(
+        subtask_id, _completion_or_reason(outcome), stamp, found.st_ctime, agent, tuple(fields.problems)
+    )
 
 
 def _completion_or_reason(outcome: Outcome) -> Completion | str:

@@ -1,5 +1,6 @@
 """Tests of the backend as a process: its ready line, its exit codes, its stop."""
 
+import io
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from backend.__main__ import _make_printable, _write_traceback
 from backend.server import bind
 from backend.workdir import read_token, read_url
 from tests import forked
@@ -215,3 +217,12 @@ def test_an_address_that_is_not_ours_is_refused(work_dir: Path) -> None:
 def test_the_listener_names_its_protocol_so_that_answers_do_not_wait() -> None:
     with bind("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_the_log_holds_nothing_that_a_terminal_obeys() -> None:
+    harmful = "a\x1b[31mb\x07\x7f\x9b2J\u202ec"
+    event = _make_printable(None, "error", {"event": "backend.publish.failed", "key": harmful, "count": 1})
+    assert event == {"event": "backend.publish.failed", "key": "a�[31mb���2J�c", "count": 1}
+    stream, failure = io.StringIO(), ValueError(harmful)
+    _write_traceback(stream, (ValueError, failure, None))
+    assert stream.getvalue().endswith("ValueError: a�[31mb���2J�c")

@@ -57,6 +57,23 @@ def test_a_directory_that_is_open_to_others_is_refused(path: Path, loose: int) -
         WorkDir(path)
 
 
+@pytest.mark.parametrize(("mode", "safe"), [(0o777, False), (0o1777, True), (0o755, True)])
+def test_a_directory_above_that_others_may_write_to_is_refused(
+    tmp_path: Path, mode: int, *, safe: bool
+) -> None:
+    above = tmp_path / "above"
+    above.mkdir()
+    above.chmod(mode)
+    if safe:
+        WorkDir(above / "below" / "work").close()
+        return
+    with pytest.raises(
+        WorkDirError, match=f"others may change {above}; choose another, or: chmod o-w {above}"
+    ):
+        WorkDir(above / "below" / "work")
+    assert list(above.iterdir()) == []
+
+
 def test_a_directory_of_somebody_else_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.mkdir(mode=0o700)
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)

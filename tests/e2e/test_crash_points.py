@@ -103,7 +103,7 @@ class Stage:
 
     def _writes_result(self, subtask_id: str) -> str:
         content = json.dumps({"status": "success", "completion_summary": "See the file."})
-        path = self.work / f"task_result_{subtask_id}.json"
+        path = self.work / "results" / "coding-agent" / f"task_result_{subtask_id}.json"
         return "@play " + json.dumps([{"write": {"file_path": str(path), "content": content}}])
 
     def die_at(self, setting: str) -> None:

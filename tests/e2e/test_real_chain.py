@@ -157,7 +157,7 @@ def test_two_subtasks_for_one_agent_go_into_one_session_in_order(make_real: Make
 def test_an_agent_without_tools_may_write_its_result_file(make_real: Make) -> None:
     product = make_real()
     result = json.dumps({"status": "success", "completion_summary": "from the file"})
-    path = product.work.result_file("S-1")
+    path = product.work.result_file("S-1", "coding-agent")
     steps = [{"write": {"file_path": str(path), "content": result}}]
     details = "@play " + json.dumps(steps)
     product.create("T", {"key": "S", "id": "S-1", "title": "S", "agent": "coding-agent", "details": details})
@@ -167,9 +167,13 @@ def test_an_agent_without_tools_may_write_its_result_file(make_real: Make) -> No
     assert [each["kind"] for each in product.deliveries()] == ["task_ready"]
 
 
-def test_a_tool_that_is_refused_blocks_the_subtask_with_its_name(make_real: Make) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["journal-of-mine.txt", "task_result_X.json", "results/test-agent/task_result_X.json", "context/x.md"],
+)
+def test_a_tool_that_is_refused_blocks_the_subtask_with_its_name(make_real: Make, path: str) -> None:
     product = make_real()
-    elsewhere = product.settings.work_dir / "journal-of-mine.txt"
+    elsewhere = product.settings.work_dir / path
     details = "@play " + json.dumps([{"write": {"file_path": str(elsewhere), "content": "x"}}])
     ids = product.create("T", {"key": "S", "title": "S", "agent": "coding-agent", "details": details})
     product.wait_for(lambda event: event["event_type"] == "subtask.blocked")

@@ -166,7 +166,7 @@ def test_an_agent_without_tools_reports_by_file_or_marker(make_scripted: Make, w
         play = [
             {
                 "write": {
-                    "file_path": str(product.work.path / "task_result_S-1.json"),
+                    "file_path": str(product.work.result_file("S-1", "coding-agent")),
                     "content": json.dumps(result),
                 }
             }

@@ -107,7 +107,7 @@ def _told(row: Row, workdir: WorkDir) -> str:
     delivery = Delivery(
         id=row["id"], agent=row["agent"], kind=row["kind"], subtask_id=row["subtask_id"], text=row["text"]
     )
-    return Places(workdir.context, workdir.results).settle(delivery).text
+    return Places(workdir.context, workdir.result_files(delivery.agent)).settle(delivery).text
 
 
 def _open(path: Path) -> closing[sqlite3.Connection]:

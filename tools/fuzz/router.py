@@ -29,7 +29,7 @@ class BareRouter:
             journal=journal,
             context=ContextBuilder(LIMIT),
             host=lambda _: self._host,
-            read_result=lambda _: None,
+            read_result=lambda _agent, _subtask_id: None,
             queue_size=10,
         )
         self._parts = RouterParts(settings, clock)

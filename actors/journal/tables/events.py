@@ -88,6 +88,14 @@ class Events(Table):
             if isinstance(event, NodeCompleted):
                 yield event
 
+    def has_rejected(self, rejected: InputRejected) -> bool:
+        """Return whether the very same input was rejected before, for the same reason."""
+        cursor = self._execute(
+            "SELECT 1 FROM rejected WHERE origin = ? AND reason = ? AND size = ? AND raw = ?",
+            (rejected.origin, rejected.reason, rejected.size, rejected.raw),
+        )
+        return cursor.fetchone() is not None
+
     def reject(self, rejected: InputRejected, at: float) -> None:
         """Keep input that can't be used."""
         self._last_rejected += 1

@@ -64,6 +64,20 @@ def test_the_users_prompt_goes_before_the_products(mine: Path, theirs: Path) -> 
     assert find_prompt("coder", mine, theirs).text == "mine"
 
 
+@pytest.mark.parametrize("line", ["permissionMode: bypassPermissions", "extra_args: --add-dir /"])
+def test_a_prompt_that_agents_may_write_raises_no_rights(mine: Path, theirs: Path, line: str) -> None:
+    (theirs / "coder.md").write_text(f"---\ndescription: d\n{line}\n---\nYou code.")
+    key = line.partition(":")[0]
+    with pytest.raises(
+        BadPrompt, match=f"can't set {key}, since agents may write this file; move it to {mine}"
+    ):
+        find_prompt("coder", mine, theirs, agents_write=theirs.parent)
+    # But it may where they can't write, and one there may say the rest.
+    assert find_prompt("coder", mine, theirs, agents_write=mine).text == "You code."
+    (theirs / "coder.md").write_text("---\ndescription: d\ntools: Read\n---\nYou code.")
+    assert find_prompt("coder", mine, theirs, agents_write=theirs).tools == ("Read",)
+
+
 def test_without_a_prompt_the_places_are_named(mine: Path, theirs: Path) -> None:
     with pytest.raises(NoPrompt) as caught:
         find_prompt("coder", mine, theirs)

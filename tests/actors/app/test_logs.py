@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -109,3 +110,41 @@ def test_a_traceback_in_it_is_a_string() -> None:
 
 def test_the_level_holds_there_too() -> None:
     assert [line["event"] for line in logged_as_json("error")] == ["child_exited"]
+
+
+HARMFUL = "a\x1b[31mb\x07\x7f\x9b2J\u202ec\x00"
+"""Words with an escape sequence, a bell, DEL, a C1 byte, an override of the direction, and NUL."""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nothing_in_it_is_obeyed_by_a_terminal(form: Literal["text", "json"]) -> None:
+    stream = io.StringIO()
+    set_up_logging("info", stream, form=form)
+    log = structlog.get_logger("actors")
+    log.warning(HARMFUL, reason=HARMFUL, **{HARMFUL: 1})
+    log.warning("e", names=(HARMFUL, [HARMFUL]), fields={HARMFUL: {HARMFUL}}, error=Odd())
+    logging.getLogger("a.library").warning("by %s", HARMFUL)
+    for failure in (ValueError(HARMFUL), OSError(HARMFUL)):
+        log.error("failed", exc_info=failure)
+        logging.getLogger("a.library").error(HARMFUL, exc_info=failure)
+    written = stream.getvalue()
+    assert "[31mb" in written
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", written)
+    if form == "json":
+        values = json.dumps(list(map(json.loads, written.splitlines())), ensure_ascii=False)
+        assert not re.search(r"\\u00|[\x7f-\x9f\u202e]", values)
+
+
+class Odd:
+    """Something whose ``repr`` is harmful."""
+
+    def __repr__(self) -> str:
+        return HARMFUL
+
+
+def test_a_message_of_several_lines_poses_as_no_entry() -> None:
+    stream = io.StringIO()
+    set_up_logging("info", stream)
+    logging.getLogger("a.library").warning("one\r\n2026-11-27T21:08:12Z [error    ] forged")
+    structlog.get_logger("actors").info("e", reason="one\n2026-11-27T21:08:12Z [error    ] forged")
+    assert not [line for line in stream.getvalue().splitlines() if line.startswith("2026-11-27T21:08:12Z")]

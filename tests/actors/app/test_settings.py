@@ -1,6 +1,7 @@
 """The sources of settings, and the message about one that can't be used."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from actors.lib.errors import ConfigurationError
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
 
-def complaint(**options: object) -> str:
+def complaint(**options: Any) -> str:
     with pytest.raises(ConfigurationError) as caught:
         load(**options)
     return str(caught.value)
@@ -36,6 +38,16 @@ def test_a_wrong_value_in_a_file_named_env_is_said_to_be_there(
 def test_a_file_named_env_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"LOG_LEVEL=\xff\n")
     assert complaint().startswith(f"{tmp_path}/.env can't be read: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://u:s3cret@h", "wss://u:s3cret", "wss://[s3cret", "wss://h:99999/?token=s3cret", "wss://?s3cret"],
+)
+def test_a_url_that_cannot_be_used_is_not_shown(url: str) -> None:
+    said = complaint(ws_url=url)
+    assert "WS_URL: must look like ws://host:port/path" in said
+    assert "s3cret" not in said
 
 
 def test_the_log_level_is_known_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:

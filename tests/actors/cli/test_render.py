@@ -1,6 +1,7 @@
 """Tables that people can read, wherever they are shown."""
 
 import io
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -75,3 +76,33 @@ def test_a_reason_is_shown_whole() -> None:
     }  # fmt: skip
     render.status(Console(file=stream, width=80), found, as_json=False)
     assert "END" in stream.getvalue()
+
+
+HARMFUL = "a\x1b[31mb\x07\x7f\x9b2J\u202ec\x00\rd"
+
+
+def test_no_command_shows_anything_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    names = (
+        "id", "agent", "kind", "subtask_id", "state", "receipt", "reason", "origin", "source", "subject", "text",
+        "title", "why", "in_hand", "detail", "raw",
+    )  # fmt: skip
+    numbers = dict.fromkeys(
+        ("attempts", "queued_at", "started_at", "size", "number", "at", "since", "waiting"), 1
+    )
+    steps = dict.fromkeys(("written_at", "accepted_at", "started_at"), 1)
+    row: dict[str, Any] = dict.fromkeys(names, HARMFUL) | numbers | steps
+    row |= {"document": {"summary": HARMFUL}, "assignees": [HARMFUL]}
+    found = {
+        "coordinator": {"pid": 1, "url": HARMFUL, "answers": False}, "paused": {"since": 1, "reason": HARMFUL},
+        "backend": HARMFUL, "counts": {HARMFUL: 1}, "agents": [row], "subtasks": [row],
+    }  # fmt: skip
+    stream = io.StringIO()
+    for as_json in (False, True):
+        console = Console(file=stream, width=10_000)
+        render.status(console, found, as_json=as_json)
+        for show in (render.events, render.deliveries, render.dead_letters, render.rejected):
+            show(console, [row], as_json=as_json)
+        render.whole(console, row, body="text", as_json=as_json)
+    written = stream.getvalue() + capsys.readouterr().out
+    assert written.count("[31mb") > 20
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", written)

@@ -499,3 +499,22 @@ def test_with_a_real_server() -> None:
         thread.join(DEADLINE)
     assert heard[0] == {"type": "subscribe", "channels": CHANNELS, "since": 3}
     assert heard[1]["id"] == "k-1"
+
+
+CLOSE = 8
+
+
+@pytest.mark.parametrize("secret", ["in-the-query", "in-the-url", "in-the-header"])
+def test_a_secret_that_the_peer_quotes_is_not_passed_on(
+    listener: Listener, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = Record()
+    url = listener.url.replace("ws://", "ws://user:in-the-url@") + "?token=in-the-query"
+    with _connected(url, record, token="in-the-header"), listener.open() as peer:
+        peer.send(WELCOME)
+        record.wait_for(BackendOpened)
+        peer.socket.sendall(frame((4001).to_bytes(2) + f"no such token: {secret}".encode(), CLOSE))
+        closed = record.wait_for(BackendChanged, lambda change: change.state == "closed")
+    assert "no such token: ***" in closed.detail
+    told = [each.detail for each in record.all(BackendChanged)]
+    assert not [each for each in (*told, caplog.text) if "in-the" in each]

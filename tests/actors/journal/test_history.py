@@ -1,6 +1,7 @@
 """Pages of the event history: read once, and the same for all subscribers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from actors.journal import history as history_module
 from actors.journal.history import EventHistory
 from actors.journal.journal import Journal
+from actors.protocol.backend import InputRejected
 
 
 @pytest.fixture
@@ -53,3 +55,20 @@ def test_a_full_page_stays_as_it_is(journal: Journal, monkeypatch: pytest.Monkey
     assert history.page_after(0)[0] is page[0]
     assert numbers(page) == [1, 2]
     assert numbers(history.page_after(2)) == [3, 4]
+
+
+def test_a_file_that_stays_where_it_is_is_rejected_once_and_other_input_each_time(tmp_path: Path) -> None:
+    file = InputRejected(origin="file", reason="A: not JSON", raw=b"{", size=1)
+    frame = file.model_copy(update={"origin": "socket"})
+    kept = []
+    for _ in range(2):  # two coordinators, one after the other
+        journal = Journal(tmp_path / "journal.db")
+        history = EventHistory(journal)
+        kept += [history.reject(each, 1.0) for each in (file, frame, file, frame)]
+        journal.commit()
+        journal.close()
+    assert kept == [True, True, False, True, False, True, False, True]
+    # But another content is another file
+    journal = Journal(tmp_path / "journal.db")
+    assert EventHistory(journal).reject(file.model_copy(update={"raw": b"["}), 1.0)
+    journal.close()

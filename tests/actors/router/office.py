@@ -60,7 +60,7 @@ class Office:
             journal=directory / "journal.db" if on_disk else ":memory:",
             context=ContextBuilder(limit),
             host=lambda _: self._host,
-            read_result=self.results.get,
+            read_result=lambda _agent, subtask_id: self.results.get(subtask_id),
             **options,
         )
         self.now = 1_000_000.0

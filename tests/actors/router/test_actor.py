@@ -50,7 +50,7 @@ def settings(directory: Path) -> RouterSettings:
         journal=directory / "journal.db",
         context=ContextBuilder(24_000),
         host=partial(LocalSessionHost, spec=lambda session: ChildSpec(name=session.name, start=Actor)),
-        read_result=lambda _: None,
+        read_result=lambda _agent, _subtask_id: None,
     )
 
 

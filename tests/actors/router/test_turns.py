@@ -1,5 +1,8 @@
 """The end of a subtask: a report, a result file, a marker, or no report at all."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
@@ -12,9 +15,11 @@ from actors.protocol.reports import (
     ReportBlocked,
     ReportCompletion,
     RetryDelivery,
+    RetrySubtask,
     SendMessage,
     ShareKnowledge,
     StartSession,
+    SubtaskReport,
 )
 from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState
 from actors.router.feed import KNOWLEDGE_SIZE
@@ -172,11 +177,113 @@ def test_a_result_file_that_is_there_when_the_turn_ends_counts_before_any_remind
     office.up("coder")
     office.create("A", "coder")
     completion = Completion(summary="from the file")
-    office.results["A"] = ReportCompletion(agent=None, way="file", completion=completion, subtask_id="A")
+    office.results["A"] = ReportCompletion(agent="coder", way="file", completion=completion, subtask_id="A")
     office.end_turn("coder")
     assert office.node("A").summary == "from the file"
     assert office.node("A").by == "coder"
     assert office.kinds("coder") == ["task_ready A"]
+
+
+def _file(agent: str | None, subtask_id: str, written_at: float, reason: str | None = None) -> SubtaskReport:
+    """Return the report of a result file."""
+    values: dict[str, Any] = {
+        "agent": agent,
+        "way": "file",
+        "subtask_id": subtask_id,
+        "written_at": written_at,
+    }
+    return ReportBlocked(reason=reason, **values) if reason else ReportCompletion(completion=DONE, **values)
+
+
+DONE = Completion(summary="done")
+REPORTS = {
+    "a tool's completion": ReportCompletion(agent="b", way="gateway", completion=DONE, subtask_id="B"),
+    "a tool's block": ReportBlocked(agent="b", way="gateway", reason="r", subtask_id="B"),
+    "a file's completion": _file("b", "B", 2e9),
+    "a file's block": _file("b", "B", 2e9, "r"),
+    "a person's file": _file(None, "B", 2e9),
+    "a marker": ReportCompletion(agent="b", way="marker", completion=DONE, subtask_id="B"),
+}
+
+
+@pytest.mark.parametrize("what", REPORTS)
+def test_nobody_reports_on_a_subtask_that_waits(office: Office, what: str) -> None:
+    office.up("a", "b")
+    office.create("A", "a")
+    office.create("B", "b", "A")
+    office.create("C", "c", "B")
+    office.tell(REPORTS[what])
+    assert (office.node("B").state, office.node("C").state) == ("waiting", "waiting")
+    # And: it is said why, once, however often it comes; the backend may still complete it
+    for _ in range(2):
+        office.tell(REPORTS[what])
+    if REPORTS[what].way == "file":
+        assert office.history()["input.rejected"] == 1
+    answer = office.ask(ReportCompletion, agent="b", way="gateway", completion=DONE, subtask_id="B")
+    assert "waits for A" in answer.text
+    office.complete("B")
+    assert office.node("B").state == "completed"
+
+
+@pytest.mark.parametrize("reason", [None, "stuck"])
+def test_nobody_reports_on_another_agents_subtask_by_a_file(office: Office, reason: str | None) -> None:
+    office.up("coder", "thief")
+    office.create("A", "coder")
+    office.tell(_file("thief", "A", 2e9, reason))
+    assert office.node("A").state == "ready"
+    assert office.history()["input.rejected"] == 1
+
+
+def test_a_persons_file_is_attributed_to_the_file(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.create("B", "coder")
+    office.tell(_file(None, "A", 2e9), _file(None, "B", 2e9, "no disk"))
+    assert (office.node("A").state, office.node("A").by) == ("completed", "file")
+    assert (office.node("B").state, office.node("B").reason) == ("blocked", "a file says: no disk")
+    assert office.parts.journal.execute(
+        "SELECT DISTINCT source FROM events WHERE kind = 'subtask.completed'"
+    ).fetchall() == [("person",)]
+    # And its agent, which didn't say so, is told
+    assert office.kinds("coder") == ["task_ready A", "subtask_closed A"]
+
+
+def test_a_file_from_before_the_release_does_not_count(office: Office) -> None:
+    office.up("a", "b")
+    office.create("A", "a")
+    office.create("B", "b", "A")
+    early = office.now
+    office.report("a")
+    office.tell(_file("b", "B", early))
+    assert office.node("B").state != "completed"
+    office.tell(_file("b", "B", office.now))
+    assert office.node("B").state == "completed"
+
+
+def test_a_file_that_does_not_count_hides_no_marker(office: Office) -> None:
+    office.up("coder")
+    early = office.now
+    office.create("A", "coder")
+    office.results["A"] = ReportBlocked(
+        agent="coder", way="file", subtask_id="A", written_at=early - 1, reason="of last week"
+    )
+    office.end_turn("coder", text="It is done.\n\nTASK_COMPLETE")
+    assert (office.node("A").state, office.node("A").by) == ("completed", "coder")
+
+
+def test_a_block_by_a_file_that_was_answered_does_not_come_back(tmp_path: Path) -> None:
+    office = Office(tmp_path, on_disk=True)
+    office.up("coder")
+    office.create("A", "coder")
+    file = _file("coder", "A", office.now, "stuck")
+    office.tell(file)
+    assert office.node("A").state == "blocked"
+    office.ask(RetrySubtask, subtask_id="A")
+    office.restart()
+    office.tell(file)
+    assert office.node("A").state != "blocked"
+    assert office.history()["input.rejected"] == 0
+    office.close()
 
 
 def test_a_result_file_about_an_unknown_subtask_is_kept_as_rejected(office: Office) -> None:

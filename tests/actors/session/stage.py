@@ -107,7 +107,7 @@ class Stage:
             "environment": environment,
             "files": self.files,
             "readable": self.work,
-            "results": self.work / "task_result_*.json",
+            "results": lambda agent: self.work / "results" / agent / "task_result_*.json",
             "pipe": lambda agent: self.work / f"agent_session_{agent}.pipe",
             "prompt": self._prompt,
             "gateway_url": NOWHERE,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, Delivery, DeliveryKind
 from actors.session import actor
 from actors.session.places import Places
-from tests.actors.session.stage import Stage
+from tests.actors.session.stage import AGENT, Stage
 from tests.contract.messages import message, say
 
 
@@ -98,7 +98,9 @@ def test_a_long_context_is_read_where_the_agent_lives(stage: Stage) -> None:
     sent = stage.deliver(text, document=f"long, long\nreport in {RESULT_FILE}", subtask_id="s-1")
     stage.wait_completed(sent)
     path = stage.work / f"{sent}.md"
-    assert path.read_text() == f"long, long\nreport in {stage.work / 'task_result_s-1.json'}"
+    assert (
+        path.read_text() == f"long, long\nreport in {stage.work / 'results' / AGENT / 'task_result_s-1.json'}"
+    )
     assert stage.told(f"The whole of it: {path}") == 1
 
 

@@ -113,6 +113,19 @@ def test_without_a_thread_to_listen_to_it_claude_is_not_left_alone(
     assert len(scripted.marked()) == 1
 
 
+def test_directories_that_a_cleaner_removed_are_made_anew(scripted: Stage) -> None:
+    scripted.options["readable"] = readable = scripted.work / "context"
+    scripted.start()
+    scripted.wait_completed(scripted.deliver(message(say("first"))))
+    results = scripted.options["results"]("coder").parent
+    for directory in (scripted.files, readable, results.parent):
+        shutil.rmtree(directory)
+    scripted.kill()
+    scripted.wait_completed(scripted.deliver(message(say("second")), document="long"))
+    assert [each.is_dir() for each in (scripted.files, readable, results)] == [True] * 3
+    assert SessionState.BLOCKED.value not in scripted.changes
+
+
 MISSING = (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ESTALE, errno.ENOTCONN, errno.ENOTDIR)
 
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from actors.lib.files import write_all
+from actors.lib.files import ensure_directory, write_all
 from actors.protocol.backend import InputRejected
 from actors.protocol.feed import FeedPage, FeedRequest, JournalRemoved
 from actors.protocol.names import ROUTER, WORKDIR
@@ -55,13 +56,82 @@ def test_a_result_is_reported(workdir: WorkDir) -> None:
     with _watched(workdir, record):
         write_atomically(workdir.result_file("A"), b'{"status": "success", "summary": "s"}')
         assert _completed(record) == ReportCompletion(
-            agent=None, way="file", completion=Completion(summary="s"), subtask_id="A"
-        )
+            agent=None, way="file", completion=Completion(summary="s"), subtask_id="A",
+            written_at=workdir.result_file("A").stat().st_ctime,
+        )  # fmt: skip
         workdir.result_file("B").write_bytes(b'{"status": "failed", "reason": "r"}')
         assert record.wait_for(ReportBlocked) == ReportBlocked(
-            agent=None, way="file", reason="r", subtask_id="B"
-        )
+            agent=None, way="file", reason="r", subtask_id="B",
+            written_at=workdir.result_file("B").stat().st_ctime,
+        )  # fmt: skip
         assert workdir.result_file("A").exists()
+    assert record.all(InputRejected) == []
+
+
+def test_a_result_in_an_agents_directory_is_that_agents_word(workdir: WorkDir) -> None:
+    record, old, new = Record(), workdir.result_file("A", "old"), workdir.result_file("B", "new")
+    ensure_directory(old.parent)
+    old.write_bytes(b"{}")
+    with _watched(workdir, record):
+        assert (_completed(record).agent, _completed(record).subtask_id) == ("old", "A")
+        # And a directory that comes later is watched, with what was written into it at once
+        ensure_directory(new.parent)
+        new.write_bytes(b"{}")
+        assert (_completed(record, nth=2).agent, _completed(record, nth=2).subtask_id) == ("new", "B")
+        workdir.result_file("C", "old").write_bytes(b'{"status": "perhaps"}')
+        reason = record.wait_for(InputRejected).reason
+        assert reason == "results/old/task_result_C.json: unknown status 'perhaps'"
+
+
+def test_results_are_watched_again_after_their_directories_were_removed(workdir: WorkDir) -> None:
+    record, path = Record(), workdir.result_file("A", "coder")
+    ensure_directory(path.parent)
+    with _watched(workdir, record):
+        shutil.rmtree(workdir.results)
+        for directory in (workdir.results, path.parent):
+            ensure_directory(directory)
+        path.write_bytes(b"{}")
+        assert _completed(record).agent == "coder"
+        workdir.result_file("B").write_bytes(b"{}")
+        assert _completed(record, nth=2).agent is None
+
+
+def test_what_lies_in_no_agents_directory_is_nobodys_word(workdir: WorkDir, tmp_path: Path) -> None:
+    elsewhere, file = tmp_path / "elsewhere", "task_result_A.json"
+    for directory in (
+        elsewhere,
+        workdir.results / ".hidden",
+        workdir.result_file("A", "coder").parent / "below",
+    ):
+        directory.mkdir(parents=True)
+        (directory / file).write_bytes(b"{}")
+    (workdir.results / "linked").symlink_to(elsewhere)
+    (workdir.results / file).write_bytes(b"{}")
+    record = Record()
+    with _watched(workdir, record):
+        workdir.result_file("Z", "coder").write_bytes(b"{}")
+        assert _completed(record).subtask_id == "Z"
+    assert len(record.all(ReportCompletion)) == 1
+
+
+def test_a_hard_link_to_a_secret_is_rejected_without_its_content(workdir: WorkDir) -> None:
+    workdir.secret.write_bytes(b"a secret of ours")
+    record = Record()
+    with _watched(workdir, record, quiet_seconds=0.01):
+        os.link(workdir.secret, workdir.result_file("A"))
+        rejected = record.wait_for(InputRejected)
+    assert "hard link" in rejected.reason
+    assert b"secret" not in rejected.raw
+
+
+def test_a_file_that_is_renamed_by_links_is_taken(workdir: WorkDir) -> None:
+    record, beside = Record(), workdir.path / "beside"
+    beside.write_bytes(b"{}")
+    with _watched(workdir, record, quiet_seconds=0.2) as system:
+        os.link(beside, workdir.result_file("A"))
+        system.handle(WORKDIR).ask(ResultsChanged(frozenset({workdir.result_file("A")})), timeout=DEADLINE)
+        beside.unlink()
+        _completed(record)
     assert record.all(InputRejected) == []
 
 
@@ -171,7 +241,7 @@ def test_a_result_that_is_moved_to_its_name_is_not_rejected(workdir: WorkDir) ->
     with _watched(workdir, record, quiet_seconds=0.2) as system:
         odd = workdir.path / "task_result_A.draft"
         odd.write_bytes(b'{"summary": "s"}')
-        system.handle(WORKDIR).ask(ResultsChanged(frozenset({odd.name})), timeout=DEADLINE)  # it is seen
+        system.handle(WORKDIR).ask(ResultsChanged(frozenset({odd})), timeout=DEADLINE)  # it is seen
         odd.rename(workdir.result_file("A"))
         _completed(record)
         (workdir.path / "task_result_B.txt").write_bytes(b"{}")
@@ -325,7 +395,7 @@ def test_a_fault_while_watching_is_told(workdir: WorkDir) -> None:
         if isinstance(change, ResultsChanged):
             raise fault
 
-    watch = ResultWatch(workdir.path, "journal.db", 1, _on_change)
+    watch = ResultWatch(workdir, 1, _on_change)
     workdir.result_file("A").touch()
     assert record.wait_for(WatchFailed) == WatchFailed(1, fault)
     assert watch.close()
@@ -333,7 +403,7 @@ def test_a_fault_while_watching_is_told(workdir: WorkDir) -> None:
 
 def test_a_directory_that_cannot_be_watched_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r".+"):
-        ResultWatch(tmp_path / "nowhere", "journal.db", 1, print)
+        ResultWatch(WorkDir(tmp_path / "nowhere"), 1, print)
 
 
 def test_a_journal_that_is_taken_away_is_noticed(workdir: WorkDir) -> None:

@@ -46,6 +46,8 @@ def test_where_everything_lies(workdir: WorkDir) -> None:
         workdir.current_task_file("coding-agent"): "current_task_coding-agent.json",
         workdir.pipe("coding-agent"): "agent_session_coding-agent.pipe",
         workdir.result_file("a:1@x"): "task_result_a:1@x.json",
+        workdir.result_file("a:1@x", "coder"): "results/coder/task_result_a:1@x.json",
+        workdir.result_files("coder"): "results/coder/task_result_*.json",
     }
     for path, name in names.items():
         assert path == workdir.path / name
@@ -55,7 +57,7 @@ def test_where_everything_lies(workdir: WorkDir) -> None:
     "name", ["../escaped", "/etc/passwd", "", ".hidden", "a/b", "a\n", "a\x00b", "x" * 65]
 )
 def test_a_name_that_could_lead_elsewhere_has_no_path(workdir: WorkDir, name: str) -> None:
-    for path in (workdir.queue_file, workdir.current_task_file, workdir.pipe):
+    for path in (workdir.queue_file, workdir.current_task_file, workdir.pipe, workdir.result_files):
         with pytest.raises(ValueError, match="no valid agent name"):
             path(name)
     with pytest.raises(ValueError, match="no valid id"):

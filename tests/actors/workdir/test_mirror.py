@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,22 @@ def test_history_is_appended_one_line_an_event(workdir: WorkDir, mirrors: Mirror
     assert _numbers(workdir.history) == [1, 2, 3, 7]
     assert stat.S_IMODE(workdir.history.stat().st_mode) == 0o600
     assert Mirrors(workdir).last_number() == 7
+
+
+def test_what_a_terminal_obeys_is_escaped_in_files_for_people(workdir: WorkDir, mirrors: Mirrors) -> None:
+    harmful = "a\x1b[31mb\x7f\x9b2J\u202ec"
+    line = orjson.dumps({"number": 1, "payload": {"reason": harmful}})
+    states: dict[str, Any] = {
+        "queues": {"coder": [{"title": harmful}]},
+        "current": {"coder": {"title": harmful}},
+    }
+    _show(mirrors, events=(line,), knowledge=[{"text": harmful}], **states)
+    for path in (
+        workdir.history, workdir.knowledge, workdir.queue_file("coder"), workdir.current_task_file("coder")
+    ):  # fmt: skip
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", path.read_text())
+    assert json.loads(workdir.history.read_text())["payload"]["reason"] == harmful
+    assert json.loads(workdir.knowledge.read_text()) == [{"text": harmful}]
 
 
 def test_lines_that_are_there_already_are_left_out(workdir: WorkDir, mirrors: Mirrors) -> None:

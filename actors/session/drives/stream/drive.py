@@ -86,6 +86,7 @@ class StreamDrive:
 
     def start(self, conversation: str) -> Past:
         """Start claude in this conversation, once it is locked and leftovers of an earlier process have ended."""
+        self._settings.ensure_directories(self._agent)
         if self._lock is None:
             self._lock = SessionLock(self._settings.files / f"{conversation}.lock")
         self._conversation, self._process = conversation, None

@@ -22,6 +22,7 @@ import structlog
 from pexpect import fdpexpect
 
 from actors.lib.deadlines import READER as JOIN_SECONDS
+from actors.lib.files import open_ours
 from actors.lib.process_marks import MARK, end_leftovers
 from actors.session.drives.stream.pipe import InputPipe
 
@@ -45,6 +46,13 @@ def _closing(descriptor: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = open_ours(path, os.O_RDONLY)
+    with _closing(descriptor):
+        yield descriptor
 
 
 class _Watch:
@@ -128,7 +136,9 @@ class ClaudeProcess:
             undo.callback(self._pipe.give_away_reader)
             terminal, child_terminal = os.openpty()
             undo.callback(os.close, terminal)
-            with _closing(child_terminal), errors.open("wb") as error_file:
+            errors.unlink(missing_ok=True)  # whatever was there is neither followed nor waited for
+            error_file = open_ours(errors, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            with _closing(child_terminal), _closing(error_file):
                 tty.setraw(child_terminal)  # in canonical mode a PTY cuts lines at 4096 bytes
                 self._process = subprocess.Popen(  # noqa: S603 - the user's own CLAUDE_COMMAND
                     list(arguments),
@@ -225,8 +235,8 @@ class ClaudeProcess:
 
     def _noise(self) -> str:
         try:
-            with self._errors.open("rb") as file:
-                file.seek(max(0, self._errors.stat().st_size - NOISE_TAIL))
-                return file.read().decode(errors="replace").strip()
+            with _opened(self._errors) as fd:
+                begin = max(0, os.fstat(fd).st_size - NOISE_TAIL)
+                return os.pread(fd, NOISE_TAIL, begin).decode(errors="replace").strip()
         except OSError:
             return ""

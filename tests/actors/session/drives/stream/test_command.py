@@ -24,7 +24,7 @@ def settings(directory: Path, prompt: AgentPrompt) -> SessionSettings:
         environment={},
         files=directory,
         readable=directory / "context",
-        results=directory / "task_result_*.json",
+        results=lambda agent: directory / "results" / agent / "task_result_*.json",
         pipe=lambda agent: directory / f"{agent}.pipe",
         prompt=lambda _agent: prompt,
         gateway_url="http://127.0.0.1:7000",
@@ -50,8 +50,8 @@ def test_the_whole_of_it_for_the_plainest_prompt(tmp_path: Path) -> None:
         *("--append-system-prompt-file", str(tmp_path / "tester.prompt.md")),
         *("--mcp-config", str(tmp_path / "tester.mcp.json")),
         *("--permission-mode", "acceptEdits"),
-        *("--allowedTools", "mcp__coordinator", f"Edit(/{tmp_path}/task_result_*.json)"),
-        *("--disallowedTools", "AskUserQuestion"),
+        *("--allowedTools", "mcp__coordinator", f"Edit(/{tmp_path}/results/tester/task_result_*.json)"),
+        *("--disallowedTools", "AskUserQuestion", f"Edit(/{tmp_path}/context/**)"),
         *("--add-dir", str(tmp_path / "context")),
     ]
 

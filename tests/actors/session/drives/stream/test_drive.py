@@ -73,7 +73,7 @@ def make(tmp_path: Path, system: System) -> Iterator[Make]:
             environment={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
             files=tmp_path,
             readable=tmp_path,
-            results=tmp_path / "*.json",
+            results=lambda agent: tmp_path / "results" / agent / "task_result_*.json",
             pipe=lambda agent: tmp_path / f"{agent}.pipe",
             prompt=prompt or (lambda _: AgentPrompt(text="You write code.")),
             gateway_url=NOWHERE,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -170,6 +171,33 @@ def test_the_end_of_its_standard_error_is_told(run: Run) -> None:
     assert code == 1
     assert noise.endswith("x No conversation found")
     assert len(noise) <= module.NOISE_TAIL
+
+
+@pytest.mark.parametrize("planted", ["symlink", "FIFO", "open file"])
+def test_standard_error_goes_to_a_new_file_of_ours_alone(run: Run, tmp_path: Path, planted: str) -> None:
+    errors, other = tmp_path / "agent.stderr", tmp_path / "other"
+    other.write_text("kept")
+    match planted:
+        case "symlink":
+            errors.symlink_to(other)
+        case "FIFO":
+            os.mkfifo(errors)
+        case _:
+            errors.touch(0o644)
+    running = run("import sys\nsys.exit('noise')")
+    assert running.wait_end() == (1, "noise")
+    found = errors.lstat()
+    assert (stat.S_ISREG(found.st_mode), stat.S_IMODE(found.st_mode)) == (True, 0o600)
+    assert other.read_text() == "kept"
+
+
+def test_a_standard_error_that_was_replaced_meanwhile_is_not_waited_for(run: Run, tmp_path: Path) -> None:
+    running = run(ALIVE)
+    running.wait_line(b"here")
+    (tmp_path / "agent.stderr").unlink()
+    os.mkfifo(tmp_path / "agent.stderr")
+    running.process.kill()
+    assert running.wait_end() == (-9, "")
 
 
 def test_standard_error_that_is_no_text_is_told_as_far_as_it_is(run: Run) -> None:
