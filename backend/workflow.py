@@ -105,7 +105,7 @@ def main(
     try:
         work_dir = (work_dir or _nearby()).expanduser()
         url = url or read_url(work_dir) or _default_url(work_dir)
-        created = _create(url, _token(work_dir), new)
+        created = _create(url, _Token(work_dir), new)
     except BackendError as error:
         _fail(error.message, code=FAILED)
     _show(f"{created.title} ({created.id})", steps, [each.id for each in created.subtasks])
@@ -153,8 +153,23 @@ def _nearby() -> Path:
         raise InvalidError(f"{Path('.env').absolute()} can't be read: {error}") from None
 
 
-def _token(work_dir: Path) -> str:
-    return os.environ.get("BACKEND_TOKEN") or read_token(work_dir)
+class _Token:
+    """The token for the request, told only after connecting.
+
+    A work directory's token is for the backend that runs there. While that holds the directory it holds its port too,
+    so a program that has taken the port of a backend that ended is not told.
+    """
+
+    def __init__(self, work_dir: Path) -> None:
+        self._work_dir = work_dir
+        self._given = os.environ.get("BACKEND_TOKEN")
+        self._found = "" if self._given else read_token(work_dir)
+
+    def tell(self) -> str:
+        """Return the token, if the connection that was made just now may have it."""
+        if not self._given and read_url(self._work_dir) is None:
+            raise BackendUnavailableError(f"no backend runs in {self._work_dir}; start one with {PROGRAM}")
+        return self._given or self._found
 
 
 def _default_url(work_dir: Path) -> str:
@@ -164,7 +179,7 @@ def _default_url(work_dir: Path) -> str:
     raise BackendUnavailableError(f"no backend runs in {work_dir}; start one with {PROGRAM}, or give --url")
 
 
-def _create(url: str, token: str, new: NewTask) -> TaskTree:
+def _create(url: str, token: _Token, new: NewTask) -> TaskTree:
     try:
         status, answer = _post(url, token, new.model_dump_json(exclude_none=True))
     except (OSError, HTTPException, ValueError) as error:
@@ -179,14 +194,15 @@ def _create(url: str, token: str, new: NewTask) -> TaskTree:
     raise BackendUnavailableError(f"the backend at {url} refuses: {refusal.message} [{refusal.error}]")
 
 
-def _post(url: str, token: str, body: str) -> tuple[int, bytes]:
+def _post(url: str, token: _Token, body: str) -> tuple[int, bytes]:
     """Post to exactly this address, so that no proxy and no redirect gets the token."""
     address = urlsplit(url)
     if address.scheme not in {"http", "https"} or not address.hostname:
         raise InvalidError(f"{url!r} is no URL of a backend, such as http://127.0.0.1:8000")
     kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     with closing(kind(address.hostname, address.port, timeout=TIMEOUT)) as connection:
+        connection.connect()
+        headers = {"Authorization": f"Bearer {token.tell()}", "Content-Type": "application/json"}
         connection.request("POST", f"{address.path.rstrip('/')}/api/tasks", body.encode(), headers)
         response = connection.getresponse()
         return response.status, response.read()

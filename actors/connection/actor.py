@@ -6,6 +6,7 @@ connection. Control messages of an earlier connection are dropped; events count 
 
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Literal, NamedTuple, assert_never
 
 import orjson
@@ -22,11 +23,12 @@ from actors.connection.client import (
     SocketEvent,
     SocketFailed,
     SocketOpened,
+    TokenReader,
 )
 from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Pong, Subscribed, Welcome
 from actors.connection.dialects.registry import Translator
 from actors.connection.frames import MAX_MESSAGE
-from actors.connection.handshake import Address
+from actors.connection.handshake import Address, check_token
 from actors.connection.publication_gate import PublicationGate
 from actors.lib.backoff import Retries, uniform
 from actors.lib.failpoints import failpoint
@@ -96,7 +98,8 @@ class ConnectionActor(Actor):
     Args:
         context: The actor's context.
         url: The URL of the backend's WebSocket.
-        token: Its bearer token.
+        door: See ``Address``.
+        token: Its bearer token, or a function that reads it before each attempt to connect.
         ping_seconds: Ping after so many seconds of silence.
         max_reconnect_attempts: Give up after so many failed attempts in a row, until a ``ConnectNow`` (0: never).
         welcome_seconds: How long to wait for the backend's welcome.
@@ -113,7 +116,8 @@ class ConnectionActor(Actor):
         context: ActorContext,
         *,
         url: str,
-        token: str | None = None,
+        door: Path | None = None,
+        token: str | TokenReader | None = None,
         ping_seconds: float = 20.0,
         max_reconnect_attempts: int = 0,
         welcome_seconds: float = 1.0,
@@ -123,7 +127,7 @@ class ConnectionActor(Actor):
     ) -> None:
         super().__init__(context)
         self._router = context.system.handle(ROUTER)
-        self._address = Address(url)
+        self._address = Address(url, door)
         self._welcome_seconds = welcome_seconds
         self._epoch: Epoch | None = None
         self._phase = _Phase.CLOSED
@@ -132,9 +136,11 @@ class ConnectionActor(Actor):
         self._gate = PublicationGate(Retries(backoff, jitter=jitter))
         self._state = BackendChanged(state="closed")
         self._backpressure = Backpressure(_MESSAGES, _BYTES)  # the socket's thread's own
+        if not callable(token):
+            check_token(token)
         self._client = BackendClient(
             self._address,
-            token,
+            token if callable(token) else lambda: token,
             incarnation=context.incarnation,
             on_event=self._hear,
             wait_for_capacity=self._wait_for_capacity,
