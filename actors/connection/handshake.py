@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import websocket
 
+from actors.connection.answer import AnswerTooLongError, BoundedAnswer
 from actors.connection.websocket_io import WebSocketIO
 from actors.lib.errors import ConfigurationError, CoordinatorError
 from serving import OtherUserError, connect_private
@@ -29,6 +30,7 @@ _WORDS: dict[type[Exception], str] = {
     ConnectionRefusedError: "nothing listens at {host}:{port}",
     TimeoutError: "no answer within {timeout:g} s",
     websocket.WebSocketTimeoutException: "no answer within {timeout:g} s",
+    AnswerTooLongError: "its answer is longer than any WebSocket server's",
     socket.gaierror: "the host name {host!r} can't be resolved",
     websocket.WebSocketConnectionClosedException: "it hung up during the handshake",
 }
@@ -138,11 +140,13 @@ class Handshake:
         # No redirects: the token is for this backend only.
         ws.connect(  # type: ignore[no-untyped-call]  # the library has no annotation here
             self._address.url,
-            socket=ready,
+            socket=BoundedAnswer(ready, self._timeout),
             header=self._headers,
             suppress_origin=True,
             redirect_limit=0,
         )
+        ready.settimeout(self._timeout)
+        ws.sock = ready
         return WebSocketIO(ws, ready)
 
     def _connect(self) -> socket.socket:

@@ -499,6 +499,36 @@ def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert Address(url).display == shown
 
 
+def test_an_answer_without_end_is_cut_off(make: Make, listener: Listener) -> None:
+    _, record = make(listener.url)
+    with listener.accept() as peer:
+        peer.read_request()
+        with contextlib.suppress(ConnectionError):
+            peer.socket.sendall(b"HTTP/1.1 101 Switching Protocols\r\n" + b"X-Long: x\r\n" * 1_000_000)
+        closed = record.wait_for(SocketClosed)
+    assert closed.reason == "its answer is longer than any WebSocket server's"
+
+
+def test_an_answer_that_trickles_has_one_deadline_in_all(make: Make, listener: Listener) -> None:
+    _, record = make(listener.url, step_seconds=0.3)
+    with listener.accept() as peer:
+        peer.read_request()
+        trickle = threading.Thread(target=_trickle, args=(peer, record))
+        trickle.start()
+        closed = record.wait_for(SocketClosed)
+        trickle.join(DEADLINE)
+    assert closed.reason == "no answer within 0.3 s"
+
+
+def _trickle(peer: Peer, record: Record) -> None:
+    """Send a byte now and then, each within the time for a step, until the client gives up."""
+    with contextlib.suppress(OSError):
+        peer.socket.sendall(b"HTTP/1.1 101 ")
+        while not record.all(SocketClosed):
+            peer.socket.sendall(b"x")
+            select.select([], [], [], 0.05)
+
+
 def test_a_token_is_read_anew_for_each_attempt(listener: Listener) -> None:
     tokens = iter(["old", "new"])
     record = Record()
