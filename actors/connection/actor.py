@@ -30,6 +30,7 @@ from actors.connection.dialects.registry import Translator
 from actors.connection.frames import MAX_MESSAGE
 from actors.connection.handshake import Address, check_token
 from actors.connection.publication_gate import PublicationGate
+from actors.connection.rejections import Rejections
 from actors.lib.backoff import Retries, uniform
 from actors.lib.failpoints import failpoint
 from actors.protocol.backend import (
@@ -37,7 +38,6 @@ from actors.protocol.backend import (
     BackendOpened,
     ConnectNow,
     EventReceived,
-    InputRejected,
     PublicationConfirmed,
     PublicationRefused,
     PublicationSent,
@@ -58,8 +58,8 @@ _MESSAGES, _BYTES = 10_000, 32 * 1024 * 1024
 """The messages and bytes that may wait, here and at the router, before the socket isn't read any more."""
 _UNKNOWN = Welcome(type="welcome")
 """The welcome that is assumed of a backend that sends none."""
-_KEPT = 4096
-"""Bytes of a rejected message that are kept."""
+_COUNT_SECONDS = 1.0
+"""The time that rejected messages of known kinds are counted before the router is told."""
 _PASSING = {"unavailable", "busy", "overloaded", "rate_limited"}
 """Codes of a refusal that may pass; after any other code a publication is never tried again."""
 
@@ -85,7 +85,11 @@ class _TrialDue(NamedTuple):
     """The pause is over after which publishing is tried again."""
 
 
-_Message = ToConnection | SocketEvent | _WelcomeOverdue | _TrialDue
+class _CountDue(NamedTuple):
+    """The time is over in which rejected messages are counted."""
+
+
+_Message = ToConnection | SocketEvent | _WelcomeOverdue | _TrialDue | _CountDue
 """Every message to the connection: from the router, the socket's thread, and its own timers."""
 
 
@@ -133,6 +137,8 @@ class ConnectionActor(Actor):
         self._phase = _Phase.CLOSED
         self._welcome = _UNKNOWN
         self._translator = Translator()
+        self._rejections = Rejections()
+        self._is_counting = False
         self._gate = PublicationGate(Retries(backoff, jitter=jitter))
         self._state = BackendChanged(state="closed")
         self._backpressure = Backpressure(_MESSAGES, _BYTES)  # the socket's thread's own
@@ -155,6 +161,7 @@ class ConnectionActor(Actor):
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
         """Close the connection."""
+        self._tell_counts()
         if not self._client.close():
             _log.warning("backend_socket_abandoned", backend=self._address.display)
 
@@ -179,6 +186,8 @@ class ConnectionActor(Actor):
                 self._greet_anyway(message.epoch)
             case _TrialDue():
                 self._try_again()
+            case _CountDue():
+                self._tell_counts()
             case _:
                 assert_never(message)
 
@@ -309,8 +318,19 @@ class ConnectionActor(Actor):
             self._router.tell(PublicationSent(key=publication.key))
 
     def _reject(self, reason: str, head: bytes, size: int) -> None:
-        _log.info("input_rejected", reason=reason, size=size)
-        self._router.tell(InputRejected(origin="socket", reason=reason, raw=head[:_KEPT], size=size))
+        """Tell the router of input that can't be used: at once of the first of a kind, later how many followed."""
+        first = self._rejections.add(reason, head, size)
+        if first is not None:
+            _log.info("input_rejected", reason=reason, size=size)
+            self._router.tell(first)
+        elif not self._is_counting:
+            self._is_counting = True
+            self.tell_later(_COUNT_SECONDS, _CountDue())
+
+    def _tell_counts(self) -> None:
+        self._is_counting = False
+        for repeated in self._rejections.take_repeated():
+            self._router.tell(repeated)
 
     def _change(
         self, state: Literal["connecting", "open", "closed", "refused", "given_up"], detail: str

@@ -41,9 +41,9 @@ class EventHistory:
         self.record(at=at, source="coordinator", kind=kind, subject=subject, agent=agent, document=document)
 
     def reject(self, rejected: InputRejected, at: float) -> None:
-        """Keep input that can't be used, and note it."""
-        self._journal.events.reject(rejected, at)
-        self.note(at, "input.rejected", None, None, origin=rejected.origin, reason=rejected.reason)
+        """Keep input that can't be used, and note it; of a kind that is known only count it."""
+        if self._journal.events.reject(rejected, at):
+            self.note(at, "input.rejected", None, None, origin=rejected.origin, reason=rejected.reason)
 
     @property
     def last(self) -> int:

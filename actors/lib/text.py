@@ -9,6 +9,13 @@ HIDDEN = re.compile(
     "\U000e0000-\U000e007f\ud800-\udfff]"  # tags, lone surrogates
 )
 
+VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\d+")
+
+
+def skeleton(text: str) -> str:
+    """Return the text without its quotations and numbers, so that messages of one kind are equal."""
+    return VARIABLE.sub("…", text)
+
 
 def clean(text: str) -> str:
     """Return the text with newlines as line ends, and without control, bidi and invisible characters."""
