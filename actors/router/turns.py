@@ -79,8 +79,8 @@ class Turns:
                 decisions.append(LanesChanged((lane.agent,)))
             if step.state is DEAD:
                 decisions += self._died(lane, delivery, step.reason, work)
-            elif step.state is STARTED and delivery.kind.assigns:
-                self._started(lane, delivery, work)
+            elif step.state is STARTED:
+                decisions += self._started(lane, delivery, work)
         if was_full and lane.has_capacity_for_documents:
             decisions.append(LanesChanged((lane.agent,)))
         return decisions
@@ -109,10 +109,12 @@ class Turns:
 
     # ------------------------------------------------------------ inside
 
-    def _started(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
-        node = self._graph.get(lane.in_hand) if lane.in_hand else None
+    def _started(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> Decisions:
+        """Note that Claude has read a delivery: the work has begun, or there is room for more words."""
+        node = self._graph.get(lane.in_hand) if lane.in_hand and delivery.kind.assigns else None
         if node is not None and node.id == delivery.subtask_id:  # else it was withdrawn meanwhile
             self._graph.start(node, work.now)
+        return () if lane.words.head() is None else (LanesChanged((lane.agent,)),)
 
     def _died(self, lane: Lane, delivery: Delivery, reason: str | None, work: UnitOfWork) -> Decisions:
         work.note("delivery.dead", delivery.subtask_id, delivery.agent, id=delivery.id, reason=reason)
