@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, WebSocket
+from starlette.routing import Route
 
 from backend import mcp, rest
 from backend.guard import BodyLimit, TokenGuard
@@ -19,14 +20,13 @@ def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) 
         token: the token that clients must send.
         queue_limit: the most characters of live events that may wait for one WebSocket client.
     """
-    tools = mcp.create_server(runtime)
-    tools_app = mcp.http_app(tools)
+    tools = mcp.Tools(runtime)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         runtime.start()
         try:
-            async with tools.session_manager.run():
+            async with tools.manager.run():
                 yield
         finally:
             runtime.close()
@@ -34,7 +34,7 @@ def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) 
     app = FastAPI(title=PRODUCT, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     app.include_router(rest.router)
-    app.router.routes.extend(tools_app.routes)
+    app.router.routes.append(Route("/mcp", tools.manager.asgi_app, methods=["POST"]))
     rest.add_error_handlers(app)
     # The middleware added last runs first.
     app.add_middleware(BodyLimit)

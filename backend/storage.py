@@ -3,7 +3,7 @@
 import os
 from uuid import uuid4
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -12,7 +12,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from backend.errors import DatabaseError
 from backend.tables import Base, Meta
 
-SCHEMA = "1"
+SCHEMA = "2"
+MIGRATIONS = {
+    "1": ("ALTER TABLE items ADD COLUMN blocked_reason VARCHAR NOT NULL DEFAULT ''", "2"),
+}
+"""By schema version: the statement that leads to the next version, and that version."""
 
 
 def open_database(url: str) -> Engine:
@@ -96,5 +100,9 @@ def _check_schema(engine: Engine) -> None:
         schema = session.get(Meta, "schema")
         if schema is None:
             session.add_all([Meta(name="schema", value=SCHEMA), Meta(name="instance", value=str(uuid4()))])
-        elif schema.value != SCHEMA:
+            return
+        while schema.value in MIGRATIONS:
+            statement, schema.value = MIGRATIONS[schema.value]
+            session.execute(text(statement))
+        if schema.value != SCHEMA:
             raise DatabaseError(f"the database has schema {schema.value}, this backend reads {SCHEMA}")
