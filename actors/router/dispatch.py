@@ -11,6 +11,7 @@ from actors.protocol.sessions import Adopt, Deliver, SessionState, Unblock
 from actors.router.context import ContextBuilder
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes, is_shortened
+from actors.router.progress import tell_under_way
 from actors.router.unit_of_work import UnitOfWork
 
 UNREAD = 10
@@ -186,6 +187,8 @@ class Dispatch:
             return []
         others: list[str] = []
         if self._graph.resume(node):
+            if node.started:
+                tell_under_way(node, work)
             others = [each for each in node.assignees or () if each != lane.agent]
             for other in others:
                 self.go_on(other, node, work)

@@ -13,6 +13,7 @@ from actors.router.decisions import Decision, Decisions, HandEmptied, LanesChang
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes
 from actors.router.markers import find_marker
+from actors.router.progress import tell_under_way
 from actors.router.publisher import blocked_payload
 from actors.router.reports import Reports
 from actors.router.unit_of_work import UnitOfWork
@@ -113,6 +114,8 @@ class Turns:
         """Note that Claude has read a delivery: the work has begun, or there is room for more words."""
         node = self._graph.get(lane.in_hand) if lane.in_hand and delivery.kind.assigns else None
         if node is not None and node.id == delivery.subtask_id:  # else it was withdrawn meanwhile
+            if not node.started:
+                tell_under_way(node, work)
             self._graph.start(node, work.now)
         return () if lane.words.head() is None else (LanesChanged((lane.agent,)),)
 
