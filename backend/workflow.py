@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from backend.agents import unknown_agents
 from backend.errors import BackendError, InvalidError
 from backend.plan import Plan, PlanError, default_plan, read_plan
 from backend.requests import NewTask
@@ -30,6 +31,8 @@ PROGRAM = os.environ.get("COORDINATOR_PROGRAM", "agent-coordinator")
 """The command that runs the coordinator; the scripts of a checkout set it to their own name."""
 UNWRAPPED = 10_000
 """The width in columns without a terminal."""
+MAX_PLAN = 1_000_000
+"""The largest plan, in bytes; parsing more would take longer than people wait."""
 TIMEOUT = 30.0
 """Seconds to wait for the backend's answer."""
 
@@ -99,11 +102,16 @@ def main(
         _fail(*(f"{plan}: {problem}" for problem in error.problems), code=INVALID)
     except BackendError as error:
         _fail(error.message, code=INVALID)
+    try:
+        work_dir = (work_dir or _nearby()).expanduser()
+    except BackendError as error:
+        _fail(error.message, code=FAILED)
+    for warning in unknown_agents(steps.agents(), work_dir):
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201 (the command's own output)
     if dry_run:
         _show(new.title, steps)
         return
     try:
-        work_dir = (work_dir or _nearby()).expanduser()
         url = url or read_url(work_dir) or _default_url(work_dir)
         created = _create(url, _Token(work_dir), new)
     except BackendError as error:
@@ -118,7 +126,13 @@ def _plan(path: Path | None, description: str) -> Plan:
     if path is None:
         return default_plan(description)
     try:
-        return read_plan(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(MAX_PLAN + 1)
+        if len(data) > MAX_PLAN:
+            raise InvalidError(
+                f"{path} has more than {MAX_PLAN:,} bytes; put long details into a file that the agents read"
+            )
+        return read_plan(data.decode("utf-8"))
     except OSError as error:
         raise InvalidError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -132,7 +146,7 @@ def _request(project: str, branch: str, description: str, plan: Plan) -> NewTask
             "key": f"step-{place}",
             "title": step.title,
             "details": step.details,
-            "agent": step.agent,
+            "assignees": list(step.agents),
             "depends_on": [f"step-{other}" for other in others],
         }
         for place, (step, others) in enumerate(zip(plan.steps, plan.waits_for(), strict=True))
@@ -213,7 +227,12 @@ def _show(title: str, plan: Plan, ids: Sequence[str] = ()) -> None:
     for column in table.columns:
         column.overflow = "fold"
     for place, (step, others) in enumerate(zip(plan.steps, plan.waits_for(), strict=True)):
-        cells = [str(place + 1), step.title, step.agent, ", ".join(str(other + 1) for other in others)]
+        cells = [
+            str(place + 1),
+            step.title,
+            ", ".join(step.agents),
+            ", ".join(str(other + 1) for other in others),
+        ]
         table.add_row(*map(_plain, cells + list(ids[place : place + 1])))
     console = Console()
     if not console.is_terminal and not os.environ.get("COLUMNS"):
