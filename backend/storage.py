@@ -34,13 +34,19 @@ def open_database(url: str) -> Engine:
     """
     try:
         address = make_url(url)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):  # its port is no number
         raise DatabaseError(
             "the database's URL can't be read; it looks like sqlite:////path/to/file.db"
         ) from None
     try:
         return _open(address)
-    except (SQLAlchemyError, ImportError, OSError) as error:
+    except (
+        SQLAlchemyError,
+        ImportError,
+        OSError,
+        ValueError,
+        TypeError,
+    ) as error:  # drivers raise what they like
         raise DatabaseError(f"the database {_shown(address)} can't be used: {_reason(error)}") from error
 
 

@@ -180,6 +180,11 @@ def test_a_directory_that_is_open_to_others_is_refused(spawn: Spawn, work_dir: P
             "the database foo://u:***@h/x can't be used: Can't load plugin:",
         ),
         ("sqlite:///{}", "can't be used: Is a directory\n"),
+        ("sqlite:////nowhere/a%00b", "can't be used: embedded null byte\n"),
+        (
+            "http://u:s3cret@h:port/",
+            "the database's URL can't be read; it looks like sqlite:////path/to/file.db\n",
+        ),
         ("sqlite:///{}/other.db", "can't be used: file is not a database\n"),
     ],
 )
