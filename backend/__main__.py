@@ -3,9 +3,10 @@
 import io
 import logging
 import os
+import socket
 import sys
 import threading
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -15,10 +16,11 @@ import typer
 from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
 from backend.app import create_app
-from backend.errors import AlreadyRunningError, BackendError
+from backend.errors import AddressError, AlreadyRunningError, BackendError
 from backend.runtime import Runtime
-from backend.server import Server, bind, url_of
+from backend.server import Server, bind
 from backend.workdir import DEFAULT_WORK_DIR, WorkDir
+from serving import url_of
 
 log = structlog.get_logger("backend")
 
@@ -45,6 +47,13 @@ def main(
         ),
     ] = None,
     *,
+    listener: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Descriptor of a listening socket to serve, instead of --host and --port. Repeatable;"
+            " the first one's address is published."
+        ),
+    ] = None,
     exit_with_stdin: Annotated[
         bool,
         typer.Option(
@@ -60,7 +69,9 @@ def main(
     """
     configure_logging()
     try:
-        _run(host, port, WorkDir(work_dir), database_url, exit_with_stdin=exit_with_stdin)
+        with ExitStack() as opened:
+            listeners = [opened.enter_context(each) for each in _listeners(host, port, listener)]
+            _run(listeners, WorkDir(work_dir), database_url, exit_with_stdin=exit_with_stdin)
     except BackendError as error:
         typer.echo(_printable(error.message), err=True)
         raise typer.Exit(ALREADY_RUNNING if isinstance(error, AlreadyRunningError) else REFUSED) from None
@@ -110,16 +121,26 @@ def _printable(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else "�" for each in text)
 
 
-def _run(host: str, port: int, work_dir: WorkDir, database_url: str | None, *, exit_with_stdin: bool) -> None:
-    with bind(host, port) as listener, closing(work_dir):
+def _listeners(host: str, port: int, given: list[int] | None) -> list[socket.socket]:
+    try:
+        return [socket.socket(fileno=each) for each in given] if given else [bind(host, port)]
+    except OSError as error:
+        raise AddressError(f"--listener {given}: {error.strerror or error}") from None
+
+
+def _run(
+    listeners: list[socket.socket], work_dir: WorkDir, database_url: str | None, *, exit_with_stdin: bool
+) -> None:
+    with closing(work_dir):
         token = work_dir.hold()
         runtime = Runtime(database_url or f"sqlite:///{work_dir.path.resolve() / 'backend.db'}")
-        server = Server(create_app(runtime, token), listener)
-        work_dir.publish(url_of(listener))
-        _warn_if_reachable(listener.getsockname()[0])
+        server = Server(create_app(runtime, token), *listeners)
+        url = url_of(listeners[0])
+        work_dir.publish(url)
+        _warn_if_reachable(listeners[0].getsockname()[0])
         if exit_with_stdin:
             threading.Thread(target=_stop_at_eof, args=[server], name="stdin", daemon=True).start()
-        log.info("backend.started", url=url_of(listener), work_dir=str(work_dir.path))
+        log.info("backend.started", url=url, work_dir=str(work_dir.path))
         server.run_until_stopped()
         log.info("backend.stopped")
 

@@ -35,7 +35,7 @@ def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) 
     app = FastAPI(title=PRODUCT, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     app.include_router(rest.router)
-    app.router.routes.append(Route("/mcp", tools))
+    app.router.routes.append(Route("/mcp", tools, methods=["POST"]))
     rest.add_error_handlers(app)
     # The middleware added last runs first.
     app.add_middleware(BodyLimit)

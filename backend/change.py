@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import UnknownSubtaskError, UnknownTaskError
 from backend.fields import OPEN
-from backend.tables import Edge, EventRow, Item
+from backend.tables import BlockedAgent, Edge, EventRow, Item
 from backend.views import SubtaskState, TaskState, View
 
 CHUNK = 500
@@ -106,6 +106,14 @@ class Change:
             for chunk in _chunks(list(ids))
             for found in self.session.scalars(select(Edge.item_id).where(Edge.depends_on.in_(chunk)))
         }
+
+    def set_blocked(self, agent: str, reason: str) -> None:
+        """Note that an agent is blocked apart from any subtask."""
+        self.session.merge(BlockedAgent(agent=agent, reason=reason))
+
+    def clear_blocked(self, agents: Sequence[str]) -> None:
+        """Forget that these agents were blocked apart from any subtask."""
+        self.session.execute(delete(BlockedAgent).where(BlockedAgent.agent.in_(agents)))
 
     def seq_of(self, key: str) -> int | None:
         """Return the sequence number of the event with this id; None if there is none."""

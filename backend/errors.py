@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from sqlalchemy.exc import DBAPIError
+
 
 class BackendError(Exception):
     """The root of everything that the backend raises on purpose.
@@ -127,6 +129,18 @@ class HasDependentsError(BackendError):
             id=item_id,
             dependents=list(ids),
         )
+
+
+class UnavailableError(BackendError):
+    """The database can't be used at the moment; a later attempt may succeed."""
+
+    code = "unavailable"
+    status = 503
+
+    @classmethod
+    def of(cls, error: DBAPIError) -> "UnavailableError":
+        """Convert a passing error of the database."""
+        return cls(f"the database can't be used at the moment ({error.orig}); try again")
 
 
 class WorkDirError(BackendError):

@@ -57,5 +57,5 @@ Text = Annotated[str, Field(max_length=1_000_000)]
 Line = Annotated[str, Field(max_length=20_000)]
 
 Agents = Annotated[list[AgentName], BeforeValidator(_as_list), AfterValidator(_unique), Field(max_length=100)]
-Ids = Annotated[list[ItemId], AfterValidator(_unique), Field(max_length=1_000)]
+Ids = Annotated[list[ItemId], BeforeValidator(_as_list), AfterValidator(_unique), Field(max_length=1_000)]
 Lines = Annotated[list[Line], Field(max_length=10_000)]

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backend.runtime import Runtime
 
 if TYPE_CHECKING:
-    from mcp.server.mcpserver import MCPServer
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 
 class McpDoor:
@@ -41,19 +41,20 @@ class McpDoor:
         """Pass a request on."""
         async with self._loading:
             if self._app is None:
-                server, app = await anyio.to_thread.run_sync(self._create)
-                await self._tasks.start(_keep_running, server)
-                self._app = app
+                manager = await anyio.to_thread.run_sync(self._create)
+                await self._tasks.start(_keep_running, manager)
+                self._app = manager.asgi_app
         await self._app(scope, receive, send)
 
-    def _create(self) -> "tuple[MCPServer, ASGIApp]":
+    def _create(self) -> "StreamableHTTPSessionManager":
         from backend import mcp  # noqa: PLC0415 (see the class)
 
-        server = mcp.create_server(self._runtime)
-        return server, mcp.http_app(server)
+        return mcp.Tools(self._runtime).manager
 
 
-async def _keep_running(server: "MCPServer", *, task_status: anyio.abc.TaskStatus[None]) -> None:
-    async with server.session_manager.run():
+async def _keep_running(
+    manager: "StreamableHTTPSessionManager", *, task_status: anyio.abc.TaskStatus[None]
+) -> None:
+    async with manager.run():
         task_status.started()
         await anyio.sleep_forever()

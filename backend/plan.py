@@ -13,6 +13,8 @@ from backend.graph import find_cycle
 
 PLAN_KEYS = ("title", "details", "subtasks")
 STEP_KEYS = ("title", "agent", "details", "depends_on", "key")
+OTHER_NAMES = {"assignees": "agent", "dependencies": "depends_on"}
+"""The names of the other interfaces for two keys of a step."""
 
 STR = "tag:yaml.org,2002:str"
 
@@ -33,10 +35,10 @@ class PlanError(BackendError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One agent's step of a workflow. `depends_on` holds titles or keys of other steps."""
+    """A step of a workflow, for one or more agents. `depends_on` holds titles or keys of other steps."""
 
     title: str
-    agent: str
+    agents: tuple[str, ...]
     details: str = ""
     depends_on: tuple[str, ...] = ()
     key: str | None = None
@@ -51,6 +53,10 @@ class Plan:
     title: str | None = None
     details: str | None = None
 
+    def agents(self) -> list[str]:
+        """Return the agents of all steps, each once."""
+        return list(dict.fromkeys(agent for step in self.steps for agent in step.agents))
+
     def waits_for(self) -> list[list[int]]:
         """Return for each step the positions (from 0) of the steps that it depends on."""
         places = {name: place for place, step in enumerate(self.steps) for name in (step.title, step.key)}
@@ -64,10 +70,14 @@ def default_plan(description: str) -> Plan:
     return Plan(
         (
             Step(
-                design, "architect-agent", f"Design what the others will build, and say why.\n\n{description}"
+                design,
+                ("architect-agent",),
+                f"Design what the others will build, and say why.\n\n{description}",
             ),
-            Step(implement, "coding-agent", f"Implement what was designed.\n\n{description}", (design,)),
-            Step(test, "test-agent", f"Write tests for what was implemented.\n\n{description}", (implement,)),
+            Step(implement, ("coding-agent",), f"Implement what was designed.\n\n{description}", (design,)),
+            Step(
+                test, ("test-agent",), f"Write tests for what was implemented.\n\n{description}", (implement,)
+            ),
         )
     )
 
@@ -158,7 +168,7 @@ class _Reader:
                 self._complain(node, f"the step has no {name}")
         return Step(
             title=self._text(values.get("title"), "title") or "",
-            agent=self._agent(values.get("agent")),
+            agents=self._agents(values.get("agent")),
             details=self._text(values.get("details"), "details") or "",
             depends_on=self._names(values.get("depends_on")),
             key=self._text(values.get("key"), "key"),
@@ -169,6 +179,7 @@ class _Reader:
         values: dict[str, Node] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, ScalarNode) else "…"
+            name = OTHER_NAMES.get(name, name) if known is STEP_KEYS else name
             if name not in known:
                 self._complain(key, f"unknown key {name!r} (the keys of {what}: {', '.join(known)})")
             elif name in values:
@@ -187,6 +198,12 @@ class _Reader:
             self._complain(node, f"{name} is empty")
         return str(node.value) if isinstance(node, ScalarNode) else None
 
+    def _agents(self, node: Node | None) -> tuple[str, ...]:
+        nodes = node.value if isinstance(node, SequenceNode) else [node]
+        if not nodes:
+            self._complain(node, "the step has no agent")
+        return tuple(dict.fromkeys(self._agent(each) for each in nodes))
+
     def _agent(self, node: Node | None) -> str:
         text = (self._text(node, "agent") or "").removeprefix("@")
         if text and node is not None and node.tag == STR and not re.fullmatch(AGENT_PATTERN, text):
@@ -196,10 +213,8 @@ class _Reader:
     def _names(self, node: Node | None) -> tuple[str, ...]:
         if node is None:
             return ()
-        if not isinstance(node, SequenceNode):
-            self._complain(node, "depends_on must be a list of titles or keys")
-            return ()
-        return tuple(dict.fromkeys(self._text(each, "depends_on") or "" for each in node.value))
+        nodes = node.value if isinstance(node, SequenceNode) else [node]
+        return tuple(dict.fromkeys(self._text(each, "depends_on") or "" for each in nodes))
 
     def _complain(self, node: Node | None, problem: str) -> None:
         self.problems.append((node.start_mark.line + 1 if node else 1, problem))

@@ -1,13 +1,15 @@
 """Clients' own events: applied by the same rules, and deduplicated by the publisher's key."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
+from pydantic.fields import FieldInfo
 
 from backend import rules
 from backend.change import Change
 from backend.errors import InvalidError
+from backend.fields import Status
 from backend.requests import Addressee, Blocked, Completion, NewMessage, Patch, Publication, Request, Target
 
 R = TypeVar("R", bound=Request)
@@ -32,11 +34,19 @@ def apply(change: Change, publication: Publication) -> int:
 
 def _read(model: type[R], payload: Mapping[str, Any]) -> R:
     """Validate the part of a payload that the model knows."""
-    names = {field.alias or name for name, field in model.model_fields.items()}
+    names = {each for name, field in model.model_fields.items() for each in _names(name, field)}
     try:
         return model.model_validate({name: value for name, value in payload.items() if name in names})
     except ValidationError as error:
         raise InvalidError.of(error.errors(include_url=False, include_input=False)) from None
+
+
+def _names(name: str, field: FieldInfo) -> Collection[str]:
+    """Return the names under which a model takes a field."""
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return [each for each in alias.choices if isinstance(each, str)]
+    return [name]
 
 
 def _subtask_completed(change: Change, payload: Mapping[str, Any], key: str) -> int:
@@ -46,7 +56,10 @@ def _subtask_completed(change: Change, payload: Mapping[str, Any], key: str) -> 
 
 def _subtask_updated(change: Change, payload: Mapping[str, Any], key: str) -> int:
     subtask = change.subtask(_read(Target, payload).id)
-    return rules.update(change, subtask, _read(Patch, payload), key=key)
+    patch = _read(Patch, payload)
+    if patch.status == Status.IN_PROGRESS and not subtask.is_open:
+        return subtask.seq  # an agent that begins doesn't know yet that it was closed meanwhile
+    return rules.update(change, subtask, patch, key=key)
 
 
 def _task_completed(change: Change, payload: Mapping[str, Any], key: str) -> int:

@@ -7,9 +7,18 @@ from sqlalchemy.orm import Session
 
 from backend.change import StoredEvent
 from backend.errors import UnknownSubtaskError, UnknownTaskError
-from backend.fields import Status
-from backend.tables import EventRow, Item
-from backend.views import SubtaskPage, SubtaskView, TaskPage, TaskTree, TaskView
+from backend.fields import OPEN, Status
+from backend.tables import BlockedAgent, EventRow, Item
+from backend.views import (
+    AgentPage,
+    AgentView,
+    Blocked,
+    SubtaskPage,
+    SubtaskView,
+    TaskPage,
+    TaskTree,
+    TaskView,
+)
 
 PAGE_EVENTS = 500
 PAGE_SIZE = 4_000_000
@@ -59,6 +68,19 @@ class Queries:
         rows, following = self._page(select(Item).where(Item.task_id == task_id), limit, offset)
         return SubtaskPage(subtasks=[SubtaskView.model_validate(row) for row in rows], next_offset=following)
 
+    def agents(self) -> AgentPage:
+        """Return the agents that have open subtasks or are blocked, by name."""
+        query = select(Item.id, Item.assignees, Item.status, Item.blocked_reason).order_by(Item.number)
+        agents: dict[str, AgentView] = {}
+        with Session(self._engine) as session:
+            for agent, reason in session.execute(select(BlockedAgent.agent, BlockedAgent.reason)):
+                _agent(agents, agent).blocked.append(Blocked(subtask_id=None, reason=reason))
+            for found in session.execute(query.where(Item.task_id.is_not(None), Item.status.in_(OPEN))):
+                for agent in found.assignees:
+                    _add(_agent(agents, agent), *found)
+        states = (each.model_copy(update={"state": _state(each)}) for _, each in sorted(agents.items()))
+        return AgentPage(agents=list(states))
+
     def history(self, after: int, upto: int) -> list[StoredEvent]:
         """Return the next page of the events with after < seq <= upto; empty if there are none."""
         query = select(EventRow.seq, EventRow.channel, EventRow.text)
@@ -78,3 +100,24 @@ class Queries:
         with Session(self._engine) as session:
             rows = session.scalars(query.order_by(Item.number).limit(limit + 1).offset(offset)).all()
         return rows[:limit], offset + limit if len(rows) > limit else None
+
+
+def _agent(agents: dict[str, AgentView], name: str) -> AgentView:
+    return agents.setdefault(
+        name, AgentView(agent=name, state="waiting", working_on=[], blocked=[], waiting=[])
+    )
+
+
+def _add(agent: AgentView, item_id: str, _assignees: list[str], status: str, reason: str) -> None:
+    if status == Status.IN_PROGRESS:
+        agent.working_on.append(item_id)
+    elif status == Status.BLOCKED:
+        agent.blocked.append(Blocked(subtask_id=item_id, reason=reason))
+    else:
+        agent.waiting.append(item_id)
+
+
+def _state(agent: AgentView) -> str:
+    if agent.working_on:
+        return "working"
+    return "blocked" if agent.blocked else "waiting"

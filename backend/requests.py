@@ -9,6 +9,10 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from backend.fields import AgentName, Agents, Ids, ItemId, Lines, Name, Status, Text, Title
 
+ASSIGNEES = AliasChoices("assignees", "agent")
+DEPENDENCIES = AliasChoices("depends_on", "dependencies")
+"""The names under which all interfaces, plans and publications take these two."""
+
 
 class Request(BaseModel):
     """The base of all requests: immutable, without unknown fields."""
@@ -27,11 +31,11 @@ class NewSubtask(Request):
     title: Title
     details: Text = ""
     assignees: Agents = Field(
-        default=[], validation_alias=AliasChoices("assignees", "agent"), description="agent names"
+        default=[], validation_alias=ASSIGNEES, description="the agents to do it, such as coding-agent"
     )
     dependencies: Ids = Field(
         default=[],
-        validation_alias=AliasChoices("depends_on", "dependencies"),
+        validation_alias=DEPENDENCIES,
         description="what must be done first: keys of this request, or ids that exist",
     )
 
@@ -39,11 +43,15 @@ class NewSubtask(Request):
 class NewTask(Request):
     """A task to create, with its subtasks: all of it or nothing."""
 
-    id: ItemId | None = None
+    id: ItemId | None = Field(default=None, description="the client's own id; else one is made")
     title: Title
     details: Text = ""
-    assignees: Agents = Field(default=[], validation_alias=AliasChoices("assignees", "agent"))
-    dependencies: Ids = Field(default=[], validation_alias=AliasChoices("depends_on", "dependencies"))
+    assignees: Agents = Field(default=[], validation_alias=ASSIGNEES, description="agent names")
+    dependencies: Ids = Field(
+        default=[],
+        validation_alias=DEPENDENCIES,
+        description="ids of tasks or subtasks that must be done first",
+    )
     project: Name | None = None
     branch: Name | None = None
     subtasks: Annotated[list[NewSubtask], Field(max_length=10_000)] = []
@@ -54,9 +62,10 @@ class Patch(Request):
 
     title: Title | None = None
     details: Text | None = None
-    assignees: Agents | None = None
-    dependencies: Ids | None = None
+    assignees: Agents | None = Field(default=None, validation_alias=ASSIGNEES)
+    dependencies: Ids | None = Field(default=None, validation_alias=DEPENDENCIES)
     status: Status | None = None
+    blocked_reason: Text | None = Field(default=None, description="why, if the status is blocked")
 
 
 class Completion(Request):
@@ -72,7 +81,9 @@ class NewMessage(Request):
     """A message to an agent, from a person or another agent; optionally about a subtask."""
 
     message: Text
-    sender: Name | None = Field(default=None, alias="from")
+    sender: Name | None = Field(
+        default=None, validation_alias=AliasChoices("from", "sender"), description="who sends it"
+    )
     subtask_id: ItemId | None = None
 
 

@@ -9,13 +9,17 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from backend.errors import BackendError, InvalidError
+from backend.errors import BackendError, InvalidError, UnavailableError
 from backend.fields import AgentName, Status
 from backend.requests import Completion, NewMessage, NewSubtask, NewTask, Patch
 from backend.runtime import Runtime
-from backend.views import Receipt, SubtaskPage, SubtaskView, TaskPage, TaskTree, TaskView
+from backend.views import AgentPage, Receipt, SubtaskPage, SubtaskView, TaskPage, TaskTree, TaskView
+
+RETRY_SECONDS = 2
+"""The time after which a client is to try again, while the database is locked or its disk full."""
 
 router = APIRouter(prefix="/api")
 
@@ -117,6 +121,12 @@ async def complete_subtask(
     return await backend.write(backend.service.complete_subtask, subtask_id, completion or Completion())
 
 
+@router.get("/agents")
+async def list_agents(backend: Backend) -> AgentPage:
+    """Show the agents that have open subtasks or are blocked."""
+    return await backend.read(backend.queries.agents)
+
+
 @router.post("/agents/{agent}/messages", status_code=HTTPStatus.CREATED)
 async def send_message(backend: Backend, agent: Annotated[AgentName, Path()], new: NewMessage) -> Receipt:
     """Send a message to an agent."""
@@ -127,6 +137,7 @@ def add_error_handlers(app: FastAPI) -> None:
     """Make the application answer every error in the same shape."""
     app.exception_handler(BackendError)(_on_backend_error)
     app.exception_handler(RequestValidationError)(_on_validation_error)
+    app.exception_handler(OperationalError)(_on_locked_database)
     app.exception_handler(HTTPException)(_on_http_error)
     app.exception_handler(Exception)(_on_crash)
 
@@ -137,6 +148,12 @@ def _answer(status: int, code: str, message: str, fields: object = None) -> JSON
 
 async def _on_backend_error(_: Request, error: BackendError) -> JSONResponse:
     return _answer(error.status, error.code, error.message, error.fields)
+
+
+async def _on_locked_database(request: Request, error: OperationalError) -> JSONResponse:
+    answer = await _on_backend_error(request, UnavailableError.of(error))
+    answer.headers["Retry-After"] = str(RETRY_SECONDS)
+    return answer
 
 
 async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -77,10 +77,12 @@ def block(change: Change, blocked: Blocked, *, key: str | None = None) -> int:
     Raises:
         UnknownSubtaskError: it names a subtask that does not exist.
     """
-    if blocked.subtask_id is not None:
+    if blocked.subtask_id is None:
+        change.set_blocked(blocked.agent, blocked.reason)
+    else:
         subtask = change.subtask(blocked.subtask_id)
         if subtask.is_open:
-            update(change, subtask, Patch(status=Status.BLOCKED))
+            update(change, subtask, Patch(status=Status.BLOCKED, blocked_reason=blocked.reason))
     return change.record("agent.blocked", AgentBlocked.model_validate(blocked), key=key)
 
 
@@ -96,8 +98,8 @@ def message(change: Change, agent: str, new: NewMessage, *, key: str | None = No
     return change.record("agent.message", payload, key=key)
 
 
-def delete(change: Change, item: Item) -> None:
-    """Delete a task with its subtasks, or a subtask.
+def delete(change: Change, item: Item) -> Deleted:
+    """Delete a task with its subtasks, or a subtask; return the payload of its event.
 
     Raises:
         HasDependentsError: something that would remain depends on it.
@@ -110,6 +112,7 @@ def delete(change: Change, item: Item) -> None:
         change.remove(each)
         change.record(f"{each.kind}.deleted", Deleted.model_validate(each))
     _settle_parent(change, item)
+    return Deleted.model_validate(item)
 
 
 def _apply(
@@ -124,10 +127,19 @@ def _apply(
         check_dependencies(change, [item])
     for name, value in wanted.items():
         setattr(item, name, value)
+    _unblock(change, item)
     seq = change.record_state(item, "updated", key=key)
     if status == Status.CANCELLED:
         _settle_parent(change, item)
     return seq
+
+
+def _unblock(change: Change, item: Item) -> None:
+    """Forget why an item was blocked that isn't any more, and that its agents were if it is under way or done."""
+    if item.status != Status.BLOCKED:
+        item.blocked_reason = ""
+    if item.task_id is not None and item.status in (Status.IN_PROGRESS, Status.DONE):
+        change.clear_blocked(item.assignees)
 
 
 def _set_status(change: Change, item: Item, status: str) -> None:
@@ -135,6 +147,7 @@ def _set_status(change: Change, item: Item, status: str) -> None:
         for subtask in change.subtasks(item):
             if subtask.is_open:
                 subtask.status = Status.CANCELLED
+                _unblock(change, subtask)
                 change.record_state(subtask, "updated")
     elif item.task_id and not item.is_open:
         require_open(change.task(item.task_id))
@@ -155,6 +168,7 @@ def _finish(change: Change, item: Item, completion: Completion, *, key: str | No
     for name, value in completion:
         setattr(item, name, value)
     item.status = Status.DONE
+    _unblock(change, item)
     return change.record(f"{item.kind}.completed", Completed.model_validate(item), about=item, key=key)
 
 

@@ -10,7 +10,7 @@ from backend import creation, publishing, rules
 from backend.change import Change, StoredEvent
 from backend.requests import Completion, NewMessage, NewSubtask, NewTask, Patch, Publication
 from backend.tables import EventRow, Item
-from backend.views import Receipt, SubtaskView, TaskTree, TaskView
+from backend.views import Deleted, Receipt, SubtaskView, TaskTree, TaskView
 
 Listener = Callable[[Sequence[StoredEvent]], None]
 
@@ -78,15 +78,15 @@ class TaskService:
             rules.complete(change, subtask, completion)
             return SubtaskView.model_validate(subtask)
 
-    def delete_task(self, task_id: str) -> None:
+    def delete_task(self, task_id: str) -> Deleted:
         """Delete a task with its subtasks, unless something else depends on them."""
         with self._change() as change:
-            rules.delete(change, change.task(task_id))
+            return rules.delete(change, change.task(task_id))
 
-    def delete_subtask(self, subtask_id: str) -> None:
+    def delete_subtask(self, subtask_id: str) -> Deleted:
         """Delete a subtask, unless something depends on it."""
         with self._change() as change:
-            rules.delete(change, change.subtask(subtask_id))
+            return rules.delete(change, change.subtask(subtask_id))
 
     def send_message(self, agent: str, new: NewMessage) -> Receipt:
         """Send a message to an agent. Only an event is stored."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -17,7 +17,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from backend.errors import DatabaseError
 from backend.tables import Base, Item, Meta
 
-SCHEMA = "1"
+SCHEMA = "2"
+MIGRATIONS = {
+    "1": ("ALTER TABLE items ADD COLUMN blocked_reason VARCHAR NOT NULL DEFAULT ''", "2"),
+}
+"""By schema version: the statement that leads to the next version, and that version."""
 OURS = {Meta.__tablename__, Item.__tablename__}
 """Tables that are in each complete database of this program."""
 
@@ -37,13 +41,19 @@ def open_database(url: str) -> Engine:
     """
     try:
         address = make_url(url)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):  # its port is no number
         raise DatabaseError(
             "the database's URL can't be read; it looks like sqlite:////path/to/file.db"
         ) from None
     try:
         return _open(address)
-    except (SQLAlchemyError, ImportError, OSError) as error:
+    except (
+        SQLAlchemyError,
+        ImportError,
+        OSError,
+        ValueError,
+        TypeError,
+    ) as error:  # drivers raise what they like
         raise DatabaseError(f"the database {_shown(address)} can't be used: {_reason(error)}") from error
 
 
@@ -139,5 +149,9 @@ def _check_schema(engine: Engine) -> None:
         schema = session.get(Meta, "schema")
         if schema is None:
             session.add_all([Meta(name="schema", value=SCHEMA), Meta(name="instance", value=str(uuid4()))])
-        elif schema.value != SCHEMA:
+            return
+        while schema.value in MIGRATIONS:
+            statement, schema.value = MIGRATIONS[schema.value]
+            session.execute(text(statement))
+        if schema.value != SCHEMA:
             raise DatabaseError(f"the database has schema {schema.value}, this backend reads {SCHEMA}")

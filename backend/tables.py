@@ -35,6 +35,7 @@ class Item(Base):
     insights_found: Mapped[list[str]] = mapped_column(default=list)
     files_modified: Mapped[list[str]] = mapped_column(default=list)
     completed_by: Mapped[str | None] = mapped_column(default=None)
+    blocked_reason: Mapped[str] = mapped_column(default="")
     created_at: Mapped[str] = mapped_column(default="")
     updated_at: Mapped[str] = mapped_column(default="")
     seq: Mapped[int] = mapped_column(default=0)
@@ -68,6 +69,15 @@ class EventRow(Base):
     id: Mapped[str] = mapped_column(unique=True)
     channel: Mapped[str]
     text: Mapped[str]
+
+
+class BlockedAgent(Base):
+    """An agent that is blocked apart from any subtask, until it begins or completes one."""
+
+    __tablename__ = "blocked_agents"
+
+    agent: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str]
 
 
 class Meta(Base):

@@ -1,5 +1,7 @@
 """Models of answers: the records that REST and MCP return, and the payloads of events."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.fields import Status
@@ -22,6 +24,7 @@ class TaskState(View):
     status: Status
     project: str | None
     branch: str | None
+    blocked_reason: str
 
 
 class SubtaskState(TaskState):
@@ -109,6 +112,29 @@ class AgentBlocked(View):
     agent: str
     subtask_id: str | None
     reason: str
+
+
+class Blocked(View):
+    """A reason why an agent is blocked; without `subtask_id` it is not about one of its subtasks."""
+
+    subtask_id: str | None
+    reason: str
+
+
+class AgentView(View):
+    """An agent: `working` on a subtask, else `blocked`, else `waiting` for what its subtasks depend on, or to begin."""
+
+    agent: str
+    state: Literal["blocked", "working", "waiting"]
+    working_on: list[str]
+    blocked: list[Blocked]
+    waiting: list[str]
+
+
+class AgentPage(View):
+    """The agents that have open subtasks or are blocked, by name."""
+
+    agents: list[AgentView]
 
 
 class Receipt(View):

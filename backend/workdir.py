@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from backend.errors import AlreadyRunningError, WorkDirError
+
+log = structlog.get_logger(__name__)
 
 DEFAULT_WORK_DIR = Path("/tmp/agenthub_autonomous")  # noqa: S108 (one that is not ours is refused)
 TOKEN_FILE = "backend.token"  # noqa: S105 (a file's name)
@@ -46,32 +50,40 @@ class WorkDir:
     def hold(self) -> str:
         """Lock the directory for this process and return its token, which is created at the first start.
 
+        A token that others could read is replaced by a new one.
+
         Raises:
             AlreadyRunningError: another backend has locked it.
             WorkDirError: the token's file is not safe, or holds no token.
         """
         path = self.path / TOKEN_FILE
         try:
-            fd = _open_token(path)
+            fd = self._lock(path)
+            if os.fstat(fd).st_mode & 0o077:
+                log.warning("backend.token_replaced", file=str(path), reason="others could read it")
+                path.unlink()  # whoever has it open reads no more in it
+                self.close()
+                fd = self._lock(path)
+            (self.path / URL_FILE).unlink(missing_ok=True)  # of one that was killed
+            return _read_token(path, fd)
         except OSError as error:
+            self.close()
             raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock(self, path: Path) -> int:
+        fd = _open_token(path)
         try:
-            token = self._hold(path, fd)
+            _require_ours(path, os.fstat(fd), stat.S_ISREG, "a file")
+            if not _take(fd):
+                raise AlreadyRunningError(f"another backend is running in {self.path}")  # noqa: TRY301 (it closes)
         except BaseException:
             os.close(fd)
             raise
         self._token_fd = fd
-        return token
-
-    def _hold(self, path: Path, fd: int) -> str:
-        try:
-            _require_private(path, os.fstat(fd), stat.S_ISREG, "a file")
-            if not _take(fd):
-                raise AlreadyRunningError(f"another backend is running in {self.path}")
-            (self.path / URL_FILE).unlink(missing_ok=True)  # of one that was killed
-            return _read_token(path, fd)
-        except OSError as error:
-            raise WorkDirError(f"{path} can't be used: {error.strerror or error}") from None
+        return fd
 
     def publish(self, url: str) -> None:
         """Write the backend's address for clients on this machine; the directory must be locked."""
@@ -192,11 +204,15 @@ def _checked(path: Path, text: str) -> str:
     return text
 
 
-def _require_private(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], kind: str) -> None:
+def _require_ours(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], kind: str) -> None:
     if not is_kind(found.st_mode):
         raise WorkDirError(f"{path} is not {kind}")
     if found.st_uid != os.geteuid():
         raise WorkDirError(f"{path} belongs to another user (uid {found.st_uid})")
+
+
+def _require_private(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], kind: str) -> None:
+    _require_ours(path, found, is_kind, kind)
     if found.st_mode & 0o077:
         mode = stat.S_IMODE(found.st_mode)
         raise WorkDirError(f"{path} is open to others (mode {mode:04o}); close it with: chmod go= {path}")

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from backend.agents import unknown_agents
 from backend.errors import BackendError, InvalidError
 from backend.plan import Plan, PlanError, default_plan, read_plan
 from backend.requests import NewTask
@@ -30,6 +31,8 @@ PROGRAM = os.environ.get("COORDINATOR_PROGRAM", "agent-coordinator")
 """The command that runs the coordinator; the scripts of a checkout set it to their own name."""
 UNWRAPPED = 10_000
 """The width in columns without a terminal."""
+MAX_PLAN = 1_000_000
+"""The largest plan, in bytes; parsing more would take longer than people wait."""
 TIMEOUT = 30.0
 """Seconds to wait for the backend's answer."""
 
@@ -99,13 +102,18 @@ def main(
         _fail(*(f"{plan}: {problem}" for problem in error.problems), code=INVALID)
     except BackendError as error:
         _fail(error.message, code=INVALID)
+    try:
+        work_dir = (work_dir or _nearby()).expanduser()
+    except BackendError as error:
+        _fail(error.message, code=FAILED)
+    for warning in unknown_agents(steps.agents(), work_dir):
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201 (the command's own output)
     if dry_run:
         _show(new.title, steps)
         return
     try:
-        work_dir = (work_dir or _nearby()).expanduser()
         url = url or read_url(work_dir) or _default_url(work_dir)
-        created = _create(url, _token(work_dir), new)
+        created = _create(url, _Token(work_dir), new)
     except BackendError as error:
         _fail(error.message, code=FAILED)
     _show(f"{created.title} ({created.id})", steps, [each.id for each in created.subtasks])
@@ -118,7 +126,13 @@ def _plan(path: Path | None, description: str) -> Plan:
     if path is None:
         return default_plan(description)
     try:
-        return read_plan(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(MAX_PLAN + 1)
+        if len(data) > MAX_PLAN:
+            raise InvalidError(
+                f"{path} has more than {MAX_PLAN:,} bytes; put long details into a file that the agents read"
+            )
+        return read_plan(data.decode("utf-8"))
     except OSError as error:
         raise InvalidError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -132,7 +146,7 @@ def _request(project: str, branch: str, description: str, plan: Plan) -> NewTask
             "key": f"step-{place}",
             "title": step.title,
             "details": step.details,
-            "agent": step.agent,
+            "assignees": list(step.agents),
             "depends_on": [f"step-{other}" for other in others],
         }
         for place, (step, others) in enumerate(zip(plan.steps, plan.waits_for(), strict=True))
@@ -153,8 +167,23 @@ def _nearby() -> Path:
         raise InvalidError(f"{Path('.env').absolute()} can't be read: {error}") from None
 
 
-def _token(work_dir: Path) -> str:
-    return os.environ.get("BACKEND_TOKEN") or read_token(work_dir)
+class _Token:
+    """The token for the request, told only after connecting.
+
+    A work directory's token is for the backend that runs there. While that holds the directory it holds its port too,
+    so a program that has taken the port of a backend that ended is not told.
+    """
+
+    def __init__(self, work_dir: Path) -> None:
+        self._work_dir = work_dir
+        self._given = os.environ.get("BACKEND_TOKEN")
+        self._found = "" if self._given else read_token(work_dir)
+
+    def tell(self) -> str:
+        """Return the token, if the connection that was made just now may have it."""
+        if not self._given and read_url(self._work_dir) is None:
+            raise BackendUnavailableError(f"no backend runs in {self._work_dir}; start one with {PROGRAM}")
+        return self._given or self._found
 
 
 def _default_url(work_dir: Path) -> str:
@@ -164,7 +193,7 @@ def _default_url(work_dir: Path) -> str:
     raise BackendUnavailableError(f"no backend runs in {work_dir}; start one with {PROGRAM}, or give --url")
 
 
-def _create(url: str, token: str, new: NewTask) -> TaskTree:
+def _create(url: str, token: _Token, new: NewTask) -> TaskTree:
     try:
         status, answer = _post(url, token, new.model_dump_json(exclude_none=True))
     except (OSError, HTTPException, ValueError) as error:
@@ -179,14 +208,15 @@ def _create(url: str, token: str, new: NewTask) -> TaskTree:
     raise BackendUnavailableError(f"the backend at {url} refuses: {refusal.message} [{refusal.error}]")
 
 
-def _post(url: str, token: str, body: str) -> tuple[int, bytes]:
+def _post(url: str, token: _Token, body: str) -> tuple[int, bytes]:
     """Post to exactly this address, so that no proxy and no redirect gets the token."""
     address = urlsplit(url)
     if address.scheme not in {"http", "https"} or not address.hostname:
         raise InvalidError(f"{url!r} is no URL of a backend, such as http://127.0.0.1:8000")
     kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     with closing(kind(address.hostname, address.port, timeout=TIMEOUT)) as connection:
+        connection.connect()
+        headers = {"Authorization": f"Bearer {token.tell()}", "Content-Type": "application/json"}
         connection.request("POST", f"{address.path.rstrip('/')}/api/tasks", body.encode(), headers)
         response = connection.getresponse()
         return response.status, response.read()
@@ -197,7 +227,12 @@ def _show(title: str, plan: Plan, ids: Sequence[str] = ()) -> None:
     for column in table.columns:
         column.overflow = "fold"
     for place, (step, others) in enumerate(zip(plan.steps, plan.waits_for(), strict=True)):
-        cells = [str(place + 1), step.title, step.agent, ", ".join(str(other + 1) for other in others)]
+        cells = [
+            str(place + 1),
+            step.title,
+            ", ".join(step.agents),
+            ", ".join(str(other + 1) for other in others),
+        ]
         table.add_row(*map(_plain, cells + list(ids[place : place + 1])))
     console = Console()
     if not console.is_terminal and not os.environ.get("COLUMNS"):

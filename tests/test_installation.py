@@ -13,7 +13,7 @@ import pytest
 from tests.checkout import copy_checkout
 from tests.claude import ROOT
 
-PACKAGES = ("actors", "backend", "supervisors")
+PACKAGES = ("actors", "backend", "serving", "supervisors")
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("installation")]
 

@@ -1,15 +1,15 @@
 """The coordinator: one object to start, wait for and stop."""
 
-import socket
 from collections.abc import Mapping
 
 import structlog
 
 from actors.agents.prompt import PRODUCT_PROMPTS, bad_prompts
 from actors.app.environment import claude_environment
+from actors.app.listeners import Listeners, open_listeners
 from actors.app.settings import Settings
 from actors.app.tree import ACTORS, RESTARTS, Actors, build_tree
-from actors.gateway import Tokens, bind, load_secret, url_of
+from actors.gateway import Tokens, load_secret
 from actors.lib import deadlines
 from actors.lib.errors import ConfigurationError, root_cause
 from actors.lib.process_marks import end_orphans, work_dir_mark
@@ -54,15 +54,14 @@ class Coordinator:
         actors: Actors = ACTORS,
         restarts: Intensity = RESTARTS,
     ) -> None:
-        port = settings.embedded_port or free_port()
-        self.settings = settings.model_copy(update={"embedded_port": port})
+        self.settings = settings
         self.workdir = prepare(settings.work_dir)
         given = claude_environment(secrets=settings.secrets) if environment is None else environment
         self._environment = {**given, **work_dir_mark(self.workdir.path)}
         self._actors, self._restarts = actors, restarts
         self.system = System(on_dead_letter=self._dead_letter)
         self._lock: Lock | None = None
-        self._listener: socket.socket | None = None
+        self._listeners: Listeners | None = None
 
     def start(self) -> None:
         """Start all actors in order, and return when all are ready.
@@ -77,12 +76,14 @@ class Coordinator:
         self._lock = lock = self.workdir.lock()
         end_orphans(self.workdir.path)  # they may be missing from the journal, which may be a new one
         self.tokens = Tokens(load_secret(self.workdir.secret))
-        self._listener = listener = bind(self.settings.gateway_port)
+        self._listeners = listeners = open_listeners(self.settings, self.workdir)
+        if listeners.backend:
+            self.settings = self.settings.model_copy(update={"embedded_port": listeners.backend_port})
         try:
             lock.publish(self.url)
             self.system.start(
                 build_tree(
-                    self.settings, self.workdir, listener, self.tokens,
+                    self.settings, self.workdir, listeners, self.tokens,
                     environment=self._environment, actors=self._actors, restarts=self._restarts,
                 )
             )  # fmt: skip
@@ -98,9 +99,9 @@ class Coordinator:
     @property
     def url(self) -> str:
         """The gateway's address, available after the start."""
-        if self._listener is None:
+        if self._listeners is None:
             raise RuntimeError("the coordinator has not started")
-        return url_of(self._listener)
+        return self._listeners.url
 
     def wait(self) -> ExitReport | None:
         """Wait until the root has ended, and return its exit report."""
@@ -113,8 +114,8 @@ class Coordinator:
         return abandoned
 
     def _release(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        if self._listeners is not None:
+            self._listeners.close()
         if self._lock is not None:
             self._lock.release()
 
@@ -133,10 +134,3 @@ class Coordinator:
         reason = f"it killed its session twice: {letter.traceback[-3000:]}"
         step = DeliveryStep(delivery_id=delivery.id, state=DeliveryState.DEAD, reason=reason)
         self.system.handle(ROUTER).tell(Progressed(agent=delivery.agent, steps=(step,)))
-
-
-def free_port() -> int:
-    """Return a port on loopback that is free at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

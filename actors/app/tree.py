@@ -1,6 +1,5 @@
 """The tree of actors, with its order of starting and the arguments of each actor."""
 
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +9,12 @@ from pydantic import SecretStr
 
 from actors.agents.prompt import PRODUCT_PROMPTS, agents_with_prompts, find_prompt
 from actors.app.environment import ROOT
+from actors.app.listeners import Listeners
 from actors.app.settings import Settings
 from actors.connection import ConnectionActor
-from actors.embedded import BackendActor
+from actors.embedded import BackendActor, read_token
 from actors.feed import FeedActor
-from actors.gateway import GatewayActor, Tokens, url_of
+from actors.gateway import GatewayActor, Tokens
 from actors.lib import deadlines
 from actors.protocol.names import (
     BACKEND,
@@ -79,7 +79,7 @@ ACTORS = Actors()
 def build_tree(
     settings: Settings,
     workdir: WorkDir,
-    listener: socket.socket,
+    listeners: Listeners,
     tokens: Tokens,
     *,
     environment: Mapping[str, str],
@@ -91,7 +91,7 @@ def build_tree(
     Args:
         settings: The settings.
         workdir: The work directory, locked by this process.
-        listener: The gateway's listening socket.
+        listeners: The listening sockets.
         tokens: The gateway's tokens.
         environment: The environment of claude.
         actors: The makers of the actors.
@@ -100,11 +100,11 @@ def build_tree(
     session = partial(
         _session_spec,
         actors.session,
-        _session_settings(settings, workdir, url_of(listener), tokens, environment),
+        _session_settings(settings, workdir, listeners.url, tokens, environment),
     )
     host = partial(LocalSessionHost, spec=session)
     router = partial(actors.router, settings=_router_settings(settings, workdir, host))
-    gateway = partial(actors.gateway, listener=listener, tokens=tokens, feed=workdir.feed)
+    gateway = partial(actors.gateway, listener=listeners.gateway, tokens=tokens, feed=workdir.feed)
     router_seconds = START_SECONDS + _size(workdir.journal) / SALVAGE_RATE
     children = [  # stopped in reverse, so that an actor can still report its end to those before it
         _spec(WORKDIR, partial(actors.workdir, workdir=workdir), deadlines.WORKDIR),
@@ -117,7 +117,7 @@ def build_tree(
     if settings.ws_url is None:
         backend = partial(
             actors.backend,
-            port=settings.embedded_port,
+            listeners=listeners.backend,
             work_dir=workdir.path,
             root=ROOT,
             database_url=_secret(settings.embedded_database_url),
@@ -244,17 +244,16 @@ def _read_report(workdir: WorkDir, agent: str, subtask_id: str) -> ReportComplet
 def _connection(
     make: Callable[..., Actor], settings: Settings, workdir: WorkDir, context: ActorContext
 ) -> Actor:
-    """Create the connection, with the token read at each start: the embedded backend may just have written it."""
-    if settings.ws_url is not None:
-        url = settings.ws_url
-        token = _secret(settings.ws_token)
-    else:
-        url = f"ws://127.0.0.1:{settings.embedded_port}/ws"
-        token = workdir.backend_token.read_text("ascii").strip()
+    """Create the connection: to the user's backend, or by a door of our own to the embedded one."""
+    embedded = {
+        "url": f"ws://127.0.0.1:{settings.embedded_port}/ws",
+        "door": workdir.backend_door,
+        "token": partial(read_token, workdir.backend_token),  # which changes when it may have leaked
+    }
+    given = {"url": settings.ws_url, "token": _secret(settings.ws_token)}
     return make(
         context,
-        url=url,
-        token=token,
+        **(embedded if settings.ws_url is None else given),
         ping_seconds=settings.ping_seconds,
         max_reconnect_attempts=settings.max_reconnect_attempts,
     )

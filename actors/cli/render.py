@@ -152,10 +152,11 @@ def rejected(console: Console, rows: list[Row], *, as_json: bool) -> None:
         for row in rows:
             print_json(row, indent=None)
         return
-    found = Listing("number", "at", "from", "bytes", "reason")
+    found = Listing("number", "at", "from", "bytes", "times", "reason")
     for row in rows:
         found.add_row(
-            str(row["number"]), clock(row["at"]), text(row["origin"]), str(row["size"]), text(row["reason"])[:200]
+            str(row["number"]), clock(row["at"]), text(row["origin"]), str(row["size"]), str(row["count"]),
+            text(row["reason"])[:200],
         )  # fmt: skip
     found.put(console)
 

@@ -7,6 +7,7 @@ connection. Control messages of an earlier connection are dropped; events count 
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple, assert_never
 
 import orjson
@@ -23,12 +24,14 @@ from actors.connection.client import (
     SocketEvent,
     SocketFailed,
     SocketOpened,
+    TokenReader,
 )
 from actors.connection.dialects.parsed import Ack, AnyControl, Live, Nack, Pong, Subscribed, Welcome
 from actors.connection.dialects.registry import Translator
 from actors.connection.frames import MAX_MESSAGE
-from actors.connection.handshake import Address
+from actors.connection.handshake import Address, check_token
 from actors.connection.publication_gate import PublicationGate
+from actors.connection.rejections import Rejections
 from actors.lib.backoff import Retries, uniform
 from actors.lib.failpoints import failpoint
 from actors.lib.urls import redact, secrets_in
@@ -37,7 +40,6 @@ from actors.protocol.backend import (
     BackendOpened,
     ConnectNow,
     EventReceived,
-    InputRejected,
     PublicationConfirmed,
     PublicationRefused,
     PublicationSent,
@@ -58,8 +60,8 @@ _MESSAGES, _BYTES = 10_000, 32 * 1024 * 1024
 """The messages and bytes that may wait, here and at the router, before the socket isn't read any more."""
 _UNKNOWN = Welcome(type="welcome")
 """The welcome that is assumed of a backend that sends none."""
-_KEPT = 4096
-"""Bytes of a rejected message that are kept."""
+_COUNT_SECONDS = 1.0
+"""The time that rejected messages of known kinds are counted before the router is told."""
 _PASSING = {"unavailable", "busy", "overloaded", "rate_limited"}
 """Codes of a refusal that may pass; after any other code a publication is never tried again."""
 
@@ -85,7 +87,11 @@ class _TrialDue(NamedTuple):
     """The pause is over after which publishing is tried again."""
 
 
-_Message = ToConnection | SocketEvent | _WelcomeOverdue | _TrialDue
+class _CountDue(NamedTuple):
+    """The time is over in which rejected messages are counted."""
+
+
+_Message = ToConnection | SocketEvent | _WelcomeOverdue | _TrialDue | _CountDue
 """Every message to the connection: from the router, the socket's thread, and its own timers."""
 
 
@@ -98,7 +104,8 @@ class ConnectionActor(Actor):
     Args:
         context: The actor's context.
         url: The URL of the backend's WebSocket.
-        token: Its bearer token.
+        door: See ``Address``.
+        token: Its bearer token, or a function that reads it before each attempt to connect.
         ping_seconds: Ping after so many seconds of silence.
         max_reconnect_attempts: Give up after so many failed attempts in a row, until a ``ConnectNow`` (0: never).
         welcome_seconds: How long to wait for the backend's welcome.
@@ -115,7 +122,8 @@ class ConnectionActor(Actor):
         context: ActorContext,
         *,
         url: str,
-        token: str | None = None,
+        door: Path | None = None,
+        token: str | TokenReader | None = None,
         ping_seconds: float = 20.0,
         max_reconnect_attempts: int = 0,
         welcome_seconds: float = 1.0,
@@ -125,7 +133,7 @@ class ConnectionActor(Actor):
     ) -> None:
         super().__init__(context)
         self._router = context.system.handle(ROUTER)
-        self._address = Address(url)
+        self._address = Address(url, door)
         # The peer's words may quote what we sent it.
         self._redact = partial(redact, secrets=(*secrets_in(url), *([token] if token else ())))
         self._welcome_seconds = welcome_seconds
@@ -133,12 +141,16 @@ class ConnectionActor(Actor):
         self._phase = _Phase.CLOSED
         self._welcome = _UNKNOWN
         self._translator = Translator()
+        self._rejections = Rejections()
+        self._is_counting = False
         self._gate = PublicationGate(Retries(backoff, jitter=jitter))
         self._state = BackendChanged(state="closed")
         self._backpressure = Backpressure(_MESSAGES, _BYTES)  # the socket's thread's own
+        if not callable(token):
+            check_token(token)
         self._client = BackendClient(
             self._address,
-            token,
+            token if callable(token) else lambda: token,
             incarnation=context.incarnation,
             on_event=self._hear,
             wait_for_capacity=self._wait_for_capacity,
@@ -153,6 +165,7 @@ class ConnectionActor(Actor):
 
     def on_exit(self, reason: BaseException | None) -> None:  # noqa: ARG002 - it closes in either case
         """Close the connection."""
+        self._tell_counts()
         if not self._client.close():
             _log.warning("backend_socket_abandoned", backend=self._address.display)
 
@@ -177,6 +190,8 @@ class ConnectionActor(Actor):
                 self._greet_anyway(message.epoch)
             case _TrialDue():
                 self._try_again()
+            case _CountDue():
+                self._tell_counts()
             case _:
                 assert_never(message)
 
@@ -308,8 +323,19 @@ class ConnectionActor(Actor):
             self._router.tell(PublicationSent(key=publication.key))
 
     def _reject(self, reason: str, head: bytes, size: int) -> None:
-        _log.info("input_rejected", reason=reason, size=size)
-        self._router.tell(InputRejected(origin="socket", reason=reason, raw=head[:_KEPT], size=size))
+        """Tell the router of input that can't be used: at once of the first of a kind, later how many followed."""
+        first = self._rejections.add(reason, head, size)
+        if first is not None:
+            _log.info("input_rejected", reason=reason, size=size)
+            self._router.tell(first)
+        elif not self._is_counting:
+            self._is_counting = True
+            self.tell_later(_COUNT_SECONDS, _CountDue())
+
+    def _tell_counts(self) -> None:
+        self._is_counting = False
+        for repeated in self._rejections.take_repeated():
+            self._router.tell(repeated)
 
     def _change(
         self, state: Literal["connecting", "open", "closed", "refused", "given_up"], detail: str

@@ -15,10 +15,11 @@ from actors.connection.frames import (
     ProtocolError,
     WholeMessage,
 )
-from actors.connection.handshake import Address, Handshake, HandshakeError, check_token
+from actors.connection.handshake import Address, Handshake, HandshakeError
 from actors.connection.websocket_io import WebSocketIO
 from actors.lib.backoff import Retries
 from actors.lib.deadlines import SOCKET as STOP_SECONDS
+from actors.lib.errors import ConfigurationError
 
 _UNANSWERED_AT_MOST = 2
 _POLICY_VIOLATION, _RESTARTS, _TRY_LATER = 1008, 1012, 1013
@@ -27,6 +28,10 @@ _CLOSING_WORDS = {
     _RESTARTS: "it is restarting",
     _TRY_LATER: "we were too slow",
 }
+
+
+TokenReader = Callable[[], str | None]
+"""Returns the backend's bearer token, or raises an ``OSError`` where it can't be read."""
 
 
 class Epoch(NamedTuple):
@@ -98,7 +103,7 @@ class BackendClient:
 
     Args:
         address: The backend's address.
-        token: Its bearer token.
+        read_token: Returns its bearer token, before each attempt; None: it needs none.
         incarnation: Becomes part of each epoch.
         on_event: Called in the thread with each event; must not block. Never called once
             ``close`` has returned.
@@ -108,14 +113,12 @@ class BackendClient:
         ping_seconds: Ping after so many seconds of silence; two pings without any answer end the connection.
         step_seconds: How long each step of connecting, and each send, may take.
 
-    Raises:
-        ConfigurationError: The token can't be sent.
     """
 
     def __init__(
         self,
         address: Address,
-        token: str | None,
+        read_token: TokenReader,
         *,
         incarnation: int,
         on_event: Callable[[SocketEvent], None],
@@ -124,8 +127,7 @@ class BackendClient:
         ping_seconds: float = 20.0,
         step_seconds: float = 10.0,
     ) -> None:
-        check_token(token)
-        self._address, self._token = address, token
+        self._address, self._read_token = address, read_token
         self._on_event, self._wait_for_capacity = on_event, wait_for_capacity
         self._ping_seconds, self._step_seconds = ping_seconds, step_seconds
         self._retries = retries
@@ -192,7 +194,11 @@ class BackendClient:
         """Connect once, and receive until the connection ends."""
         self._epoch = Epoch(self._epoch.incarnation, self._epoch.number + 1)
         self._tell(SocketConnecting(self._epoch))
-        handshake = Handshake(self._address, self._token, self._step_seconds)
+        try:
+            handshake = Handshake(self._address, self._read_token(), self._step_seconds)
+        except (OSError, ConfigurationError) as error:
+            self._retries.failed()
+            return self._ended(f"its token can't be read: {error}")
         try:
             with self._lock:
                 if self._closed.is_set():

@@ -7,12 +7,15 @@ import select
 import socket
 import ssl
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import websocket
 
+from actors.connection.answer import AnswerTooLongError, BoundedAnswer
 from actors.connection.websocket_io import WebSocketIO
 from actors.lib.errors import ConfigurationError, CoordinatorError
+from serving import OtherUserError, connect_private
 
 _REFUSED = {401: "the token is missing or wrong", 403: "the token is missing, wrong or not allowed here"}
 _FAULTS = {
@@ -27,6 +30,7 @@ _WORDS: dict[type[Exception], str] = {
     ConnectionRefusedError: "nothing listens at {host}:{port}",
     TimeoutError: "no answer within {timeout:g} s",
     websocket.WebSocketTimeoutException: "no answer within {timeout:g} s",
+    AnswerTooLongError: "its answer is longer than any WebSocket server's",
     socket.gaierror: "the host name {host!r} can't be resolved",
     websocket.WebSocketConnectionClosedException: "it hung up during the handshake",
 }
@@ -35,11 +39,15 @@ _WORDS: dict[type[Exception], str] = {
 class Address:
     """The backend's address. ``display`` is safe to log: it lacks user, password and query, which may hold a token.
 
+    Args:
+        url: The URL of its WebSocket.
+        door: A Unix socket of our own user's to reach it by, instead of the URL's host and port.
+
     Raises:
         ConfigurationError: The URL isn't a WebSocket's.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, door: Path | None = None) -> None:
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -48,6 +56,7 @@ class Address:
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise ConfigurationError("the backend's URL must look like ws://host:port/path or wss://…")
         self.url = url
+        self.door = door
         self.secure = parts.scheme == "wss"
         self.host = parts.hostname
         self.port = port or (443 if self.secure else 80)
@@ -75,9 +84,13 @@ class Handshake:
         address: The backend's address.
         token: The bearer token, sent in the ``Authorization`` header.
         timeout: Seconds for each step, and later for each send.
+
+    Raises:
+        ConfigurationError: The token can't be sent.
     """
 
     def __init__(self, address: Address, token: str | None, timeout: float) -> None:
+        check_token(token)
         self._address = address
         self._headers = [f"Authorization: Bearer {token}"] if token else []
         self._timeout = timeout
@@ -126,11 +139,21 @@ class Handshake:
         ws.settimeout(self._timeout)
         # No redirects: the token is for this backend only.
         ws.connect(  # type: ignore[no-untyped-call]  # the library has no annotation here
-            self._address.url, socket=ready, header=self._headers, suppress_origin=True, redirect_limit=0
+            self._address.url,
+            socket=BoundedAnswer(ready, self._timeout),
+            header=self._headers,
+            suppress_origin=True,
+            redirect_limit=0,
         )
+        ready.settimeout(self._timeout)
+        ws.sock = ready
         return WebSocketIO(ws, ready)
 
     def _connect(self) -> socket.socket:
+        if self._address.door is not None:
+            connected = connect_private(self._address.door, self._timeout)
+            self._hold(connected)
+            return connected
         failure: OSError | None = None
         found = socket.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
         for family, kind, protocol, _, address in found:
@@ -217,4 +240,6 @@ def _words(error: Exception, address: Address, timeout: float) -> str:
     for kind, words in _WORDS.items():
         if isinstance(error, kind):
             return words.format(host=address.host, port=address.port, timeout=timeout)
+    if isinstance(error, OtherUserError):
+        return str(error)
     return error.strerror if isinstance(error, OSError) and error.strerror else _NO_SERVER

@@ -1,10 +1,12 @@
 """The actor of the embedded task backend. It fails when its child process ends, so that its supervisor restarts it."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -19,10 +21,10 @@ log = structlog.get_logger(__name__)
 
 START_SECONDS = 30.0
 REFUSED, IN_USE = 2, 3
-"""The backend's exit codes when its directory, database or address can't be used, or is in use."""
+"""The backend's exit codes when its directory or database can't be used, or its directory is in use."""
 ADVICE = {
     REFUSED: "look at WORK_DIR and EMBEDDED_DATABASE_URL",
-    IN_USE: "set another EMBEDDED_PORT, or WS_URL to the backend that runs there",
+    IN_USE: "stop it, or set another WORK_DIR",
 }
 """Advice for people, by exit code."""
 TAIL = 20
@@ -44,14 +46,21 @@ class BackendActor(Actor):
     """Owns the backend's process. Its start is over when the backend accepts connections.
 
     Args:
-        port: The port on loopback.
+        listeners: The listening sockets that it serves; they outlive it, so that no other program can take its port
+            while it is down. The first one's address is its own.
         work_dir: The directory of its database and its token.
         database_url: A database to use instead of the file in ``work_dir``.
         root: The directory that contains the package ``backend``.
     """
 
     def __init__(
-        self, context: ActorContext, *, port: int, work_dir: Path, root: Path, database_url: str | None = None
+        self,
+        context: ActorContext,
+        *,
+        listeners: Sequence[socket.socket],
+        work_dir: Path,
+        root: Path,
+        database_url: str | None = None,
     ) -> None:
         super().__init__(context)
         # A DATABASE_URL in the user's environment is for other programs.
@@ -59,7 +68,7 @@ class BackendActor(Actor):
         own = {"DATABASE_URL": database_url} if database_url else {}
         # By this mark the next coordinator finds and ends a backend that outlives this process.
         self._environment = others | own | work_dir_mark(work_dir)
-        self._port = port
+        self._listeners = [each.fileno() for each in listeners]
         self._work_dir = work_dir
         self._root = root
         self._process: subprocess.Popen[str] | None = None
@@ -78,6 +87,7 @@ class BackendActor(Actor):
             errors="replace",
             cwd=self._root,
             env=self._environment,
+            pass_fds=self._listeners,
             start_new_session=True,  # Ctrl-C goes to the coordinator only, which stops its children in order
         )
         self._log_thread = threading.Thread(target=self._read_log, args=(process,), daemon=True)
@@ -122,7 +132,8 @@ class BackendActor(Actor):
                 stream.close()
 
     def _command(self) -> list[str]:
-        options = ["--port", str(self._port), "--work-dir", str(self._work_dir), "--exit-with-stdin"]
+        listeners = [f"--listener={each}" for each in self._listeners]
+        options = [*listeners, "--work-dir", str(self._work_dir), "--exit-with-stdin"]
         return [sys.executable, "-m", "backend", *options]
 
     def _read_log(self, process: "subprocess.Popen[str]") -> None:

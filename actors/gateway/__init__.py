@@ -1,8 +1,7 @@
 """The coordinator's HTTP server on loopback: the agents' tools and the operator's routes."""
 
 from actors.gateway.actor import GatewayActor
-from actors.gateway.address import bind, url_of
 from actors.gateway.errors import GatewayError
 from actors.gateway.tokens import Tokens, load_secret
 
-__all__ = ["GatewayActor", "GatewayError", "Tokens", "bind", "load_secret", "url_of"]
+__all__ = ["GatewayActor", "GatewayError", "Tokens", "load_secret"]

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from actors.gateway.errors import ServerDiedError
 from actors.lib.deadlines import HTTP as STOP_SECONDS
+from serving import BoundedServer, configure
 
 START_SECONDS = 10.0
 _GRACE_SECONDS = 0.5
@@ -25,8 +26,8 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Cancel %s running task(s)")
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn server that reports its start and the beginning of its stop."""
+class _Server(BoundedServer):
+    """A server that reports its start and the beginning of its stop."""
 
     def __init__(self, config: uvicorn.Config, started: Future[None], on_stop: Callable[[], None]) -> None:
         super().__init__(config)
@@ -76,14 +77,11 @@ class HttpThread:
         on_death: Callable[[ServerDiedError], None],
     ) -> None:
         # Uvicorn handles signals only in the main thread, so not here; the application configures logging.
-        config = uvicorn.Config(
+        config = configure(
             app,
             loop="asyncio",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,  # type: ignore[arg-type]  # passed on to asyncio unchanged
+            timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         logging.getLogger("uvicorn.error").addFilter(_is_news)
         for chatty in ("uvicorn", "mcp"):

@@ -41,13 +41,17 @@ class EventHistory:
         self.record(at=at, source="coordinator", kind=kind, subject=subject, agent=agent, document=document)
 
     def reject(self, rejected: InputRejected, at: float) -> bool:
-        """Keep input that can't be used, and note it; return False if it is a file that is kept already.
+        """Keep input that can't be used, and note it; of a kind that is known only count it.
 
-        A file that can't be used stays where it is, and is found again at each start.
+        A file that can't be used stays where it is, and is found again at each start: it counts once.
+
+        Returns:
+            True if it is the first of its kind.
         """
         if rejected.origin == "file" and self._journal.events.has_rejected(rejected):
             return False
-        self._journal.events.reject(rejected, at)
+        if not self._journal.events.reject(rejected, at):
+            return False
         self.note(at, "input.rejected", None, None, origin=rejected.origin, reason=rejected.reason)
         return True
 

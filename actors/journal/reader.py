@@ -17,6 +17,7 @@ from actors.journal.conditions import (
     PUBLICATION_WAITING,
 )
 from actors.journal.migrations import read_as_newest
+from actors.journal.tables.events import REPEATED
 from actors.lib.errors import ConfigurationError, NotFound
 
 Row = dict[str, Any]
@@ -24,6 +25,12 @@ DELIVERY = (
     "number, id, agent, kind, subtask_id, state, attempts, receipt, reason, queued_at, handed_at, written_at,"
     " accepted_at, started_at, completed_at, length(text) AS characters"
 )
+
+REJECTED = (
+    "SELECT rejected.*, 1 + coalesce(CAST(meta.value AS INTEGER), 0) AS count FROM rejected"  # noqa: S608 - our own words
+    f" LEFT JOIN meta ON meta.name = '{REPEATED}' || rejected.number"
+)
+"""Rejected inputs, each with the number of those of its kind."""
 
 
 class NoJournal(ConfigurationError):  # noqa: N818 - it says what is the case, not what went wrong
@@ -71,7 +78,7 @@ class JournalReader:
         """Return the counts that the overview begins with, by name."""
         return {
             "last event": self._count("SELECT coalesce(max(number), 0) FROM events"),
-            "rejected": self._count("SELECT count(*) FROM rejected"),
+            "rejected": self._count(f"SELECT coalesce(sum(count), 0) FROM ({REJECTED})"),  # noqa: S608 - our own words
             "deliveries on their way": self._count(
                 f"SELECT count(*) FROM deliveries WHERE {DELIVERY_OPEN}"  # noqa: S608 - our own words
             ),
@@ -152,7 +159,8 @@ class JournalReader:
     def rejected(self, *, limit: int = 20) -> list[Row]:
         """Return the newest rejected inputs, the oldest of them first, without their bytes."""
         rows = self._rows(
-            "SELECT number, at, origin, size, reason FROM rejected ORDER BY number DESC LIMIT ?", (limit,)
+            f"SELECT number, at, origin, size, count, reason FROM ({REJECTED}) ORDER BY number DESC LIMIT ?",  # noqa: S608 - our own words
+            (limit,),
         )
         return rows[::-1]
 
@@ -163,7 +171,8 @@ class JournalReader:
             NotFound: There is none.
         """
         rows = self._rows(
-            "SELECT number, at, origin, size, reason, raw FROM rejected WHERE number = ?", (number,)
+            f"SELECT number, at, origin, size, count, reason, raw FROM ({REJECTED}) WHERE number = ?",  # noqa: S608 - our own words
+            (number,),
         )
         if not rows:
             raise NotFound(f"There is no rejected input with the number {number}.")

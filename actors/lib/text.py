@@ -27,6 +27,14 @@ def _escaped(found: re.Match[str]) -> str:
     return "".join(f"\\u{code[at : at + 2].hex()}" for at in range(0, len(code), 2))
 
 
+VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\d+")
+
+
+def skeleton(text: str) -> str:
+    """Return the text without its quotations and numbers, so that messages of one kind are equal."""
+    return VARIABLE.sub("…", text)
+
+
 def clean(text: str) -> str:
     """Return the text with newlines as line ends, and without control, bidi and invisible characters."""
     if text.isascii() and text.isprintable():

@@ -15,19 +15,21 @@ class EventReceived(Model):
 
 
 class InputRejected(Model):
-    """Input that can't be used. It is kept, counted and listed by ``rejected``.
+    """Input that can't be used. The first of a kind is kept, the rest are counted; ``rejected`` lists them.
 
     Attributes:
         origin: The way it came in: ``socket``, ``file``, ``gateway``.
         reason: The fault, in plain words.
         raw: Its beginning, at most 4096 bytes.
         size: Its whole size in bytes.
+        count: The number of inputs of its kind that this stands for.
     """
 
     origin: str
     reason: str
     raw: bytes = b""
     size: int = 0
+    count: int = 1
 
 
 class BackendOpened(Model):

@@ -67,6 +67,7 @@ class SessionChanged(Model):
     """A session's new state, from Claude's own events.
 
     Attributes:
+        in_background: True while it works between turns only: commands in the background, or subagents.
         is_spoiled: True where it is blocked since the API refuses the conversation as it is, so that only a new one
             helps.
     """
@@ -75,6 +76,7 @@ class SessionChanged(Model):
     state: SessionState
     detail: str = ""
     pid: int | None = None
+    in_background: bool = False
     is_spoiled: bool = False
 
 

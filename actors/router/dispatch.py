@@ -12,7 +12,13 @@ from actors.protocol.sessions import Adopt, Deliver, Restart, SessionState, Unbl
 from actors.router.context import ContextBuilder
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes, is_shortened
+from actors.router.progress import tell_under_way
 from actors.router.unit_of_work import UnitOfWork
+
+UNREAD = 10
+"""The most outstanding deliveries that Claude has not read yet, to which words are added."""
+AHEAD = 10
+"""The most words that are sent before an assignment that could go."""
 
 
 class Dispatch:
@@ -24,7 +30,10 @@ class Dispatch:
       restarted is given exactly what the journal says that it has.
     - An assignment goes only to an agent with nothing outstanding, nothing in hand, no turn and no work in the
       background, and not during a replay, whose later events may undo it. So an agent works on one subtask at a time.
-    - Words (all other deliveries) go at once, into a running turn too, up to ``most`` at a time.
+    - Words (all other deliveries) go at once, into a running turn too, up to ``most`` at a time, of which Claude may
+      have ``UNREAD`` still to read.
+    - Words and assignments share fairly: before an assignment that could go at most ``AHEAD`` words are sent, however
+      many wait. While work in the background keeps the assignment back, they go one at a time.
     - An assignment's text is composed when it is handed over, so that it has its upstreams' latest results.
 
     Args:
@@ -62,7 +71,8 @@ class Dispatch:
                 self._start(lane, work)
             elif lane.is_usable:
                 due.extend(self._send_words(lane, work))
-                self._send_assignment(lane, work)
+                if self._send_assignment(lane, work):
+                    due.extend(self._send_words(lane, work))  # those that were to wait for it
 
     # ------------------------------------------------------------ sessions
 
@@ -161,27 +171,41 @@ class Dispatch:
     def _send_words(self, lane: Lane, work: UnitOfWork) -> list[str]:
         """Send words up to the capacity; return the other agents that go on because of them."""
         others: list[str] = []
-        while len(lane.outstanding) < self._most and (delivery := lane.words.head()):
+        capacity = min(self._most - len(lane.outstanding), UNREAD - lane.unread)
+        while capacity > 0 and (delivery := lane.words.head()):
+            is_wanted = self._wants_assignment(lane)
+            if is_wanted and lane.ahead >= AHEAD and (lane.outstanding or not lane.in_background):
+                break
             if is_shortened(delivery) and not lane.has_capacity_for_documents:
                 break
+            capacity -= 1
+            lane.ahead += is_wanted
             lane.words.pop()
             others += self._pick_up(lane, delivery, work)
             self._send(lane, delivery, work)
         return others
 
-    def _send_assignment(self, lane: Lane, work: UnitOfWork) -> None:
-        if self.is_replaying or lane.outstanding or lane.is_busy or self._lanes.in_hand(lane) is not None:
-            return
+    def _wants_assignment(self, lane: Lane) -> bool:
+        """Return whether an assignment waits that can go as soon as nothing is outstanding."""
+        is_free = not self.is_replaying and self._lanes.in_hand(lane) is None
+        return is_free and lane.assignments.head() is not None
+
+    def _send_assignment(self, lane: Lane, work: UnitOfWork) -> bool:
+        """Send an assignment if one can go; return whether none is in the way of words any more."""
+        if lane.outstanding or lane.is_busy or not self._wants_assignment(lane):
+            return False
+        lane.ahead = 0
         while (delivery := lane.assignments.head()) is not None:
             lane.assignments.pop()
             node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
             if node is not None and node.hold is None:
                 self._lanes.take_in_hand(lane, node.id)
                 self._send(lane, self._write(delivery, node), work)
-                return
+                break
             # Not left in the queue, where it would keep others waiting: ``go_on`` queues it anew after the hold.
             reason = "its subtask is unknown" if node is None else "its subtask is held"
             self._lanes.withdraw_one(delivery, reason, work)
+        return True
 
     def _write(self, delivery: Delivery, node: Node) -> Delivery:
         """Compose an assignment's text, with the latest results of its upstreams."""
@@ -211,6 +235,8 @@ class Dispatch:
             return []
         others: list[str] = []
         if self._graph.resume(node):
+            if node.started:
+                tell_under_way(node, work)
             others = [each for each in node.assignees or () if each != lane.agent]
             for other in others:
                 self.go_on(other, node, work)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from actors.protocol.deliveries import FINAL, ORDER, Delivery, DeliveryState, DeliveryStep
 from actors.protocol.names import SessionAddress
 from actors.protocol.sessions import SessionState
+from actors.router.courtesy import Courtesy
 
 Fetch = Callable[[int, int], list[tuple[int, Delivery]]]
 """``(after, limit)``: the deliveries that wait in the journal after this number, in order."""
@@ -86,8 +87,11 @@ class Lane:
         is_reminded: True if this router has reminded it since its last turn. A reminder by an earlier router doesn't
             count: the agent may have had no gateway to report to.
         reminders: The number of unanswered reminders of the subtask in hand.
+        in_background: True while it works between turns only.
         is_up: True once a session's actor has reported that it is ready.
         session: The address of its session.
+        courtesy: Its account of messages to and from other agents.
+        ahead: The words that were sent to it while a new subtask waited and could have been sent.
         large: The ids of outstanding deliveries with a document that the session has not written yet.
     """
 
@@ -100,11 +104,14 @@ class Lane:
     in_hand: str | None = None
     is_reminded: bool = False
     reminders: int = 0
+    in_background: bool = False
     is_up: bool = False
     session: SessionAddress = field(init=False)
     outstanding: dict[str, Delivery] = field(default_factory=dict)
     reached: dict[str, tuple[DeliveryState, int]] = field(default_factory=dict)
     large: set[str] = field(default_factory=set)
+    courtesy: Courtesy = field(default_factory=Courtesy)
+    ahead: int = 0
 
     def __post_init__(self) -> None:
         self.session = SessionAddress(self.agent)
@@ -137,6 +144,13 @@ class Lane:
         """Return the state of an outstanding delivery."""
         reached = self.reached.get(delivery.id)
         return delivery.state if reached is None else reached[0]
+
+    @property
+    def unread(self) -> int:
+        """The number of outstanding deliveries that Claude has not read yet."""
+        return sum(
+            ORDER[self.state_of(each)] < ORDER[DeliveryState.STARTED] for each in self.outstanding.values()
+        )
 
     def under_way(self) -> list[Delivery]:
         """Return the outstanding deliveries, with their present states and attempts."""

@@ -178,6 +178,7 @@ class Lanes:
     def take_in_hand(self, lane: Lane, subtask_id: str | None) -> None:
         """Set the subtask in hand (None: nothing), with no reminders counted."""
         lane.in_hand, lane.is_reminded, lane.reminders = subtask_id, False, 0
+        lane.courtesy.begin_anew()
         self._journal.agents.set_hand(lane.agent, subtask_id, 0)
 
     def meant_by(self, agent: str, subtask_id: str | None) -> Node | None:

@@ -157,7 +157,7 @@ class Reports:
         return changes
 
     def _message(self, report: SendMessage, work: UnitOfWork) -> Decisions:
-        if self._is_stranger(report, work):
+        if self._is_stranger(report, work) or self._is_excessive(report, work):
             return ()
         work.note("agent.message", agent=report.agent, sender=report.sender, text=report.text)
         warning = self._still_held(report.agent) if report.source == "person" else ""
@@ -168,7 +168,27 @@ class Reports:
 
         return (ContextDue(report.agent, DeliveryKind.MESSAGE, None, compose),)
 
+    def _is_excessive(self, report: SendMessage, work: UnitOfWork) -> bool:
+        """Return whether an agent's message is one too many; if so, it is answered with an error."""
+        receiver = self._lanes.of(report.agent, work).courtesy
+        if report.source != "agent":
+            receiver.begin_anew()
+            return False
+        sender = self._lanes.of(report.sender, work).courtesy
+        refusal = sender.too_many(work.now) or sender.too_far(work.now)
+        if refusal is not None:
+            work.answer(report.reply, refusal, ok=False)
+            return True
+        receiver.heard(sender.spoke(work.now), work.now)
+        return False
+
     def _knowledge(self, report: ShareKnowledge, work: UnitOfWork) -> Decisions:
+        courtesy = self._lanes.of(report.agent, work).courtesy
+        refusal = courtesy.too_many(work.now)
+        if refusal is not None:
+            work.answer(report.reply, refusal, ok=False)
+            return ()
+        courtesy.spoke(work.now)
         self._journal.knowledge.add(report.agent, report.topic, report.text, work.now)
         work.note("knowledge.shared", agent=report.agent, topic=report.topic)
         self.knowledge_changed = True

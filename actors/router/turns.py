@@ -27,6 +27,7 @@ from actors.router.decisions import (
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes
 from actors.router.markers import find_marker
+from actors.router.progress import tell_under_way
 from actors.router.publisher import blocked_payload
 from actors.router.reports import Reports
 from actors.router.unit_of_work import UnitOfWork
@@ -70,7 +71,7 @@ class Turns:
             work.note(
                 f"session.{message.state.value}", agent=message.agent, detail=message.detail, pid=message.pid
             )
-        lane.state = message.state
+        lane.state, lane.in_background = message.state, message.in_background
         self._journal.agents.set_state(
             message.agent, message.state.value, message.detail, message.pid, work.now
         )
@@ -102,8 +103,8 @@ class Turns:
                 decisions.append(LanesChanged((lane.agent,)))
             if step.state is DEAD:
                 decisions += self._died(lane, delivery, step.reason, work)
-            elif step.state is STARTED and delivery.kind.assigns:
-                self._started(lane, delivery, work)
+            elif step.state is STARTED:
+                decisions += self._started(lane, delivery, work)
         if was_full and lane.has_capacity_for_documents:
             decisions.append(LanesChanged((lane.agent,)))
         return decisions
@@ -137,10 +138,14 @@ class Turns:
         node = self._lanes.in_hand(lane)
         return node is not None and lane.began_at <= self._lanes.first_given(lane, node.id)
 
-    def _started(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> None:
-        node = self._graph.get(lane.in_hand) if lane.in_hand else None
+    def _started(self, lane: Lane, delivery: Delivery, work: UnitOfWork) -> Decisions:
+        """Note that Claude has read a delivery: the work has begun, or there is room for more words."""
+        node = self._graph.get(lane.in_hand) if lane.in_hand and delivery.kind.assigns else None
         if node is not None and node.id == delivery.subtask_id:  # else it was withdrawn meanwhile
+            if not node.started:
+                tell_under_way(node, work)
             self._graph.start(node, work.now)
+        return () if lane.words.head() is None else (LanesChanged((lane.agent,)),)
 
     def _died(self, lane: Lane, delivery: Delivery, reason: str | None, work: UnitOfWork) -> Decisions:
         work.note("delivery.dead", delivery.subtask_id, delivery.agent, id=delivery.id, reason=reason)

@@ -22,6 +22,7 @@ from actors.router.decisions import (
 )
 from actors.router.dispatch import Dispatch
 from actors.router.lanes import Lanes
+from actors.router.progress import tell_under_way
 from actors.router.publisher import blocked_payload
 from actors.router.unit_of_work import UnitOfWork
 
@@ -96,6 +97,8 @@ class Workflow:
     def _resume(self, node: Node, work: UnitOfWork) -> Agents:
         """Have the assignees with the node in hand go on, and assign it to the others again."""
         work.note(f"{node.entity}.resumed", node.id)
+        if node.started:
+            tell_under_way(node, work)
         agents = (node.assignees or ()) if node.released else ()
         for agent in agents:
             self._dispatch.go_on(agent, node, work)

@@ -22,7 +22,6 @@ from typing import assert_never
 
 import structlog
 
-from actors.agents.prompt import PromptError
 from actors.lib.backoff import Retries
 from actors.lib.errors import CoordinatorError, may_pass
 from actors.protocol.base import Model
@@ -42,7 +41,6 @@ from actors.session.drive import (
     Exited,
     Fact,
     FromDrive,
-    HistoryHiddenError,
     Limited,
     MessageMoved,
     Noise,
@@ -50,7 +48,6 @@ from actors.session.drive import (
     Refused,
     Retrying,
     RunningChanged,
-    SessionTakenError,
     StreamRead,
     TurnBegan,
     TurnOver,
@@ -312,7 +309,7 @@ class SessionActor(Actor):
         self._cancel_timers()
         try:
             past = self._drive.start(self._conversation_id)
-        except (PromptError, SessionTakenError, HistoryHiddenError, OSError) as error:
+        except (CoordinatorError, OSError) as error:
             self._not_started(error)
             return
         self._is_running, self._heard = True, _Heard()
@@ -491,7 +488,7 @@ class SessionActor(Actor):
     def _background_changed(self, fact: BackgroundChanged) -> None:
         self._conversation.background_changed(fact.tasks, f"{self._local_time():%H:%M:%S}")
         if words := self._conversation.background.words:
-            self._change(SessionState.WORKING, words)
+            self._router.change(SessionState.WORKING, self._drive.pid, words, in_background=True)
 
     def _message_dropped(self, dropped: Refused) -> None:
         """End a process that won't take a message any more: the next one is given it anew."""

@@ -62,7 +62,13 @@ class RouterLink:
             failpoint("session.report.after")
 
     def change(
-        self, state: SessionState, pid: int | None, detail: str = "", *, is_spoiled: bool = False
+        self,
+        state: SessionState,
+        pid: int | None,
+        detail: str = "",
+        *,
+        in_background: bool = False,
+        is_spoiled: bool = False,
     ) -> None:
         """Report a state or a process id that has changed; with a detail it is reported in any case.
 
@@ -70,6 +76,7 @@ class RouterLink:
             state: The session's state.
             pid: The id of Claude's process; None where none runs.
             detail: More for a person: when the session goes on, or what happened.
+            in_background: True while it works between turns only.
             is_spoiled: True where only a new conversation helps.
         """
         if (state, pid) == (self.state, self._told_pid) and not detail:
@@ -77,7 +84,12 @@ class RouterLink:
         self.progress()
         self.state, self._told_pid = state, pid
         changed = SessionChanged(
-            agent=self._agent, state=state, detail=detail, pid=pid, is_spoiled=is_spoiled
+            agent=self._agent,
+            state=state,
+            detail=detail,
+            pid=pid,
+            in_background=in_background,
+            is_spoiled=is_spoiled,
         )
         self._tell(changed)
 

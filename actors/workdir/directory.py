@@ -88,6 +88,11 @@ class WorkDir:
         return self.path / "backend.token"
 
     @property
+    def backend_door(self) -> Path:
+        """The Unix socket by which the coordinator reaches its embedded backend."""
+        return self.path / "backend.sock"
+
+    @property
     def lock_file(self) -> Path:
         """The file that names the coordinator that works here."""
         return self.path / "coordinator.lock"

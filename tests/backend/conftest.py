@@ -15,9 +15,10 @@ import websocket
 from backend.app import create_app
 from backend.change import StoredEvent
 from backend.runtime import Runtime
-from backend.server import Server, bind, url_of
+from backend.server import Server, bind
 from backend.service import TaskService
 from backend.storage import open_database
+from serving import url_of
 
 TOKEN = "open-sesame"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}

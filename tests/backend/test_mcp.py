@@ -101,16 +101,136 @@ def test_every_tool_says_what_it_is_for_and_what_it_answers(running: Running) ->
                 "complete_subtask",
                 "create_subtask",
                 "create_task",
+                "delete_subtask",
+                "delete_task",
+                "get_subtask",
                 "get_task",
+                "list_agents",
                 "list_subtasks",
                 "list_tasks",
+                "send_message",
                 "update_subtask",
+                "update_task",
             ]
             assert all(tool.description and tool.output_schema for tool in tools.values())
             subtask = tools["create_task"].input_schema["$defs"]["NewSubtask"]["properties"]
             assert {"key", "title", "assignees", "depends_on"} <= set(subtask)
 
     anyio.run(look)
+
+
+async def made(client: Client, **arguments: object) -> dict[str, Any]:
+    """Create a subtask of the task T."""
+    return await call(client, "create_subtask", task_id="T", title="t", **arguments)
+
+
+def test_an_unknown_argument_is_refused(running: Running) -> None:
+    running.create(id="T", subtasks=[{"id": "A", "title": "a"}])
+    before = running.http.get("/healthz").json()["last_seq"]
+
+    async def try_out() -> None:
+        async with connected(running) as client:
+            calls: list[tuple[str, dict[str, Any]]] = [
+                ("create_task", {"title": "t", "asignees": ["x"]}),
+                ("create_task", {"title": "t", "subtasks": [{"title": "s", "agnt": "x"}]}),
+                ("create_subtask", {"task_id": "T", "title": "t", "dependson": []}),
+                ("update_subtask", {"subtask_id": "A", "state": "blocked"}),
+                ("complete_subtask", {"subtask_id": "A", "completion_summary": "s", "files": []}),
+                ("send_message", {"agent": "x", "message": "m", "urgent": True}),
+                ("list_tasks", {"page": 2}),
+                ("delete_task", {"task_id": "T", "force": True}),
+            ]
+            for tool, arguments in calls:
+                told = await refusal(client, tool, **arguments)
+                assert "[invalid]" in told, tool
+                assert any(name in told for name in ("asignees", "agnt", "dependson", "state", "files", "urgent",
+                                                     "page", "force")), told  # fmt: skip
+            assert "there is no tool 'drop_all'" in await refusal(client, "drop_all")
+
+    anyio.run(try_out)
+    assert running.http.get("/healthz").json()["last_seq"] == before
+
+
+def test_assignees_and_dependencies_have_the_names_of_all_interfaces(running: Running) -> None:
+    running.create(id="T", subtasks=[{"id": "A", "title": "a"}])
+
+    async def work() -> None:
+        async with connected(running) as client:
+            spellings: list[dict[str, Any]] = [
+                {"agent": "coder", "depends_on": "A"},
+                {"agent": ["coder"], "dependencies": ["A"]},
+                {"assignees": "@coder", "dependencies": "A"},
+                {"assignees": ["coder"], "depends_on": ["A"]},
+            ]
+            for number, arguments in enumerate(spellings):
+                subtask = await made(client, id=f"S{number}", **arguments)
+                assert (subtask["assignees"], subtask["dependencies"]) == (["coder"], ["A"])
+                changed = await call(
+                    client, "update_subtask", id=f"S{number}", agent="tester", dependencies=[]
+                )
+                assert (changed["assignees"], changed["dependencies"]) == (["tester"], [])
+            with_parts = await call(
+                client, "create_task", title="t", agent="lead",
+                subtasks=[{"title": "s", "agent": "coder", "dependencies": ["A"]}],
+            )  # fmt: skip
+            assert with_parts["assignees"] == ["lead"]
+            assert with_parts["subtasks"][0]["dependencies"] == ["A"]
+
+    anyio.run(work)
+
+
+def test_agents_their_blocks_messages_and_deletion(running: Running) -> None:
+    running.create(
+        id="T",
+        subtasks=[
+            {"id": "A", "title": "a", "agent": "coder"},
+            {"id": "B", "title": "b", "agent": "tester"},
+            {"id": "C", "title": "c", "agent": "tester", "depends_on": ["A"]},
+        ],
+    )
+    listener = running.socket()
+    listener.subscribe()
+    # Given a coordinator that tells what its agents do
+    for key, event_type, payload in [
+        ("1", "subtask.updated", {"id": "A", "status": "in_progress"}),
+        ("2", "agent.blocked", {"agent": "tester", "subtask_id": "B", "reason": "Which database?"}),
+        ("3", "agent.blocked", {"agent": "writer", "subtask_id": None, "reason": "its claude crashes"}),
+    ]:
+        listener.say(id=key, event_type=event_type, payload=payload)
+    told = listener.hear_all(7)
+    blocked = [each["payload"] for each in told if each.get("event_type") == "subtask.updated"]
+    assert blocked[-1]["blocked_reason"] == "Which database?"
+
+    async def look() -> None:
+        async with connected(running) as client:
+            agents = (await call(client, "list_agents"))["agents"]
+            assert agents == [
+                {"agent": "coder", "state": "working", "working_on": ["A"], "blocked": [], "waiting": []},
+                {"agent": "tester", "state": "blocked", "working_on": [],
+                 "blocked": [{"subtask_id": "B", "reason": "Which database?"}], "waiting": ["C"]},
+                {"agent": "writer", "state": "blocked", "working_on": [],
+                 "blocked": [{"subtask_id": None, "reason": "its claude crashes"}], "waiting": []},
+            ]  # fmt: skip
+            assert running.http.get("/api/agents").json() == {"agents": agents}
+            assert (await call(client, "get_subtask", subtask_id="B"))["blocked_reason"] == "Which database?"
+            assert (await call(client, "send_message", agent="tester", message="MySQL", sender="me"))["seq"]
+            # And what is no longer blocked has no reason
+            assert (await call(client, "update_subtask", id="B", status="in_progress"))[
+                "blocked_reason"
+            ] == ""
+            assert (await call(client, "update_subtask", id="B", agent="writer"))["assignees"] == ["writer"]
+            assert (await call(client, "complete_subtask", id="B", completion_summary="s"))[
+                "status"
+            ] == "done"
+            states = {each["agent"]: each["state"] for each in (await call(client, "list_agents"))["agents"]}
+            assert states == {"coder": "working", "tester": "waiting"}
+            assert "others depend on 'A'" in await refusal(client, "delete_subtask", subtask_id="A")
+            assert (await call(client, "delete_subtask", subtask_id="C"))["id"] == "C"
+            assert (await call(client, "delete_task", task_id="T")) == {"id": "T", "task_id": None}
+
+    anyio.run(look)
+    message = next(each for each in iter(listener.hear, None) if each.get("event_type") == "agent.message")
+    assert message["payload"] == {"agent": "tester", "from": "me", "message": "MySQL", "subtask_id": None}
 
 
 def test_older_clients_are_served_too(running: Running) -> None:

@@ -11,9 +11,18 @@ def test_a_plan_is_a_list_of_steps() -> None:
         "- title: Code\n  agent: coding-agent\n  depends_on: [Design]\n"
         "- {title: Test, agent: test-agent, depends_on: [d, Code]}\n"
     )
-    assert [step.agent for step in plan.steps] == ["architect-agent", "coding-agent", "test-agent"]
+    assert plan.agents() == ["architect-agent", "coding-agent", "test-agent"]
     assert plan.steps[0].details == "Two\nlines\n"
     assert plan.waits_for() == [[], [0], [0, 1]]
+
+
+def test_a_step_takes_the_names_of_the_other_interfaces() -> None:
+    plan = read_plan(
+        "- {title: a, assignees: ['@coder', tester, coder]}\n- {title: b, agent: coder, dependencies: a}\n"
+        "- {title: c, agent: [coder], depends_on: [a, b]}\n- {title: d, assignees: coder}\n"
+    )
+    assert [step.agents for step in plan.steps] == [("coder", "tester"), ("coder",), ("coder",), ("coder",)]
+    assert plan.waits_for() == [[], [0], [0, 1], []]
 
 
 def test_a_plan_may_have_a_title() -> None:
@@ -23,7 +32,7 @@ def test_a_plan_may_have_a_title() -> None:
 
 def test_the_default_plan_is_a_chain() -> None:
     plan = default_plan("Build auth\nwith care")
-    assert [(step.agent, step.title) for step in plan.steps] == [
+    assert [(*step.agents, step.title) for step in plan.steps] == [
         ("architect-agent", "Design: Build auth"),
         ("coding-agent", "Implement: Build auth"),
         ("test-agent", "Write tests: Build auth"),
@@ -47,6 +56,9 @@ def test_the_default_plan_is_a_chain() -> None:
         ("- title: a\n  agent: x\n- b\n", ["line 3: a step is a mapping with a title and an agent"]),
         ("- agent: x\n", ["line 1: the step has no title"]),
         ("- title: a\n", ["line 1: the step has no agent"]),
+        ("- {title: a, agent: x, assignees: y}\n", ["line 1: agent is given twice"]),
+        ("- {title: a, agent: []}\n", ["line 1: the step has no agent"]),
+        ("- {title: a, agent: [x, 7]}\n", ["line 1: agent must be text, not int (put it in quotes)"]),
         (
             "- title: a\n  agent: x\n  after: b\n",
             ["line 3: unknown key 'after' (the keys of a step: title, agent, details, depends_on, key)"],
@@ -62,7 +74,7 @@ def test_the_default_plan_is_a_chain() -> None:
         ("- title: a\n  agent: two words\n", ["line 2: 'two words' can't be an agent's name"]),
         (
             "- title: a\n  agent: x\n  depends_on: b\n",
-            ["line 3: depends_on must be a list of titles or keys"],
+            ["line 1: 'a' depends on 'b', which is no step"],
         ),
         (
             "- title: a\n  agent: x\n  depends_on:\n  - b\n",

@@ -2,12 +2,14 @@
 
 import io
 import os
+import resource
 import signal
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -192,6 +194,11 @@ def test_a_directory_that_is_open_to_others_is_refused(work_dir: Path) -> None:
             "the database foo://u:***@h/x can't be used: Can't load plugin:",
         ),
         ("sqlite:///{}", "can't be used: Is a directory\n"),
+        ("sqlite:////nowhere/a%00b", "can't be used: embedded null byte\n"),
+        (
+            "http://u:s3cret@h:port/",
+            "the database's URL can't be read; it looks like sqlite:////path/to/file.db\n",
+        ),
         ("sqlite:///{}/other.db", "can't be used: file is not a database\n"),
     ],
 )
@@ -205,6 +212,28 @@ def test_a_database_that_can_not_be_used_is_said_in_a_line(
     assert said in err
     assert "s3cret" not in err
     assert tmp_path.stat().st_mode == mode
+
+
+@pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"], ids=["nothing", "half a header"])
+def test_clients_without_a_request_neither_stop_it_nor_fill_its_log(
+    spawn: Spawn, work_dir: Path, data: bytes
+) -> None:
+    # Given a backend with few descriptors, and more clients than it has
+    process = spawn()
+    url = httpx.URL(process.ready())
+    resource.prlimit(process.child.pid, resource.RLIMIT_NOFILE, (256, 256))
+    with ExitStack() as clients:
+        for _ in range(400):
+            client = clients.enter_context(socket.create_connection((url.host, url.port), DEADLINE))
+            with suppress(ConnectionError):
+                client.sendall(data)
+        # Then it serves who has something to say
+        headers = {"Authorization": f"Bearer {read_token(work_dir)}"}
+        answer = httpx.get(url.join("/api/tasks"), headers=headers, trust_env=False, timeout=DEADLINE)
+        assert answer.status_code == 200
+    process.child.terminate()
+    code, _, err = process.end()
+    assert (code, err.count("\n")) == (0, 2), err  # its start and its end
 
 
 @pytest.mark.usefixtures("programs")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from backend.errors import InvalidError, UnknownSubtaskError
-from backend.requests import Completion, NewSubtask, NewTask, Publication
+from backend.fields import Status
+from backend.requests import Completion, NewSubtask, NewTask, Patch, Publication
 from backend.service import TaskService
 from tests.backend.conftest import Told
 
@@ -91,3 +92,20 @@ def test_what_can_not_be_applied_is_refused(
     # The key is still free.
     publish(service, "k", "subtask.completed", id="A")
     assert told[-1]["id"] == "k"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "done"])
+def test_an_agent_that_begins_reopens_nothing(service: TaskService, told: Told, status: str) -> None:
+    service.update_subtask("A", Patch(status=Status(status)))
+    count = len(told)
+    assert publish(service, "k", "subtask.updated", id="A", status="in_progress") == told[count - 1]["seq"]
+    assert len(told) == count
+
+
+def test_publications_take_the_names_of_creation(service: TaskService, told: Told) -> None:
+    publish(service, "k", "subtask.updated", id="B", agent="coder", depends_on=["A"])
+    assert (told[-1]["payload"]["assignees"], told[-1]["payload"]["dependencies"]) == (["coder"], ["A"])
+    publish(service, "l", "subtask.updated", id="B", assignees=["tester"], dependencies=[])
+    assert (told[-1]["payload"]["assignees"], told[-1]["payload"]["dependencies"]) == (["tester"], [])
+    publish(service, "m", "agent.message", agent="x", message="hi", **{"from": "y"})
+    assert told[-1]["payload"]["from"] == "y"

@@ -1,11 +1,14 @@
 """Tests of the REST interface."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from backend.app import create_app
@@ -212,3 +215,47 @@ def test_a_failure_inside_tells_no_secrets(client: TestClient, monkeypatch: pyte
 def test_a_refused_field_may_have_any_name(client: TestClient, body: dict[str, Any]) -> None:
     answer = client.post("/api/agents/coding-agent/messages", json=body)
     assert answer.status_code == 422
+
+
+def test_while_the_database_is_locked_clients_are_asked_to_come_back(
+    client: TestClient, tmp_path: Path
+) -> None:
+    create(client, id="T")
+    runtime: Runtime = client.app.state.runtime  # type: ignore[attr-defined]  # it is the application
+    with closing(sqlite3.connect(tmp_path / "rest.db", isolation_level=None)) as other:
+        # Given another program that holds the database, and connections that don't wait for it
+        event.listen(runtime.service._engine, "checkout", _impatient)
+        other.execute("BEGIN IMMEDIATE")
+        answer = client.post("/api/tasks", json={"title": "t"})
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        assert answer.json()["message"] == (
+            "the database can't be used at the moment (database is locked); try again"
+        )
+        assert int(answer.headers["Retry-After"]) > 0
+        # And reading goes on
+        assert client.get("/api/tasks/T").status_code == 200
+        other.execute("ROLLBACK")
+    assert client.post("/api/tasks", json={"title": "t"}).status_code == 201
+
+
+def _impatient(connection: sqlite3.Connection, *_: object) -> None:
+    connection.execute("PRAGMA busy_timeout=1")
+
+
+def test_a_change_takes_the_names_of_creation(client: TestClient) -> None:
+    create(client, id="T", subtasks=[{"id": "A", "title": "a"}, {"id": "B", "title": "b"}])
+    for body in (
+        {"agent": "coder", "depends_on": ["A"]},
+        {"assignees": ["coder"], "dependencies": "A"},
+    ):
+        client.patch("/api/subtasks/B", json={"agent": [], "depends_on": []})
+        changed = client.patch("/api/subtasks/B", json=body).json()
+        assert (changed["assignees"], changed["dependencies"]) == (["coder"], ["A"])
+
+
+def test_the_reason_of_a_block_goes_with_it(client: TestClient) -> None:
+    create(client, id="T", subtasks=[{"id": "A", "title": "a"}])
+    for status in ("todo", "in_progress", "cancelled"):
+        blocked = client.patch("/api/subtasks/A", json={"status": "blocked", "blocked_reason": "why"})
+        assert blocked.json()["blocked_reason"] == "why"
+        assert client.patch("/api/subtasks/A", json={"status": status}).json()["blocked_reason"] == ""

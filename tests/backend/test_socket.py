@@ -13,8 +13,8 @@ import websocket
 from sqlalchemy.exc import OperationalError
 from starlette.websockets import WebSocket
 
-from backend import server
 from backend.socket import Connection
+from serving import sockets
 from tests.backend.conftest import TOKEN, Running
 
 Start = Callable[..., Running]
@@ -309,7 +309,7 @@ def test_who_does_not_keep_up_is_dropped_and_slows_nobody(start: Start) -> None:
 def test_who_is_there_no_more_is_forgotten_with_all_that_was_on_its_way(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "PATIENCE", 300)
+    monkeypatch.setattr(sockets, "PATIENCE", 300)
     running = start()
     listener = running.socket()
     listener.subscribe(since=0)

@@ -91,11 +91,6 @@ def test_a_link_and_a_file_are_no_directory(path: Path, tmp_path: Path) -> None:
         WorkDir(tmp_path / "file")
 
 
-def _open_to_others(token: Path) -> None:
-    token.write_text("x" * 43)
-    token.chmod(0o644)
-
-
 def _link(token: Path) -> None:
     elsewhere = token.parent / "elsewhere"
     elsewhere.touch(mode=0o600)
@@ -112,7 +107,7 @@ def _rubbish(token: Path) -> None:
     token.write_bytes(b"\xff\x00 two words")
 
 
-@pytest.mark.parametrize("spoil", [_open_to_others, _link, _pipe, _rubbish])
+@pytest.mark.parametrize("spoil", [_link, _pipe, _rubbish])
 def test_a_token_that_can_not_be_trusted_is_refused(path: Path, spoil: Callable[[Path], None]) -> None:
     path.mkdir(mode=0o700)
     spoil(path / TOKEN_FILE)
@@ -120,6 +115,27 @@ def test_a_token_that_can_not_be_trusted_is_refused(path: Path, spoil: Callable[
         work_dir.hold()
     with pytest.raises(WorkDirError):
         read_token(path)
+
+
+@pytest.mark.parametrize("loose", [0o644, 0o620, 0o601])
+def test_a_token_that_others_could_read_or_write_is_replaced(path: Path, loose: int) -> None:
+    # Given a token that others may know, or have chosen, and somebody who has its file open
+    path.mkdir(mode=0o700)
+    token = path / TOKEN_FILE
+    token.write_text("x" * 43)
+    token.chmod(loose)
+    with token.open() as reader, closing(WorkDir(path)) as work_dir:
+        # Then it is told to nobody
+        with pytest.raises(WorkDirError):
+            read_token(path)
+        # And the next backend has another one, which they don't see
+        new = work_dir.hold()
+        assert new != "x" * 43
+        assert (mode(token), read_token(path)) == (0o600, new)
+        assert new not in reader.read()
+        assert read_url(path) is None  # none was published
+        work_dir.publish("http://here")
+        assert read_url(path) == "http://here"
 
 
 def test_no_token_is_told_with_the_question(path: Path) -> None:

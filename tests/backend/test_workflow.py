@@ -97,6 +97,53 @@ def test_a_dry_run_shows_the_graph_and_creates_nothing(running: Running, plan: P
     assert running.http.get("/healthz").json()["last_seq"] == 0
 
 
+@pytest.mark.parametrize("dry", [True, False])
+def test_an_agent_without_a_prompt_is_warned_of(
+    running: Running, plan: Path, tmp_path: Path, *, dry: bool
+) -> None:
+    # Given a plan with a misspelt agent, one that nobody knows, and one with a prompt of the user's
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "my-agent.md").touch()
+    for wrong, right in [("architect-agent", "architekt-agent"), ("test-agent", "my-agent")]:
+        plan.write_text(plan.read_text().replace(wrong, right))
+    plan.write_text(plan.read_text() + "- {title: Sing, agent: xyz}\n")
+    arguments = ["p", "b", "x", "--plan", plan, "--url", running.url, "--work-dir", tmp_path]
+    code, _, err = run(*arguments, *(["--dry-run"] if dry else []))
+    # Then it is told, and nothing is refused
+    assert code == 0
+    near, unknown = err.splitlines()
+    assert near == (
+        "warning: there is no prompt for architekt-agent, so nobody will do its steps; did you mean architect-agent?"
+        f" (its prompt would be {tmp_path}/prompts/architekt-agent.md)"
+    )
+    assert unknown.startswith(
+        "warning: there is no prompt for xyz, so nobody will do its steps; the agents are: "
+    )
+    assert "my-agent" in unknown
+
+
+def test_a_plan_that_is_too_large_is_refused_at_once(plan: Path) -> None:
+    with plan.open("a") as file:
+        for _ in range(30):
+            file.write("# " + "é" * 500_000 + "\n")
+    code, out, err = run("p", "b", "x", "--plan", plan, "--dry-run")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{plan} has more than 1,000,000 bytes; put long details into a file")
+
+
+def test_a_token_is_not_told_to_a_program_on_a_dead_backends_port(tmp_path: Path) -> None:
+    # Given the token of a backend that is dead, and a program that has its port
+    with closing(WorkDir(tmp_path / "work")) as work_dir:
+        work_dir.hold()
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        url = f"http://127.0.0.1:{stranger.getsockname()[1]}"
+        done = run("p", "b", "x", "--url", url, "--work-dir", tmp_path / "work", token=None)
+        # Then it is connected to and told nothing
+        assert done == (1, "", f"no backend runs in {tmp_path / 'work'}; start one with ./scripts/run\n")
+        with stranger.accept()[0] as client:
+            assert client.recv(1000) == b""
+
+
 def test_mistakes_in_a_plan_are_all_told_and_nothing_is_created(running: Running, plan: Path) -> None:
     plan.write_text(
         PLAN.replace("agent: coding-agent", "agnet: coding-agent").replace("[design]", "[desing]")

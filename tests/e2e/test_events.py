@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from actors.app.coordinator import free_port
 from actors.feed import FeedReader
 from actors.gateway import Tokens, load_secret
 from actors.journal.reader import JournalReader
@@ -18,6 +17,7 @@ from actors.protocol.feed import AgentActive, Said
 from actors.protocol.names import FEED
 from tests.e2e.conftest import Make
 from tests.e2e.program import closed_environment, create, running, wait_for
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 

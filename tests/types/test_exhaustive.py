@@ -76,7 +76,7 @@ UNREACHABLE = 'Argument 1 to "assert_never" has incompatible type'
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """The complaints of mypy about each file of the copy, below ``actors/``."""
     copy = tmp_path_factory.mktemp("copy")
-    for package in ("actors", "supervisors"):
+    for package in ("actors", "serving", "supervisors"):
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     for name, stands, becomes in ADDITIONS:

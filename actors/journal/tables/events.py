@@ -6,8 +6,14 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from actors.journal.batching import Execute, Table, up_to
+from actors.lib.text import skeleton
 from actors.protocol.backend import InputRejected
 from actors.protocol.events import MODELS, AnyNodeEvent, EventKind, NodeCompleted, NodeEvent
+
+KINDS = 1_000
+"""The number of the latest rejected inputs whose repetitions are recognised."""
+REPEATED = "rejected again: "
+"""The name, in front of a rejected input's number, of the count of those of its kind that followed."""
 
 
 class Events(Table):
@@ -21,6 +27,10 @@ class Events(Table):
         super().__init__(execute)
         self.last = self._last_number("events")
         self._last_rejected = self._last_number("rejected")
+        self._kinds = self._known_kinds()
+        self._counts = self._gather(
+            "INSERT OR REPLACE INTO meta (name, value) SELECT key, value FROM json_each(?)"
+        )
         self._notes = self._gather(
             "INSERT INTO events (number, at, source, kind, subject, agent, document)"
             " SELECT key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,"
@@ -96,13 +106,44 @@ class Events(Table):
         )
         return cursor.fetchone() is not None
 
-    def reject(self, rejected: InputRejected, at: float) -> None:
-        """Keep input that can't be used."""
+    def reject(self, rejected: InputRejected, at: float) -> bool:
+        """Keep input that can't be used, or count it if there is one of its kind; return whether it was kept."""
+        kind = _kind_of(rejected.origin, rejected.reason)
+        number = self._kinds.get(kind)
+        if number is not None:
+            self._counts.rows[f"{REPEATED}{number}"] = self._repeated(number) + rejected.count
+            return False
+        self._keep(rejected, at)
+        self._kinds[kind] = self._last_rejected
+        if len(self._kinds) > KINDS:
+            del self._kinds[next(iter(self._kinds))]
+        return True
+
+    def _repeated(self, number: int) -> int:
+        """Return how many more inputs of the kind of this one there were."""
+        name = f"{REPEATED}{number}"
+        if name in self._counts.rows:
+            return int(self._counts.rows[name])
+        row = self._execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _known_kinds(self) -> dict[tuple[str, str], int]:
+        rows = self._execute(
+            "SELECT origin, reason, number FROM rejected ORDER BY number DESC LIMIT ?", (KINDS,)
+        )
+        return {_kind_of(origin, reason): number for origin, reason, number in reversed(rows.fetchall())}
+
+    def _keep(self, rejected: InputRejected, at: float) -> None:
         self._last_rejected += 1
         self._execute(
             "INSERT INTO rejected (number, at, origin, reason, size, raw) VALUES (?,?,?,?,?,?)",
             (self._last_rejected, at, rejected.origin, rejected.reason, rejected.size, rejected.raw),
         )
+
+
+def _kind_of(origin: str, reason: str) -> tuple[str, str]:
+    """Return the key of inputs of one kind. A backend's differ in details only; a file's reason has its name."""
+    return origin, skeleton(reason) if origin == "socket" else reason
 
 
 def _node_event(kind: str, document: bytes) -> AnyNodeEvent | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from actors.connection import ConnectionActor, websocket_io
+from actors.connection import ConnectionActor, actor, websocket_io
 from actors.connection.actor import CHANNELS
 from actors.connection.client import Epoch, MessageReceived, SocketClosed, SocketFailed, SocketOpened
 from actors.connection.dialects import dialect as dialect_module
@@ -353,6 +353,24 @@ def test_input_that_cannot_be_used_is_rejected_with_its_beginning(listener: List
         assert (rejected.origin, rejected.raw, rejected.size) == ("socket", b"\xff" * 4096, 10_000)
         assert rejected.reason.startswith("not JSON: ")
         # And it stops nothing
+        peer.send(EVENT)
+        record.wait_for(EventReceived)
+
+
+def test_junk_is_kept_once_and_counted(
+    listener: Listener, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actor, "_COUNT_SECONDS", 0.1)
+    record = Record()
+    with _ready(listener, record, WELCOME) as (_, peer):
+        for _ in range(100):
+            peer.socket.sendall(frame(b"{junk") * 10)
+        record.wait_until(
+            lambda: [True] if sum(each.count for each in record.all(InputRejected)) == 1000 else [], "count"
+        )
+        # Then the router isn't told of each, and neither is the log
+        assert len(record.all(InputRejected)) < 100
+        assert sum("input_rejected" in each.getMessage() for each in caplog.records) <= 1
         peer.send(EVENT)
         record.wait_for(EventReceived)
 

@@ -1,6 +1,8 @@
 """Tests of the client by itself: connecting, staying connected, and closing."""
 
 import contextlib
+import os
+import select
 import socket
 import threading
 import time
@@ -22,10 +24,22 @@ from actors.connection.client import (
     SocketOpened,
 )
 from actors.connection.frames import MAX_MESSAGE
-from actors.connection.handshake import Address
+from actors.connection.handshake import Address, check_token
 from actors.lib.backoff import Retries
 from actors.lib.errors import ConfigurationError
-from tests.actors.connection.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, SOON, TEXT, Listener, frame
+from serving import listen_privately
+from tests.actors.connection.peer import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    SOON,
+    TEXT,
+    Listener,
+    Peer,
+    frame,
+)  # fmt: skip
 from tests.actors.support import DEADLINE, Record
 
 SYN_SENT = "02"
@@ -41,9 +55,16 @@ def make() -> Iterator[Make]:
 
     def _make(url: str, *, limit: int = 0, **options: Any) -> tuple[BackendClient, Record]:
         record = Record()
-        options = {"token": None, "wait_for_capacity": lambda _: True, "step_seconds": DEADLINE, **options}
-        retries = Retries(SOON, limit=limit)
-        opened = BackendClient(Address(url), incarnation=3, on_event=record.add, retries=retries, **options)
+        token = options.pop("token", None)
+        options = {"wait_for_capacity": lambda _: True, "step_seconds": DEADLINE, **options}
+        opened = BackendClient(
+            Address(url),
+            lambda: token,
+            incarnation=3,
+            on_event=record.add,
+            retries=Retries(SOON, limit=limit),
+            **options,
+        )
         made.append(opened)
         opened.start()
         return opened, record
@@ -419,7 +440,7 @@ def test_close_is_prompt_while_the_peer_does_not_read(make: Make, listener: List
 def test_close_twice_and_before_the_start(listener: Listener) -> None:
     made = BackendClient(
         Address(listener.url),
-        None,
+        lambda: None,
         incarnation=1,
         on_event=print,
         wait_for_capacity=lambda _: True,
@@ -439,7 +460,7 @@ def test_a_fault_of_its_own_is_told(listener: Listener) -> None:
 
     made = BackendClient(
         Address(listener.url),
-        None,
+        lambda: None,
         incarnation=1,
         on_event=_on_event,
         wait_for_capacity=lambda _: True,
@@ -453,14 +474,7 @@ def test_a_fault_of_its_own_is_told(listener: Listener) -> None:
 @pytest.mark.parametrize("token", ["a\r\nX-Evil: 1", "a\x00", "tökén", " s3cret"])
 def test_a_token_that_cannot_stand_in_a_header_is_refused(token: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        BackendClient(
-            Address("ws://h"),
-            token,
-            incarnation=1,
-            on_event=print,
-            wait_for_capacity=lambda _: True,
-            retries=Retries(SOON),
-        )
+        check_token(token)
     assert token not in str(caught.value)
 
 
@@ -483,3 +497,90 @@ def test_a_url_that_is_none_is_refused_without_showing_it(url: str) -> None:
 )
 def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert Address(url).display == shown
+
+
+def test_an_answer_without_end_is_cut_off(make: Make, listener: Listener) -> None:
+    _, record = make(listener.url)
+    with listener.accept() as peer:
+        peer.read_request()
+        with contextlib.suppress(ConnectionError):
+            peer.socket.sendall(b"HTTP/1.1 101 Switching Protocols\r\n" + b"X-Long: x\r\n" * 1_000_000)
+        closed = record.wait_for(SocketClosed)
+    assert closed.reason == "its answer is longer than any WebSocket server's"
+
+
+def test_an_answer_that_trickles_has_one_deadline_in_all(make: Make, listener: Listener) -> None:
+    _, record = make(listener.url, step_seconds=0.3)
+    with listener.accept() as peer:
+        peer.read_request()
+        trickle = threading.Thread(target=_trickle, args=(peer, record))
+        trickle.start()
+        closed = record.wait_for(SocketClosed)
+        trickle.join(DEADLINE)
+    assert closed.reason == "no answer within 0.3 s"
+
+
+def _trickle(peer: Peer, record: Record) -> None:
+    """Send a byte now and then, each within the time for a step, until the client gives up."""
+    with contextlib.suppress(OSError):
+        peer.socket.sendall(b"HTTP/1.1 101 ")
+        while not record.all(SocketClosed):
+            peer.socket.sendall(b"x")
+            select.select([], [], [], 0.05)
+
+
+def test_a_token_is_read_anew_for_each_attempt(listener: Listener) -> None:
+    tokens = iter(["old", "new"])
+    record = Record()
+    made = BackendClient(
+        Address(listener.url),
+        lambda: next(tokens),
+        incarnation=1,
+        on_event=record.add,
+        wait_for_capacity=lambda _: True,
+        retries=Retries(SOON),
+    )
+    made.start()
+    with listener.open() as first:
+        assert first.headers["authorization"] == "Bearer old"
+    with listener.open() as second:
+        assert second.headers["authorization"] == "Bearer new"
+    assert made.close()
+
+
+def test_a_door_of_our_own_is_used_instead_of_the_port(tmp_path: Path) -> None:
+    path, record = tmp_path / "door.sock", Record()
+    with Listener() as port, listen_privately(path) as door:
+        made = _through(path, port.url, record)
+        with Peer(door.accept()[0]).shake_hands() as peer:
+            assert peer.headers["authorization"] == "Bearer s3cret"
+            record.wait_for(SocketOpened)
+            assert made.close()
+
+
+def test_a_door_of_another_user_is_told_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, record, us = tmp_path / "door.sock", Record(), os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: us + 1)
+    with listen_privately(path) as door:
+        made = _through(path, "ws://127.0.0.1:9/ws", record)
+        assert (
+            record.wait_for(SocketClosed).reason == f"what listens there belongs to another user (uid {us})"
+        )
+        with door.accept()[0] as stranger:
+            assert stranger.recv(1) == b""
+        assert made.close()
+
+
+def _through(path: Path, url: str, record: Record) -> BackendClient:
+    """Connect by a door."""
+    made = BackendClient(
+        Address(url, path),
+        lambda: "s3cret",
+        incarnation=1,
+        on_event=record.add,
+        wait_for_capacity=lambda _: True,
+        retries=Retries(SOON),
+        step_seconds=DEADLINE,
+    )
+    made.start()
+    return made

@@ -60,7 +60,7 @@ def _echo(connection: ServerConnection) -> None:
 def _open(url: str, record: Record) -> BackendClient:
     opened = BackendClient(
         Address(url),
-        None,
+        lambda: None,
         incarnation=1,
         on_event=record.add,
         wait_for_capacity=lambda _: True,

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from actors.gateway.actor import GatewayActor
-from actors.gateway.address import bind, url_of
 from actors.gateway.tokens import Tokens
 from actors.protocol.names import GATEWAY, ROUTER
 from actors.protocol.reports import Answer, Report
+from serving import listen, url_of
 from supervisors import Actor, ActorContext, Backoff, ChildSpec, ExitReport, Supervisor, System
 
 SECONDS = 30.0
@@ -120,7 +120,7 @@ class Gateway:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with bind(0) as sock:
+    with listen("127.0.0.1", 0) as sock:
         yield sock
 
 
@@ -140,7 +140,7 @@ def start_gateway(listener: socket.socket, tmp_path: Path) -> Iterator[Callable[
 
 @pytest.fixture(scope="module")
 def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with bind(0) as listener:
+    with listen("127.0.0.1", 0) as listener:
         gateway = Gateway(listener, tmp_path_factory.mktemp("gateway") / "feed.db")
         gateway.start()
         yield gateway

@@ -12,12 +12,12 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import StreamingResponse
 
-from actors.gateway.address import url_of
 from actors.gateway.errors import ServerDiedError
 from actors.gateway.http_thread import HttpThread
 from actors.protocol.feed import WritingPaused, WritingResumed
 from actors.protocol.names import GATEWAY
 from actors.protocol.reports import Answer
+from serving import connections, url_of
 from supervisors.drill import crash
 from tests.actors.gateway.conftest import SECONDS, Gateway
 
@@ -97,6 +97,19 @@ def test_a_server_that_dies_is_replaced(start_gateway: StartGateway) -> None:
         assert isinstance(gateway.wait_for_exit().reason, ServerDiedError)
         assert http.get("/healthz").status_code == 200
     assert len(gateway.exits) == 1
+
+
+def test_clients_without_a_request_keep_nobody_out(
+    start_gateway: StartGateway, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "FEWEST", 4)
+    monkeypatch.setattr(connections, "MOST", 4)
+    gateway = start_gateway()
+    with contextlib.ExitStack() as clients:
+        for _ in range(100):
+            clients.enter_context(socket.create_connection(listener.getsockname(), SECONDS))
+        with gateway.http() as http:
+            assert http.get("/healthz").status_code == 200
 
 
 def test_connections_wait_while_no_gateway_is_there(

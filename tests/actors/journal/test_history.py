@@ -1,6 +1,7 @@
 """Pages of the event history: read once, and the same for all subscribers."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 from actors.journal import history as history_module
 from actors.journal.history import EventHistory
 from actors.journal.journal import Journal
+from actors.journal.reader import JournalReader
 from actors.protocol.backend import InputRejected
 
 
@@ -57,7 +59,7 @@ def test_a_full_page_stays_as_it_is(journal: Journal, monkeypatch: pytest.Monkey
     assert numbers(history.page_after(2)) == [3, 4]
 
 
-def test_a_file_that_stays_where_it_is_is_rejected_once_and_other_input_each_time(tmp_path: Path) -> None:
+def test_a_file_that_stays_where_it_is_is_rejected_once_for_all_starts(tmp_path: Path) -> None:
     file = InputRejected(origin="file", reason="A: not JSON", raw=b"{", size=1)
     frame = file.model_copy(update={"origin": "socket"})
     kept = []
@@ -67,8 +69,42 @@ def test_a_file_that_stays_where_it_is_is_rejected_once_and_other_input_each_tim
         kept += [history.reject(each, 1.0) for each in (file, frame, file, frame)]
         journal.commit()
         journal.close()
-    assert kept == [True, True, False, True, False, True, False, True]
-    # But another content is another file
-    journal = Journal(tmp_path / "journal.db")
-    assert EventHistory(journal).reject(file.model_copy(update={"raw": b"["}), 1.0)
+    assert kept == [True, True, False, False, False, False, False, False]
+    with closing(JournalReader(tmp_path / "journal.db")) as reader:
+        assert sorted(row["count"] for row in reader.rejected()) == [1, 4]
+
+
+def reject(journal: Journal, reason: str, origin: str = "socket", count: int = 1) -> None:
+    """Reject an input."""
+    EventHistory(journal).reject(InputRejected(origin=origin, reason=reason, raw=b"x", count=count), 1.0)
+
+
+def test_of_one_kind_of_junk_the_first_is_kept_and_the_rest_are_counted(path: Path) -> None:
+    journal = Journal(path)
+    for number in range(100):
+        reject(journal, f"not JSON: line 1 column {number}")
+    reject(journal, "not JSON: line 2 column 0", count=300_000)
+    reject(journal, "not an object")
+    journal.commit()
     journal.close()
+    # And a journal that is opened again goes on counting
+    journal = Journal(path)
+    reject(journal, "not JSON: line 9 column 9")
+    journal.commit()
+    assert journal.events.last == 2  # the notes in the history
+    journal.close()
+    with closing(JournalReader(path)) as reader:
+        assert [(row["reason"], row["count"]) for row in reader.rejected()] == [
+            ("not JSON: line 1 column 0", 300_101),
+            ("not an object", 1),
+        ]
+        assert reader.rejection(1)["count"] == 300_101
+        assert reader.counts()["rejected"] == 300_102
+
+
+def test_files_are_told_apart_by_their_names(journal: Journal, path: Path) -> None:
+    for name in ("task_result_1.json", "task_result_2.json", "task_result_2.json"):
+        reject(journal, f"{name}: not JSON", origin="file")
+    journal.commit()
+    with closing(JournalReader(path)) as reader:
+        assert [row["count"] for row in reader.rejected()] == [1, 2]

@@ -6,6 +6,7 @@ import pytest
 
 from actors.protocol.deliveries import CONTEXT_FILE, DeliveryState
 from actors.protocol.sessions import SessionChanged, SessionState
+from actors.router import dispatch
 from actors.router.lane import MOST_DOCUMENTS
 from tests.actors.router.office import Office
 
@@ -235,7 +236,10 @@ def test_long_words_wait_in_the_journal_only_and_are_given_whole_each_time(tmp_p
     office.close()
 
 
-def test_only_some_documents_are_on_their_way_at_a_time(tmp_path: Path) -> None:
+def test_only_some_documents_are_on_their_way_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "UNREAD", 100)
     office = Office(tmp_path, limit=2000)
     office.up("coder")
     for number in range(20):

@@ -46,6 +46,45 @@ def test_a_report_completes_the_subtask_and_is_published_once(office: Office) ->
     assert publication.payload["completed_by"] == "coder"
 
 
+def updates(office: Office) -> list[tuple[str, str]]:
+    """Return the subtasks and statuses that the backend was told of."""
+    office.backend_opens()
+    found = {each.key: each.payload for each in office.published() if each.event_type == "subtask.updated"}
+    return [(payload["id"], payload["status"]) for payload in found.values()]
+
+
+def test_the_backend_hears_when_work_has_begun_and_not_before(office: Office) -> None:
+    office.up("coder", "tester")
+    office.create("A", assignees=("coder", "tester"))
+    office.message("coder", "hello")
+    assert updates(office) == []
+    # When Claude has read the assignment; it is told once, however many work on it
+    for agent in ("coder", "tester"):
+        (assignment,) = [each for each in office.delivered(agent) if each.kind == "task_ready"]
+        office.receive(agent, assignment, DeliveryState.WRITTEN, DeliveryState.ACCEPTED)
+        assert updates(office) == ([] if agent == "coder" else [("A", "in_progress")])
+        office.receive(agent, assignment, DeliveryState.STARTED)
+        assert updates(office) == [("A", "in_progress")]
+
+
+def test_the_backend_hears_when_a_blocked_subtask_goes_on(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.end_turn("coder")
+    office.ask(ReportBlocked, agent="coder", way="gateway", reason="which database?", subtask_id="A")
+    office.end_turn("coder")
+    assert updates(office) == [("A", "in_progress")]
+    # When a person answers, or has it tried again
+    office.ask(SendMessage, agent="coder", text="MySQL", sender="person", source="person")
+    assert updates(office) == [("A", "in_progress"), ("A", "in_progress")]
+    office.ask(ReportBlocked, agent="coder", way="gateway", reason="which version?", subtask_id="A")
+    office.ask(RetrySubtask, subtask_id="A")
+    assert updates(office) == [("A", "in_progress")] * 3
+    # And its echo changes nothing
+    office.update("A", status="in_progress", seq=7)
+    assert office.node("A").hold is None
+
+
 def test_an_agent_can_only_report_on_what_is_its_own(office: Office) -> None:
     office.up("coder", "thief")
     office.create("A", "coder")

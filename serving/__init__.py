@@ -1,0 +1,19 @@
+"""Serving HTTP on sockets that the caller owns, with limits that keep strangers from exhausting the process.
+
+Both servers of the product use it: the coordinator's gateway and the embedded backend. It knows neither.
+"""
+
+from serving.connections import BoundedConnection
+from serving.server import BoundedServer, configure
+from serving.sockets import OtherUserError, connect_private, listen, listen_privately, url_of
+
+__all__ = [
+    "BoundedConnection",
+    "BoundedServer",
+    "OtherUserError",
+    "configure",
+    "connect_private",
+    "listen",
+    "listen_privately",
+    "url_of",
+]
