@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from actors.lib.process_marks import reap
+from actors.lib.leftovers import reap
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, Unblock
 from actors.session.crashes import CRASHES
@@ -163,7 +163,7 @@ def test_where_orphans_cannot_be_looked_for_the_next_incarnation_still_gets_the_
     first = scripted.deliver(message(say("one")))
     scripted.wait_turn()
     with monkeypatch.context() as patch:
-        patch.setattr(psutil, "process_iter", failing(errno.EMFILE))
+        patch.setattr(psutil, "pids", failing(errno.EMFILE))
         crash(scripted.system, NAME, RuntimeError("drill"))
         scripted.record.wait_for(SessionReady, nth=2)
     second = scripted.deliver(message(say("two")))
@@ -174,7 +174,7 @@ def test_where_orphans_cannot_be_looked_for_the_next_incarnation_still_gets_the_
 def test_a_process_that_cannot_be_looked_at_now_is_not_taken_for_a_strangers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(psutil.Process, "environ", failing(errno.EMFILE))
+    monkeypatch.setattr(Path, "read_bytes", failing(errno.EMFILE))
     with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
         reap("nobody", 0.0)
 

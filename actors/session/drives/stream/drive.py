@@ -12,7 +12,7 @@ import structlog
 from actors.lib.deadlines import CLAUDE as STOP_SECONDS
 from actors.lib.failpoints import failpoint
 from actors.lib.files import write_atomically
-from actors.lib.process_marks import ORPHAN_SECONDS, end_leftovers, reap
+from actors.lib.leftovers import ORPHAN_SECONDS, end_leftovers, reap
 from actors.protocol.deliveries import DeliveryState
 from actors.session.clock import Clock
 from actors.session.drive import EPOCHS, Exited, FromDrive, Owner, Past, ReceiptState, StreamRead, Written

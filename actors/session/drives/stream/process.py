@@ -21,8 +21,10 @@ import pexpect
 import structlog
 from pexpect import fdpexpect
 
+from actors.lib.children import descendants, spawn
 from actors.lib.deadlines import READER as JOIN_SECONDS
-from actors.lib.process_marks import MARK, end_leftovers
+from actors.lib.leftovers import end_leftovers
+from actors.lib.process_marks import MARK
 from actors.session.drives.stream.pipe import InputPipe
 
 log = structlog.get_logger(__name__)
@@ -130,8 +132,8 @@ class ClaudeProcess:
             undo.callback(os.close, terminal)
             with _closing(child_terminal), errors.open("wb") as error_file:
                 tty.setraw(child_terminal)  # in canonical mode a PTY cuts lines at 4096 bytes
-                self._process = subprocess.Popen(  # noqa: S603 - the user's own CLAUDE_COMMAND
-                    list(arguments),
+                self._process = spawn(
+                    arguments,
                     stdin=self._pipe.reader,
                     stdout=child_terminal,
                     stderr=error_file,
@@ -163,12 +165,13 @@ class ClaudeProcess:
     def stop(self, seconds: float) -> None:
         """End the process and everything that it started: by SIGTERM, and by SIGKILL after ``seconds``."""
         deadline = time.monotonic() + seconds
+        family = [] if self._process.poll() is not None else descendants(self.pid)
         self._signal(signal.SIGTERM)
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
-        end_leftovers(self._session_id)
+        end_leftovers(self._session_id, family)
         self._reader.join(JOIN_SECONDS)  # it collects the process
         if self._reader.is_alive():
             log.warning("session_reader_abandoned", session=self._session_id, pid=self.pid)
