@@ -1,5 +1,6 @@
 """Tests of starts that fail for lack of disk, descriptors or processes: they are retried, and are no crashes."""
 
+import asyncio
 import errno
 import os
 import re
@@ -46,7 +47,7 @@ FAILURES = {
     "the transcript": (drive, "find_transcript", errno.EIO),
     "the prompt and the tools": (drive, "write_atomically", errno.EDQUOT),
     "the pipe": (os, "mkfifo", errno.EROFS),
-    "the pipe's wake": (os, "pipe", errno.ENFILE),
+    "the watcher": (asyncio, "new_event_loop", errno.ENFILE),
     "the terminal": (os, "openpty", errno.EMFILE),
     "the process": (subprocess, "Popen", errno.EAGAIN),
     "memory": (subprocess, "Popen", errno.ENOMEM),

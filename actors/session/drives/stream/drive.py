@@ -12,7 +12,7 @@ import structlog
 from actors.lib.deadlines import CLAUDE as STOP_SECONDS
 from actors.lib.failpoints import failpoint
 from actors.lib.files import write_atomically
-from actors.lib.leftovers import ORPHAN_SECONDS, end_leftovers, reap
+from actors.lib.leftovers import ORPHAN_SECONDS, reap
 from actors.protocol.deliveries import DeliveryState
 from actors.session.clock import Clock
 from actors.session.drive import EPOCHS, Exited, FromDrive, Owner, Past, ReceiptState, StreamRead, Written
@@ -27,8 +27,6 @@ log = structlog.get_logger(__name__)
 
 ROOM = 1000
 """The number of batches of output that may wait for the owner before reading pauses."""
-ROOM_SECONDS = 0.1
-"""Seconds after which a paused reader checks whether its process is still the present one."""
 CONTROL = ""
 """The tag of control requests in the pipe: no ``Written`` is told for it."""
 
@@ -60,9 +58,8 @@ class StreamDrive:
         self._process: ClaudeProcess | None = None
         self._lock: SessionLock | None = None
         self._is_unknown = False
-        # The close contract rests on this lock: the threads of a process tell the owner, and end leftovers, only under
-        # it and only while their epoch is the present one. ``close`` takes it to reset the epoch. So nothing is told
-        # once close has begun, and no thread of an old process ends what the next one has started.
+        # The close contract rests on this lock: the owner is told only under it, and only while the news' epoch is the
+        # present one. ``close`` takes it to reset the epoch. So nothing is told once close has begun.
         self._current = threading.Lock()
 
     @property
@@ -105,6 +102,7 @@ class StreamDrive:
             pipe=settings.pipe(self._agent),
             errors=settings.files / f"{self._agent}.stderr",
             session_id=self._conversation,
+            has_room=lambda: self._has_room(epoch),
             on_lines=lambda lines: self._on_lines(epoch, lines),
             on_written=lambda tag: self._on_written(epoch, tag),
             on_exit=lambda code, noise: self._on_exit(epoch, code, noise),
@@ -150,16 +148,17 @@ class StreamDrive:
         """Read the transcript as it is now."""
         return read_transcript(find_transcript(self._settings.environment, self._conversation))
 
-    # ------------------------------------------------------------ what comes out, in threads of the process
+    # ------------------------------------------------------------ what comes out, in threads that all drives share
+
+    def _has_room(self, epoch: int) -> bool:
+        return self.epoch != epoch or self._owner.wait_for_room(ROOM, timeout=0.0)
 
     def _on_lines(self, epoch: int, lines: list[bytes]) -> None:
+        if self.epoch != epoch:
+            return  # a later process runs, or none
         facts = tuple(fact for line in lines for fact in parse_line(line))
-        if not facts:
-            return
-        while not self._owner.wait_for_room(ROOM, timeout=ROOM_SECONDS):
-            if self.epoch != epoch:
-                return  # a later process runs, or none
-        self._tell(StreamRead(epoch=epoch, facts=facts))
+        if facts:
+            self._tell(StreamRead(epoch=epoch, facts=facts))
 
     def _on_written(self, epoch: int, tag: str) -> None:
         if tag != CONTROL:
@@ -167,10 +166,8 @@ class StreamDrive:
 
     def _on_exit(self, epoch: int, code: int, noise: str) -> None:
         with self._current:
-            if self.epoch != epoch:
-                return  # close ends the rest
-            end_leftovers(self._conversation)  # tools outlive a claude that was killed
-            self._is_unknown = "No conversation found" in noise
+            if self.epoch == epoch:
+                self._is_unknown = "No conversation found" in noise
         self._tell(Exited(epoch=epoch, code=code, noise=noise))
 
     def _tell(self, news: FromDrive) -> None:
