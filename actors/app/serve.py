@@ -10,6 +10,7 @@ from actors.app import tuning
 from actors.app.coordinator import Coordinator
 from actors.app.signals import Interrupts
 from actors.lib.children import adopt_orphans, collect_ended
+from actors.lib.descriptors import raise_limit
 from actors.lib.errors import root_cause
 from supervisors import StartFailed
 
@@ -40,6 +41,7 @@ def serve(coordinator: Coordinator, say: Callable[[str], object] = print) -> int
         ConfigurationError: It can't start with these settings; nothing is running.
     """
     tuning.share_fairly()
+    raise_limit()
     adopt_orphans()
     interrupts = Interrupts()
     try:

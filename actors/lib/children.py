@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from actors.lib import descriptors
 from actors.lib.process_marks import Marks, marks_in, numbered
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,8 @@ def spawn(arguments: Sequence[str], *, env: Mapping[str, str], **options: Any) -
     A login (``su -``, ``sudo -i``) may put back all limits, and with them the number. The slack stays. It is too small
     to tell anything but which of our own sessions an orphan comes from, so it counts for adopted processes only.
 
+    The child gets the limit of descriptors that this process was started with, since not every program copes with more.
+
     Args:
         arguments: The command line.
         env: The whole environment.
@@ -87,6 +90,8 @@ def spawn(arguments: Sequence[str], *, env: Mapping[str, str], **options: Any) -
         process = subprocess.Popen(list(arguments), env=dict(env), **options)  # noqa: S603 - the callers' own programs
         started = {pid: child for pid, child in _family.started.items() if child.returncode is None}
         _family.started = started | {process.pid: process}
+    with suppress(OSError):  # it has ended already
+        descriptors.restore(process.pid)
     return process
 
 

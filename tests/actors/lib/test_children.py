@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -187,3 +188,20 @@ def test_as_the_first_process_of_a_container_it_collects_what_it_did_not_start()
         pytest.skip("no namespace may be made here")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "1 2 5\n", done.stderr  # itself, and its own shell until it was waited for
+
+
+def test_a_child_gets_the_limit_of_descriptors_that_this_process_was_started_with() -> None:
+    program = """
+import os, resource, subprocess
+from actors.lib import descriptors
+from actors.lib.children import spawn
+descriptors.raise_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], flush=True)
+spawn(["/bin/sh", "-c", "sleep 0.1; ulimit -Sn"], env={}).wait()
+"""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -Sn 100; exec "$0" -c "$1"', sys.executable, program],
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == f"{hard}\n100\n"

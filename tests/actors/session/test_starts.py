@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from actors.lib.descriptors import PLACES
 from actors.lib.leftovers import reap
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, Unblock
@@ -42,6 +43,7 @@ def exhausted(*_: object) -> None:
 
 
 FAILURES = {
+    "a place for its descriptors": (PLACES, "take", errno.EMFILE),
     "the lock": (os, "open", errno.ENOSPC),
     "the look for orphans": (drive, "reap", errno.EMFILE),
     "the transcript": (drive, "find_transcript", errno.EIO),

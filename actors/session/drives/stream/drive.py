@@ -4,12 +4,14 @@ The id of a message is the uuid under which Claude reads it, and Claude's life-c
 """
 
 import threading
+from contextlib import ExitStack
 from typing import ClassVar
 from uuid import uuid4
 
 import structlog
 
 from actors.lib.deadlines import CLAUDE as STOP_SECONDS
+from actors.lib.descriptors import PLACES
 from actors.lib.failpoints import failpoint
 from actors.lib.files import write_atomically
 from actors.lib.leftovers import ORPHAN_SECONDS, reap
@@ -56,7 +58,7 @@ class StreamDrive:
         self._clock = clock
         self._conversation = ""
         self._process: ClaudeProcess | None = None
-        self._lock: SessionLock | None = None
+        self._held: ExitStack | None = None
         self._is_unknown = False
         # The close contract rests on this lock: the owner is told only under it, and only while the news' epoch is the
         # present one. ``close`` takes it to reset the epoch. So nothing is told once close has begun.
@@ -76,8 +78,14 @@ class StreamDrive:
 
     def start(self, conversation: str) -> Past:
         """Start claude in this conversation, once it is locked and leftovers of an earlier process have ended."""
-        if self._lock is None:
-            self._lock = SessionLock(self._settings.files / f"{conversation}.lock")
+        self._held = self._held or self._hold(conversation)
+        with ExitStack() as undo:
+            undo.callback(self._release)
+            past = self._start(conversation)
+            undo.pop_all()
+        return past
+
+    def _start(self, conversation: str) -> Past:
         self._conversation, self._process = conversation, None
         reap(conversation, ORPHAN_SECONDS)
         failpoint("session.spawn.before")
@@ -88,6 +96,14 @@ class StreamDrive:
         failpoint("session.spawn.after")
         log.info("session_started", agent=self._agent, pid=self._process.pid, resume=self.is_resumed)
         return past
+
+    def _hold(self, conversation: str) -> ExitStack:
+        """Take a place among the sessions, and the conversation; nothing is held where one of them isn't to be had."""
+        with ExitStack() as held:
+            PLACES.take()
+            held.callback(PLACES.give_back)
+            held.callback(SessionLock(self._settings.files / f"{conversation}.lock").release)
+            return held.pop_all()
 
     def _spawn(self, epoch: int) -> ClaudeProcess:
         settings = self._settings
@@ -119,13 +135,16 @@ class StreamDrive:
         with self._current:
             self.epoch = 0
         process, self._process = self._process, None
-        lock, self._lock = self._lock, None
         try:
             if process is not None:
                 process.stop(STOP_SECONDS)
         finally:
-            if lock is not None:
-                lock.release()
+            self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
     # ------------------------------------------------------------ what goes in
 

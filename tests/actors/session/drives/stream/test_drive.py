@@ -12,9 +12,11 @@ import psutil
 import pytest
 
 from actors.agents.prompt import AgentPrompt, PromptError
+from actors.lib.descriptors import EACH, Places
 from actors.session import SessionSettings
 from actors.session.clock import SystemClock
 from actors.session.drive import Answering, Exited, OfProcess, Past, SessionTakenError, StreamRead, Written
+from actors.session.drives.stream import drive
 from actors.session.drives.stream.drive import StreamDrive
 from actors.session.drives.stream.lock import SessionLock
 from supervisors import System
@@ -284,7 +286,29 @@ def test_an_idle_one_holds_four_descriptors_and_no_thread(make: Make, record: Re
         other.begin()
         other.write([("a", "hello")])
     record.wait_until(lambda: record.all(StreamRead)[2:])
-    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors + 3 * 4
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors + 3 * EACH
+    assert EACH == 4
     assert [each.name for each in threading.enumerate() if each.name.startswith("session-")] == [
         "session-watcher"
     ]
+
+
+def test_where_it_cannot_be_started_it_holds_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for the descriptors, and another drive for the conversation."""
+    places = Places()
+    monkeypatch.setattr(drive, "PLACES", places)
+
+    def fail(_: str) -> AgentPrompt:
+        raise PromptError("there is none")
+
+    claude = make(prompt=fail)
+    for _ in range(2):
+        with pytest.raises(PromptError):
+            claude.begin()
+    assert places._taken == 0
+    other = make()
+    other.begin()
+    assert places._taken == 1
+    other.close()
+    other.close()
+    assert places._taken == 0
