@@ -57,6 +57,7 @@ def serve(coordinator: Coordinator, say: Callable[[str], object] = print) -> int
         while not interrupts.wait(COLLECT_SECONDS):
             collect_ended()
     finally:  # also when the output can't be written
+        tuning.finish()
         abandoned = coordinator.stop()
     return _report(coordinator, abandoned, say)
 
