@@ -29,6 +29,9 @@ TICK = 0.01
 UNCLEAR_SECONDS = 0.2
 """The longest that a process of ours which shows no marks is waited for; an exec takes a millisecond."""
 
+Family = list[psutil.Process]
+"""Descendants of a process."""
+
 
 def reap(session_id: str, seconds: float) -> int:
     """End every process of a session: an orphaned claude, and tools that outlived theirs.
@@ -49,12 +52,21 @@ def reap(session_id: str, seconds: float) -> int:
     return len(_ENDER.add(_of_session(session_id, seconds)).result())
 
 
-def begin_end_of_leftovers(session_id: str, also: Iterable[int], then: Callable[[], object]) -> None:
+def family_of(pid: int) -> Family:
+    """Return the living descendants of a process, as far as they can be told: once it has ended nothing tells them."""
+    with suppress(OSError):  # no descriptor is left to look at them
+        return _processes(descendants(pid))
+    return []
+
+
+def begin_end_of_leftovers(
+    session_id: str, also: Iterable[psutil.Process], then: Callable[[], object]
+) -> None:
     """Begin to end a session's leftover processes, and call ``then`` when that is over.
 
     Args:
         session_id: The conversation.
-        also: More pids that are known to belong to it.
+        also: More processes that are known to belong to it.
         then: Must not wait for anything, since other sessions' leftovers would wait too.
     """
 
@@ -65,12 +77,12 @@ def begin_end_of_leftovers(session_id: str, also: Iterable[int], then: Callable[
     _ENDER.add(_of_session(session_id, 0.0, also)).add_done_callback(over)
 
 
-def end_leftovers(session_id: str, also: Iterable[int] = ()) -> None:
+def end_leftovers(session_id: str, also: Iterable[psutil.Process] = ()) -> None:
     """End a session's leftover processes at once; if they can't be listed now, the next start does it.
 
     Args:
         session_id: The conversation.
-        also: More pids that are known to belong to it.
+        also: More processes that are known to belong to it.
     """
     _complain(session_id, _ENDER.add(_of_session(session_id, 0.0, also)).exception())
 
@@ -90,12 +102,12 @@ def end_orphans(path: Path) -> None:
 
 def end_adopted() -> None:
     """End all adopted processes and their descendants: those that carry no marks either. All sessions are over."""
-    pids = [each for pid in adopted() for each in (pid, *descendants(pid))]
-    if pids:
-        _tell_of(_ENDER.add(_Ending(None, 0.0, pids)).result())
+    found = _processes(adopted())
+    if found:
+        _tell_of(_ENDER.add(_Ending(None, 0.0, found)).result())
 
 
-def _of_session(session_id: str, seconds: float, also: Iterable[int] = ()) -> "_Ending":
+def _of_session(session_id: str, seconds: float, also: Iterable[psutil.Process] = ()) -> "_Ending":
     return _Ending(Marks(session=marks_in({MARK: session_id}).session), seconds, also)
 
 
@@ -115,10 +127,10 @@ class _Ending:
     Args:
         wanted: The marks that they carry, 0 for any; None to look for none.
         seconds: The time from SIGTERM to SIGKILL.
-        also: The pids of those that are known already.
+        also: Those that are known already.
     """
 
-    def __init__(self, wanted: Marks | None, seconds: float, also: Iterable[int] = ()) -> None:
+    def __init__(self, wanted: Marks | None, seconds: float, also: Iterable[psutil.Process] = ()) -> None:
         now = time.monotonic()
         self.wanted = wanted
         self.future: Future[set[int]] = Future()
@@ -126,17 +138,17 @@ class _Ending:
         self._mercy = now + seconds
         self._deadline = now + seconds + KILL_SECONDS
         self._number = signal.SIGTERM if seconds else signal.SIGKILL
-        self._also = _processes(also)
+        self._also = list(also)
         self._alive: dict[int, psutil.Process] = {}
         self._ended: set[int] = set()
 
     def take(self, found: Iterable[psutil.Process]) -> bool:
         """Signal those that were found, the known ones, and all their descendants; return whether any of them lives."""
-        also, self._also = self._also, []
-        for process in (*found, *also):
+        for process in (*found, *self._also):
             for each in (process, *_processes(descendants(process.pid))):
                 if each.pid != os.getpid() and _lives(each):
                     self._alive[each.pid] = each
+        self._also = []
         self._ended.update(self._alive)
         self._signal()
         return bool(self._alive)
@@ -159,6 +171,11 @@ class _Ending:
     def finish(self) -> None:
         """Hand over the result."""
         self.future.set_result(self._ended)
+
+    def fail(self, error: Exception) -> None:
+        """Hand over an error, if it isn't over."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
     def _signal(self) -> None:
         for process in self._alive.values():
@@ -194,8 +211,11 @@ class _Ender:
             # Of several for the same processes only the first may be over. If a later one were, its session could
             # start again, and the first would end what has just been started.
             first = {request.wanted: request for request in reversed(requests)}
-            due = [request for request in requests if request.go_on()]
-            _look_for(due, set(first.values()))
+            try:
+                _look_for([request for request in requests if request.go_on()], set(first.values()))
+            except Exception as error:  # noqa: BLE001 - whoever waits for a request would wait for ever
+                for request in requests:
+                    request.fail(error)
             time.sleep(max(TICK, time.monotonic() - began))  # half of the time is for others
 
     def _open(self, requests: list[_Ending]) -> list[_Ending]:
@@ -211,12 +231,7 @@ _ENDER = _Ender()
 
 def _look_for(due: list[_Ending], may_finish: set[_Ending]) -> None:
     """Look once for the processes of all these requests, signal them, and finish the requests that have none left."""
-    try:
-        found, is_clear = _look({request.wanted for request in due if request.wanted is not None})
-    except OSError as error:
-        for request in due:
-            request.future.set_exception(error)
-        return
+    found, is_clear = _look({request.wanted for request in due if request.wanted is not None})
     for request in due:
         lives = request.take(found.get(request.wanted, ()))
         waits = not is_clear and time.monotonic() < request.unclear_until
@@ -254,6 +269,8 @@ def _processes(pids: Iterable[int]) -> list[psutil.Process]:
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.Error:
         return False
+    except OSError:  # no descriptor is left to look at it
+        return True

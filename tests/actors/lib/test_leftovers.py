@@ -1,5 +1,6 @@
 """Leftover processes of sessions: found by their marks or as descendants, and ended."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -180,7 +181,7 @@ def test_without_a_number_one_of_ours_that_shows_no_environment_is_looked_at_aga
 def test_a_process_without_any_marks_is_ended_where_it_is_known_to_belong_to_a_session() -> None:
     process = orphan({})
     over = threading.Event()
-    begin_end_of_leftovers(str(uuid4()), [process.pid], over.set)
+    begin_end_of_leftovers(str(uuid4()), [process], over.set)
     assert over.wait(DEADLINE)
     assert not _lives(process)
 
@@ -196,6 +197,56 @@ def test_one_that_is_being_replaced_by_exec_all_the_time_is_found(tmp_path: Path
         for _ in range(200):
             assert read_marks(parent.pid) == marks_in({MARK: session_id, **work_dir_mark(tmp_path)})
         assert reap(session_id, 0.0) == 1
+
+
+# ---------------------------------------------------------------- where they can't be looked at
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "none left"), ValueError("of a bug")])
+def test_whoever_waits_gets_the_error_and_the_next_one_is_served(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail() -> list[int]:
+        raise error
+
+    session_id = str(uuid4())
+    process, over = orphan({MARK: session_id}), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil, "pids", fail)
+        begin_end_of_leftovers(session_id, [], over.set)
+        with pytest.raises(type(error)):
+            reap(session_id, 0.0)
+        assert over.wait(DEADLINE)
+    assert reap(session_id, 0.0) == 1
+    assert not _lives(process)
+
+
+def test_one_that_cannot_be_looked_at_is_not_taken_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    process, looks, status = orphan({MARK: "s"}), 0, psutil.Process.status
+
+    def sometimes(each: psutil.Process) -> str:
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            raise OSError(errno.EMFILE, "none left")
+        return status(each)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil.Process, "status", sometimes)
+        assert reap("s", 0.0) == 1
+    assert looks >= 4
+    assert not _lives(process)
+
+
+def test_a_known_process_whose_pid_another_one_has_by_now_is_not_mistaken_for_it() -> None:
+    bystander, over = orphan({}), threading.Event()
+    before = psutil.Process(bystander.pid)
+    before._ident = (before.pid, 1.0)  # type: ignore[attr-defined]  # as if one with this pid had started long ago
+    before._create_time = 1.0  # type: ignore[attr-defined]
+    begin_end_of_leftovers(str(uuid4()), [before], over.set)
+    assert over.wait(DEADLINE)
+    assert _lives(bystander)
+    bystander.kill()
 
 
 # ---------------------------------------------------------------- of many sessions
@@ -230,7 +281,7 @@ def test_of_requests_for_one_session_a_later_one_is_not_over_before_an_earlier_o
         time.sleep(0.001)
     other = orphan({})
     over = threading.Event()
-    begin_end_of_leftovers(str(uuid4()), [other.pid], over.set)
+    begin_end_of_leftovers(str(uuid4()), [other], over.set)
     assert over.wait(DEADLINE)
     assert _lives(slow), "another session's leftovers don't wait for these"
     slow.kill()

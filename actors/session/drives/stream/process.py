@@ -18,9 +18,9 @@ import pexpect
 import structlog
 from pexpect import fdpexpect
 
-from actors.lib.children import descendants, spawn
+from actors.lib.children import spawn
 from actors.lib.deadlines import READER as JOIN_SECONDS
-from actors.lib.leftovers import begin_end_of_leftovers, end_leftovers
+from actors.lib.leftovers import Family, begin_end_of_leftovers, end_leftovers, family_of
 from actors.lib.process_marks import MARK
 from actors.session.drives.stream.pipe import InputPipe
 from actors.session.drives.stream.watcher import Watcher
@@ -102,7 +102,7 @@ class ClaudeProcess:
         # A long line comes in small pieces: joining them anew each time would be quadratic.
         self._rest = bytearray()
         self._left: int | None = None
-        self._family: list[int] = []
+        self._family: Family = []
         self._is_stopped = False
         self._has_ended, self._is_over = threading.Event(), threading.Event()
         with ExitStack() as undo:
@@ -163,7 +163,7 @@ class ClaudeProcess:
     def _signal(self, number: signal.Signals) -> None:
         if not self._has_ended.is_set():
             # Those that have shed their marks belong to it as long as it lives; then nothing tells any more.
-            self._family = descendants(self.pid)
+            self._family = family_of(self.pid)
             self._process.send_signal(number)
 
     # ------------------------------------------------------------ in the watcher's thread
