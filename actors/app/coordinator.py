@@ -12,7 +12,8 @@ from actors.app.tree import ACTORS, RESTARTS, Actors, build_tree
 from actors.gateway import Tokens, load_secret
 from actors.lib import deadlines
 from actors.lib.errors import ConfigurationError, root_cause
-from actors.lib.process_marks import end_orphans, work_dir_mark
+from actors.lib.leftovers import end_adopted, end_orphans
+from actors.lib.process_marks import work_dir_mark
 from actors.protocol.backend import InputRejected
 from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
 from actors.protocol.names import ROUTER
@@ -110,6 +111,7 @@ class Coordinator:
     def stop(self) -> list[str]:
         """Stop all actors in reverse order, and return the names of the abandoned ones."""
         abandoned = self.system.stop(deadlines.ALL)
+        end_adopted()
         self._release()
         return abandoned
 

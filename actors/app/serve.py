@@ -9,12 +9,17 @@ import structlog
 from actors.app import tuning
 from actors.app.coordinator import Coordinator
 from actors.app.signals import Interrupts
+from actors.lib.children import adopt_orphans, collect_ended
+from actors.lib.descriptors import raise_limit
 from actors.lib.errors import root_cause
 from supervisors import StartFailed
 
 STOPPED = 0
 ESCALATED = 70
 """Exit code after the root supervisor gave up; the service manager should restart the program."""
+
+COLLECT_SECONDS = 1.0
+"""Seconds between two looks for adopted processes that have ended."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +41,8 @@ def serve(coordinator: Coordinator, say: Callable[[str], object] = print) -> int
         ConfigurationError: It can't start with these settings; nothing is running.
     """
     tuning.share_fairly()
+    raise_limit()
+    adopt_orphans()
     interrupts = Interrupts()
     try:
         coordinator.start()
@@ -47,8 +54,10 @@ def serve(coordinator: Coordinator, say: Callable[[str], object] = print) -> int
     try:
         _announce(coordinator, say)
         threading.Thread(target=_watch, args=(coordinator, interrupts), daemon=True).start()
-        interrupts.wait()
+        while not interrupts.wait(COLLECT_SECONDS):
+            collect_ended()
     finally:  # also when the output can't be written
+        tuning.finish()
         abandoned = coordinator.stop()
     return _report(coordinator, abandoned, say)
 

@@ -39,10 +39,14 @@ class Interrupts:
             signal.signal(number, self._on_signal)
         faulthandler.register(signal.SIGUSR1, all_threads=True)
 
-    def wait(self) -> None:
-        """Wait until a stop is requested by a signal or by ``end``."""
-        while self._asked_at is None and self._ear.recv(1)[0] not in (*STOPS, _END):
-            pass
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until a stop is requested by a signal or by ``end``; return False if it isn't within these seconds."""
+        self._ear.settimeout(seconds)
+        with suppress(TimeoutError):
+            while self._asked_at is None and self._ear.recv(1)[0] not in (*STOPS, _END):
+                pass
+            return True
+        return False
 
     def end(self) -> None:
         """Make ``wait`` return. May be called from any thread."""

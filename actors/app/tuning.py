@@ -5,6 +5,9 @@ import sys
 
 SWITCH_INTERVAL = 0.0005
 """Seconds; with Python's 5 ms, each event would wait that long for a busy thread."""
+STOPPING_INTERVAL = 0.02
+"""Seconds, while everything stops. Each thread that waits for its turn wakes once an interval to ask for it, and now a
+thread of each agent does."""
 YOUNG_OBJECTS = 20_000
 """New objects between two collections of the youngest generation; Python's 700 cause many during a flood of events."""
 
@@ -12,6 +15,11 @@ YOUNG_OBJECTS = 20_000
 def share_fairly() -> None:
     """Make threads take turns more often, so that a busy one doesn't delay the others."""
     sys.setswitchinterval(SWITCH_INTERVAL)
+
+
+def finish() -> None:
+    """Make threads take longer turns: all of them have something to do at once, and nobody waits for an answer."""
+    sys.setswitchinterval(STOPPING_INTERVAL)
 
 
 def settle() -> None:

@@ -20,6 +20,7 @@ from actors.cli import render
 from actors.cli.follow import follow_history
 from actors.cli.table import Listing
 from actors.journal.reader import JournalReader, Row
+from actors.lib.children import adopt_orphans
 from actors.lib.errors import root_cause
 from actors.workdir import prepare
 from supervisors import StartFailed
@@ -92,6 +93,7 @@ def run_demo(settings: Settings, console: Console, *, real: bool, timeout: float
     with (directory / "coordinator.log").open("w", encoding="utf-8") as log:
         set_up_logging(settings.log_level, log)
         simulated = scripted_environment(prepare(directory).path / "claude") | {"SCRIPTED_CLAUDE_PACE": PACE}
+        adopt_orphans()
         coordinator = Coordinator(settings, environment=None if real else simulated)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)  # each causes an orderly end

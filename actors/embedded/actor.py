@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from actors.lib.children import spawn
 from actors.lib.deadlines import BACKEND_PROCESS as STOP_SECONDS
 from actors.lib.errors import ConfigurationError, CoordinatorError
 from actors.lib.process_marks import work_dir_mark
@@ -78,7 +79,7 @@ class BackendActor(Actor):
 
     def on_start(self) -> None:
         """Start the process, and wait for its ready line."""
-        self._process = process = subprocess.Popen(  # noqa: S603 - our own program
+        self._process = process = spawn(
             self._command(),
             stdin=subprocess.PIPE,  # closed when this process dies, which ends the backend
             stdout=subprocess.PIPE,

@@ -1,46 +1,41 @@
-"""Leftover processes of sessions, found by marks in their environment and ended."""
+"""Marks by which a process tells which session, and which work directory, it belongs to.
+
+Each process that is started for a session carries them twice, and all its descendants inherit both:
+
+* in its environment, as two variables;
+* as a number, in the soft value of a resource limit. It survives what empties an environment (``env -i``, ``sudo -i``),
+  and it can be read while a process is being replaced by exec or is dying, when its environment reads as empty.
+
+The limit is ``RLIMIT_RTTIME``. It concerns only processes of a real-time scheduling class, and the numbers are so large
+that it never bites there either.
+"""
 
 import os
-import signal
-import time
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
-import psutil
-import structlog
-
-from actors.lib.deadlines import TOOLS as KILL_SECONDS
 from actors.lib.errors import may_pass
-
-log = structlog.get_logger(__name__)
 
 MARK = "COORDINATOR_SESSION"
 """The environment variable that marks every process of a session with the conversation's id."""
 WORK_DIR_MARK = "COORDINATOR_WORK_DIR"
 """The one that marks the processes of all sessions of a work directory, even of those that its journal has lost."""
-ORPHAN_SECONDS = 2.0
-"""The time that leftovers of an earlier coordinator have to end after SIGTERM, in seconds."""
-ROUNDS = 5
-"""The number of searches: a process may start another one after it was found, and before it is signalled."""
+
+_NUMBERED = 1 << 62
+"""The highest bit of each of our numbers; nobody else sets a limit of more than a hundred thousand years."""
+_SESSION_BITS = 38
+_WORK_DIR_BITS = 24
 
 
-def reap(session_id: str, seconds: float) -> int:
-    """End every process of a session: an orphaned claude, and tools that outlived theirs.
+class Marks(NamedTuple):
+    """The marks of a process, as digests; 0 stands for one that it doesn't have."""
 
-    They are found by the mark in their environment, never by name.
-
-    Args:
-        session_id: The conversation.
-        seconds: The time from SIGTERM to SIGKILL; 0: SIGKILL at once. After SIGKILL it waits ``KILL_SECONDS`` at most,
-            even for a process that doesn't end.
-
-    Returns:
-        The number of processes that were found.
-
-    Raises:
-        OSError: Processes can't be listed now.
-    """
-    return len(_end_all(MARK, session_id, seconds))
+    work_dir: int = 0
+    session: int = 0
 
 
 def work_dir_mark(path: Path) -> dict[str, str]:
@@ -48,75 +43,64 @@ def work_dir_mark(path: Path) -> dict[str, str]:
     return {WORK_DIR_MARK: sha256(os.fsencode(path.resolve())).hexdigest()[:32]}
 
 
-def end_orphans(path: Path) -> None:
-    """End all leftover processes of a work directory's earlier coordinators.
+def marks_in(environment: Mapping[str, str]) -> Marks:
+    """Return the marks that an environment carries."""
+    return Marks(
+        _digest(environment.get(WORK_DIR_MARK), _WORK_DIR_BITS),
+        _digest(environment.get(MARK), _SESSION_BITS),
+    )
 
-    Call it only after locking the directory, and before starting any session. It takes ``ORPHAN_SECONDS`` and
-    ``KILL_SECONDS`` at most.
+
+def read_marks(pid: int) -> Marks | None:
+    """Return a process's marks, or None if they can't be told: it is being replaced, is ending, or has no environment.
+
+    The number comes first, as it is the cheaper and the surer one.
 
     Raises:
-        OSError: Processes can't be listed now.
+        OSError: They can't be read now, for want of something that the machine may have again.
     """
-    ended = _end_all(WORK_DIR_MARK, work_dir_mark(path)[WORK_DIR_MARK], ORPHAN_SECONDS)
-    if ended:
-        log.warning("orphans_ended", count=len(ended), pids=sorted(ended))
-
-
-def _end_all(mark: str, value: str, seconds: float) -> set[int]:
-    """End every process with this mark; return the pids."""
-    ended: set[int] = set()
-    mercy = time.monotonic() + seconds
-    deadline = mercy + KILL_SECONDS
-    for _ in range(ROUNDS):
-        found = [each for each in psutil.process_iter() if _is_marked(each, mark, value)]
-        if not found:
-            break
-        ended |= {each.pid for each in found}
-        for process in found:
-            _end(process, signal.SIGTERM if seconds else signal.SIGKILL)
-        alive = _wait_for_end(found, mercy)
-        for process in alive:
-            _end(process, signal.SIGKILL)
-        if _wait_for_end(alive, deadline):
-            break
-    return ended
-
-
-def end_leftovers(session_id: str) -> None:
-    """End a session's leftover processes at once; if they can't be listed now, the next start does it."""
     try:
-        reap(session_id, 0.0)
-    except OSError as error:
-        log.warning("leftovers_not_looked_for", session=session_id, reason=str(error))
-
-
-def _wait_for_end(processes: list[psutil.Process], deadline: float) -> list[psutil.Process]:
-    """Poll until all have ended or the deadline is over, since they aren't our children; return those that live."""
-    while (alive := [each for each in processes if _lives(each)]) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return alive
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _is_marked(process: psutil.Process, mark: str, value: str) -> bool:
-    try:  # an agent may have started this very process
-        return process.pid != os.getpid() and process.environ().get(mark) == value
-    except psutil.Error:
-        return False  # gone, or somebody else's
+        return _numbered(pid) or _named(pid)
     except OSError as error:
         if may_pass(error):
             raise  # it may have the mark, so the caller must not go on as if there were none
-        return False
+        return Marks()  # gone, or somebody else's
 
 
-def _end(process: psutil.Process, number: signal.Signals) -> None:
+@contextmanager
+def numbered(environment: Mapping[str, str]) -> Iterator[None]:
+    """Give the number of these marks to all processes that this one starts within the block.
+
+    It is set here and inherited, not set on the child, since the child may have children of its own by then.
+    """
+    marks = marks_in(environment)
+    soft, hard = resource.getrlimit(resource.RLIMIT_RTTIME)
+    number = _NUMBERED | marks.work_dir << _SESSION_BITS | marks.session
+    with suppress(OSError, ValueError):  # a hard limit below the number: the environment has to do
+        resource.setrlimit(resource.RLIMIT_RTTIME, (number, hard))
     try:
-        process.send_signal(number)
-    except psutil.Error:
-        return  # gone meanwhile
+        yield
+    finally:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_RTTIME, (soft, hard))
+
+
+def _digest(value: str | None, bits: int) -> int:
+    if not value:
+        return 0
+    return int.from_bytes(sha256(os.fsencode(value)).digest()[:8], "big") >> (64 - bits)
+
+
+def _numbered(pid: int) -> Marks | None:
+    soft, _ = resource.prlimit(pid, resource.RLIMIT_RTTIME)
+    if soft >> 62 != 1:
+        return None
+    return Marks(soft >> _SESSION_BITS & (1 << _WORK_DIR_BITS) - 1, soft & (1 << _SESSION_BITS) - 1)
+
+
+def _named(pid: int) -> Marks | None:
+    block = os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes())
+    if not block:
+        return None
+    entries = (entry.partition("=") for entry in block.split("\0"))
+    return marks_in({name: value for name, _, value in entries if name in (MARK, WORK_DIR_MARK)})

@@ -304,7 +304,7 @@ class Drive(Protocol):
         """Start a process in this conversation, under a new epoch; leftovers of an earlier one are ended first.
 
         Allowed only while none runs: at first, after ``Exited``, and after ``close``. Where it raises, no process is
-        left, and it may be called again.
+        left, the conversation is released, and it may be called again.
 
         Args:
             conversation: Its id; the same from the first start to ``close``.

@@ -6,7 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from actors.lib.process_marks import MARK, _lives, work_dir_mark
+from actors.lib.leftovers import _lives
+from actors.lib.process_marks import MARK, work_dir_mark
 from tests.e2e.program import closed_environment, errors_of, main, running
 from tests.supervisors.helpers import until
 
@@ -60,3 +61,27 @@ def test_a_claude_that_the_journal_does_not_know_any_more_is_ended_before_anythi
         process.wait(timeout=30)
     (told,) = [line for line in errors_of(environment).read_text().splitlines() if "orphans_ended" in line]
     assert str(claude) in told
+
+
+def test_what_an_agent_has_started_ends_with_the_coordinator_though_it_carries_no_mark_any_more(
+    tmp_path: Path,
+) -> None:
+    environment = closed_environment(tmp_path)
+    file = tmp_path / "pid"
+    bare = "prlimit --rttime=unlimited:unlimited --pid $$"
+    escape = f"{bare}; echo $$ > {file}.new; mv {file}.new {file}; exec sleep 600"
+    tool = f"until (env -i /usr/bin/setsid /bin/sh -c '{escape}' >/dev/null 2>&1 &); do sleep 1; done"
+    # Given a process without marks or parents, whose agent is idle
+    with running(environment) as process:
+        main(environment, "send", "architect-agent", f"@play {json.dumps([{'bash': tool}])}")
+        until(file.exists, seconds=30)
+        escaped = psutil.Process(int(file.read_text()))
+        until(lambda: escaped.ppid() == process.pid, seconds=30)
+        assert _lives(escaped)
+        # When the coordinator is stopped
+        process.terminate()
+        code = process.wait(timeout=30)
+    # Then it is stopped in order, and that process has ended
+    assert code == 0
+    assert not _lives(escaped)
+    assert "coordinator_stopped" in errors_of(environment).read_text()

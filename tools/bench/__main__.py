@@ -15,11 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from tools.bench import many
 from tools.bench.run import BenchRun, Samples, running
 from tools.common import machine
 
 AGENTS = 20
 PARTS = ("latency", "throughput")
+BY_HAND = "many"
+"""The part that is measured only where it is named, since it takes a whole machine for minutes."""
 PIPELINES = {
     "bare": "bare",
     "durable": "bare, with one commit an event",
@@ -82,6 +85,24 @@ def measure(directory: Path, size: BenchSize, parts: Sequence[str]) -> list[Figu
         if "throughput" in parts:
             figures.append(throughput(run, size))
     return figures
+
+
+def many_agents(directory: Path, agents: int) -> list[Figure]:
+    """Measure a coordinator with this many idle agents."""
+    found = many.measure(directory, agents)
+    before, idle = found.before, found.idle
+    return [
+        Figure("starting the agents", found.start, "s"),
+        Figure("memory without agents", before.memory / 1e6, "MB"),
+        Figure("memory of an idle agent", (idle.memory - before.memory) / 1e3 / agents, "kB"),
+        Figure("descriptors of an idle agent", (idle.descriptors - before.descriptors) / agents, "", bar=4.5),
+        Figure("threads of an idle agent", (idle.threads - before.threads) / agents, "", bar=1.5),
+        Figure("processor time while all are idle, of a core", 100 * found.cpu, "%"),
+        Figure("fan from one completion to all agents", found.fan, "s"),
+        Figure("orderly stop", found.stop, "s", bar=10.0),
+        Figure("its exit code", found.code, "", bar=0.0),
+        Figure("processes of agents that were left", found.left, "", bar=0.0),
+    ]
 
 
 def latency(run: BenchRun, size: BenchSize) -> list[Figure]:
@@ -165,18 +186,25 @@ def show(where: str, figures: Sequence[Figure]) -> None:
 def main() -> int:
     """Measure, print the figures, and return the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"parts to measure: {', '.join(PARTS)} (default: all)")
+    parser.add_argument(
+        "parts", nargs="*", help=f"parts to measure: {', '.join(PARTS)} (default: both), or {BY_HAND} alone"
+    )
+    parser.add_argument("--agents", type=int, default=1000, help=f"idle agents for {BY_HAND} (default: 1000)")
     parser.add_argument(
         "--quick", action="store_true", help="take a third of the time, with less exact figures"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    if not set(options.parts) <= set(PARTS):
-        parser.error(f"there is only {' and '.join(PARTS)}")
+    is_many = options.parts == [BY_HAND]
+    if not is_many and not set(options.parts) <= set(PARTS):
+        parser.error(f"there is only {' and '.join(PARTS)}, or {BY_HAND} alone")
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # clean up, as Ctrl-C does
     where = f"{machine.describe()}, load {os.getloadavg()[0]:.1f}"
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        figures = measure(Path(directory), QUICK if options.quick else WHOLE, options.parts or PARTS)
+        if is_many:
+            figures = many_agents(Path(directory), options.agents)
+        else:
+            figures = measure(Path(directory), QUICK if options.quick else WHOLE, options.parts or PARTS)
     if options.json:
         rows = [asdict(each) | {"holds": each.holds} for each in figures]
         print(json.dumps({"machine": where, "figures": rows}, indent=2))

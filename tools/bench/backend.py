@@ -1,7 +1,8 @@
 """A process that plays the backend and sends stamped events to its clients.
 
-It prints its port, then reads commands, one JSON object a line: ``{"do": "probe" | "flood", "to": [<path>, …], …}``.
-It answers each with a line ``done``. Connections are identified by their paths.
+It prints its port, then reads commands, one JSON object a line: ``{"do": <what>, "to": [<path>, …], …}``, to send what
+its methods ``_probe``, ``_flood`` and ``_fan`` do. It answers each with a line ``done``. Connections are identified by
+their paths.
 """
 
 import asyncio
@@ -51,6 +52,8 @@ class StampingBackend:
         numbers = range(command["first"], command["first"] + command["count"])
         if command["do"] == "probe":
             await self._probe(peers, numbers, command["agents"][0], command["gap"])
+        elif command["do"] == "fan":
+            await self._fan(peers[0], command["first"], command["agents"])
         else:
             await self._flood(peers[0], numbers, command["agents"])
 
@@ -75,6 +78,18 @@ class StampingBackend:
                     peer, "subtask.completed", id=f"up-{number}", completion_summary=summary,
                     insights_found=["Use UUIDs"], files_modified=["schema.sql"],
                 )  # fmt: skip
+
+    async def _fan(self, peer: ServerConnection, number: int, agents: list[str]) -> None:
+        """Complete a subtask that one subtask of each agent waits for."""
+        await self._send(peer, "subtask.created", id=f"up-{number}", title="The upstream")
+        for place, agent in enumerate(agents):
+            await self._send(
+                peer, "subtask.created", id=f"down-{number}-{place}", title="A dependent",
+                assignees=[agent], dependencies=[f"up-{number}"], details="Details. " * 40,
+            )  # fmt: skip
+        await asyncio.sleep(2.0)
+        summary = f"{stamp(number, 'all')} " + "Five tables, with UUIDs. " * 12
+        await self._send(peer, "subtask.completed", id=f"up-{number}", completion_summary=summary)
 
     async def _flood(self, peer: ServerConnection, numbers: range, agents: list[str]) -> None:
         """Send messages to the agents in turn, as fast as they are accepted."""

@@ -16,10 +16,21 @@ for each in sys.argv[1:]:
     name, at = each.split("@")
     now = float(at)
     signal.raise_signal(signal.Signals[name])
-asked.wait()
+while not asked.wait(0.05):
+    print("waits")
 print("orderly")
 """
 ROOT = Path(__file__).parents[3]
+
+
+def test_while_nobody_asks_it_has_time_for_other_things() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-uc", PROGRAM], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["waits\n"] * 2
+        process.terminate()
+        assert process.stdout.read().endswith("orderly\n")
 
 
 @pytest.mark.parametrize(

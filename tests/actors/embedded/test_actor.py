@@ -19,7 +19,7 @@ import pytest
 from actors.embedded import BackendActor
 from actors.embedded import actor as module
 from actors.embedded.actor import BackendFailedError, Ended
-from actors.lib import process_marks
+from actors.lib import leftovers
 from actors.lib.errors import ConfigurationError, root_cause
 from actors.protocol.names import BACKEND
 from serving import listen, url_of
@@ -247,10 +247,10 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
 def test_one_that_does_not_end_with_its_owner_is_not_in_the_next_ones_way(
     tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_marks, "ORPHAN_SECONDS", 0.1)
+    monkeypatch.setattr(leftovers, "ORPHAN_SECONDS", 0.1)
     with orphaned(tmp_path / "work", stopped=True):
         # When the next coordinator begins as it always does
-        process_marks.end_orphans(tmp_path / "work")
+        leftovers.end_orphans(tmp_path / "work")
         # Then the port and the directory are its own
         with backend(tmp_path / "work", listener):
             assert is_well(listener)

@@ -1,17 +1,22 @@
 """Deadlines: an actor abandons a thread that can't be interrupted in time, so that it isn't abandoned itself."""
 
 import functools
+import signal
 import socket
+import subprocess
 import threading
+import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
 
 from actors.connection import ConnectionActor
-from actors.lib import deadlines, process_marks
+from actors.lib import deadlines
+from actors.lib.leftovers import reap
+from actors.lib.process_marks import MARK
 from actors.protocol.names import CONNECTION, WORKDIR
 from actors.workdir import prepare, watch
 from actors.workdir.actor import WorkdirActor
@@ -84,34 +89,17 @@ def test_a_watch_that_hangs(
     assert "result_watch_abandoned" in caplog.text
 
 
-@pytest.mark.parametrize("seconds", [0.0, 2.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
 def test_processes_that_nothing_ends_are_not_waited_for_any_longer(
-    monkeypatch: pytest.MonkeyPatch, seconds: float
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seconds: float
 ) -> None:
-    class Immortal:
-        pid = 1
-        signals: list[int] = []  # noqa: RUF012 - of this test only
-
-        def send_signal(self, number: int) -> None:
-            self.signals.append(number)
-
-        def is_running(self) -> bool:
-            return True
-
-        def status(self) -> str:
-            return psutil.STATUS_DISK_SLEEP
-
-        def environ(self) -> dict[str, str]:
-            return {process_marks.MARK: "s"}
-
-    now = 0.0
-
-    def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    monkeypatch.setattr(process_marks, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
-    monkeypatch.setattr(psutil, "process_iter", lambda: [Immortal()])
-    assert process_marks.reap("s", seconds) == 1
-    assert seconds < now <= seconds + deadlines.TOOLS + 0.02
-    assert Immortal.signals[-1] == 9
+    session_id, signals = str(uuid4()), list[int]()
+    monkeypatch.setattr(psutil.Process, "send_signal", lambda _, number: signals.append(number))
+    with subprocess.Popen(["/bin/sleep", "600"], env={MARK: session_id}) as immortal:
+        began = time.monotonic()
+        assert reap(session_id, seconds) == 1
+        took = time.monotonic() - began
+        immortal.kill()
+    assert seconds + deadlines.TOOLS <= took < seconds + deadlines.TOOLS + 1.0
+    assert signals[-1] == signal.SIGKILL
+    assert "processes_not_ended" in caplog.text

@@ -287,7 +287,6 @@ def flood(
 
     def begin(program: str) -> Handle:
         monkeypatch.setattr(drive, "ROOM", 5)
-        monkeypatch.setattr(drive, "ROOM_SECONDS", 0.02)
         scripted.start(command=(sys.executable, "-c", program), drive=Slow)
         scripted.deliver("talk")
         assert is_busy.wait(DEADLINE)

@@ -51,7 +51,7 @@ def test_after_a_crash_it_waits_until_leftovers_can_be_looked_for(
     scripted.deliver(message(say("one")))
     scripted.wait_turn()
     with monkeypatch.context() as patch:
-        patch.setattr(psutil, "process_iter", full)
+        patch.setattr(psutil, "pids", full)
         scripted.kill()
         assert "signal 9" in scripted.wait_state(SessionState.CRASHED).detail
         assert "can't start claude" in scripted.wait_state(SessionState.CRASHED, 2).detail
@@ -66,7 +66,7 @@ def test_a_stop_is_told_of_though_leftovers_cannot_be_looked_for(
     scripted.deliver(message(say("one")))
     scripted.wait_turn()
     with monkeypatch.context() as patch:
-        patch.setattr(psutil, "process_iter", full)
+        patch.setattr(psutil, "pids", full)
         scripted.stop()
     assert scripted.wait_state(SessionState.STOPPED).pid is None
     assert "leftovers_not_looked_for" in caplog.text

@@ -1,5 +1,6 @@
 """Tests of starts that fail for lack of disk, descriptors or processes: they are retried, and are no crashes."""
 
+import asyncio
 import errno
 import os
 import re
@@ -13,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from actors.lib.process_marks import reap
+from actors.lib.descriptors import PLACES
+from actors.lib.leftovers import reap
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionChanged, SessionReady, SessionState, Unblock
 from actors.session.actor import MOST_MISSES
@@ -43,12 +45,13 @@ def exhausted(*_: object) -> None:
 
 
 FAILURES = {
+    "a place for its descriptors": (PLACES, "take", errno.EMFILE),
     "the lock": (os, "open", errno.ENOSPC),
     "the look for orphans": (drive, "reap", errno.EMFILE),
     "the transcript": (TranscriptPlace, "find", errno.EIO),
     "the prompt and the tools": (drive, "write_atomically", errno.EDQUOT),
     "the pipe": (os, "mkfifo", errno.EROFS),
-    "the pipe's wake": (os, "pipe", errno.ENFILE),
+    "the watcher": (asyncio, "new_event_loop", errno.ENFILE),
     "the terminal": (os, "openpty", errno.EMFILE),
     "the process": (subprocess, "Popen", errno.EAGAIN),
     "memory": (subprocess, "Popen", errno.ENOMEM),
@@ -200,7 +203,7 @@ def test_where_orphans_cannot_be_looked_for_the_next_incarnation_still_gets_the_
     first = scripted.deliver(message(say("one")))
     scripted.wait_turn()
     with monkeypatch.context() as patch:
-        patch.setattr(psutil, "process_iter", failing(errno.EMFILE))
+        patch.setattr(psutil, "pids", failing(errno.EMFILE))
         crash(scripted.system, NAME, RuntimeError("drill"))
         scripted.record.wait_for(SessionReady, nth=2)
     second = scripted.deliver(message(say("two")))
@@ -211,7 +214,7 @@ def test_where_orphans_cannot_be_looked_for_the_next_incarnation_still_gets_the_
 def test_a_process_that_cannot_be_looked_at_now_is_not_taken_for_a_strangers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(psutil.Process, "environ", failing(errno.EMFILE))
+    monkeypatch.setattr(Path, "read_bytes", failing(errno.EMFILE))
     with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
         reap("nobody", 0.0)
 

@@ -4,17 +4,19 @@ The id of a message is the uuid under which Claude reads it, and Claude's life-c
 """
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 from uuid import uuid4
 
-import psutil
 import structlog
 
+from actors.lib.children import descendants
 from actors.lib.deadlines import CLAUDE as STOP_SECONDS
+from actors.lib.descriptors import PLACES
 from actors.lib.failpoints import failpoint
 from actors.lib.files import write_atomically
-from actors.lib.process_marks import ORPHAN_SECONDS, end_leftovers, reap
+from actors.lib.leftovers import ORPHAN_SECONDS, reap
 from actors.protocol.deliveries import DeliveryState
 from actors.session.clock import Clock
 from actors.session.drive import EPOCHS, Exited, FromDrive, Owner, Past, ReceiptState, StreamRead, Written
@@ -30,8 +32,6 @@ log = structlog.get_logger(__name__)
 
 ROOM = 1000
 """The number of batches of output that may wait for the owner before reading pauses."""
-ROOM_SECONDS = 0.1
-"""Seconds after which a paused reader checks whether its process is still the present one."""
 CONTROL = ""
 """The tag of control requests in the pipe: no ``Written`` is told for it."""
 TELLING = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
@@ -63,13 +63,12 @@ class StreamDrive:
         self._clock = clock
         self._conversation = ""
         self._process: ClaudeProcess | None = None
-        self._lock: SessionLock | None = None
+        self._held: ExitStack | None = None
         self._place: TranscriptPlace | None = None
         # What claude said of the conversation when it refused to start.
         self._is_unknown = self._is_in_use = False
-        # The close contract rests on this lock: the threads of a process tell the owner, and end leftovers, only under
-        # it and only while their epoch is the present one. ``close`` takes it to reset the epoch. So nothing is told
-        # once close has begun, and no thread of an old process ends what the next one has started.
+        # The close contract rests on this lock: the owner is told only under it, and only while the news' epoch is the
+        # present one. ``close`` takes it to reset the epoch. So nothing is told once close has begun.
         self._current = threading.Lock()
 
     @property
@@ -87,8 +86,14 @@ class StreamDrive:
     def start(self, conversation: str) -> Past:
         """Start claude in this conversation, once it is locked and leftovers of an earlier process have ended."""
         self._settings.ensure_directories(self._agent)
-        if self._lock is None:
-            self._lock = SessionLock(self._settings.files / f"{conversation}.lock")
+        self._held = self._held or self._hold(conversation)
+        with ExitStack() as undo:
+            undo.callback(self._release)
+            past = self._start(conversation)
+            undo.pop_all()
+        return past
+
+    def _start(self, conversation: str) -> Past:
         self._conversation, self._process = conversation, None
         if self._place is None:
             note = self._settings.files / f"{conversation}.transcript"
@@ -104,6 +109,14 @@ class StreamDrive:
         failpoint("session.spawn.after")
         log.info("session_started", agent=self._agent, pid=self._process.pid, resume=self.is_resumed)
         return past
+
+    def _hold(self, conversation: str) -> ExitStack:
+        """Take a place among the sessions, and the conversation; nothing is held where one of them isn't to be had."""
+        with ExitStack() as held:
+            PLACES.take()
+            held.callback(PLACES.give_back)
+            held.callback(SessionLock(self._settings.files / f"{conversation}.lock").release)
+            return held.pop_all()
 
     def _find_transcript(self, place: TranscriptPlace) -> Path | None:
         """Return the transcript of a conversation that claude knows; None where it knows none."""
@@ -131,6 +144,7 @@ class StreamDrive:
             pipe=settings.pipe(self._agent),
             errors=settings.files / f"{self._agent}.stderr",
             session_id=self._conversation,
+            has_room=lambda: self._has_room(epoch),
             on_lines=lambda lines: self._on_lines(epoch, parser, lines),
             on_written=lambda tag: self._on_written(epoch, tag),
             on_exit=lambda code, noise: self._on_exit(epoch, code, noise),
@@ -147,15 +161,18 @@ class StreamDrive:
         with self._current:
             self.epoch = 0
         process, self._process = self._process, None
-        lock, self._lock = self._lock, None
         self._place = None
         self._is_unknown = self._is_in_use = False
         try:
             if process is not None:
                 process.stop(STOP_SECONDS)
         finally:
-            if lock is not None:
-                lock.release()
+            self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
     # ------------------------------------------------------------ what goes in
 
@@ -171,10 +188,7 @@ class StreamDrive:
 
     def has_children(self) -> bool:
         """Return whether claude has living children: its tools, and its MCP servers."""
-        try:
-            return self._process is not None and bool(psutil.Process(self._process.pid).children())
-        except psutil.Error:
-            return False
+        return self._process is not None and bool(descendants(self._process.pid))
 
     def interrupt(self) -> None:
         """Ask claude to end the running turn."""
@@ -185,17 +199,18 @@ class StreamDrive:
         """Read the transcript as it is now."""
         return read_transcript(self._place.find() if self._place else None)
 
-    # ------------------------------------------------------------ what comes out, in threads of the process
+    # ------------------------------------------------------------ what comes out, in threads that all drives share
+
+    def _has_room(self, epoch: int) -> bool:
+        return self.epoch != epoch or self._owner.wait_for_room(ROOM, timeout=0.0)
 
     def _on_lines(self, epoch: int, parser: StreamParser, lines: list[bytes]) -> None:
+        if self.epoch != epoch:
+            return  # a later process runs, or none
         facts = tuple(fact for line in lines for fact in parser.parse(line))
-        if not facts:
-            return
-        self._note_place(parser.transcript)
-        while not self._owner.wait_for_room(ROOM, timeout=ROOM_SECONDS):
-            if self.epoch != epoch:
-                return  # a later process runs, or none
-        self._tell(StreamRead(epoch=epoch, facts=facts))
+        if facts:
+            self._note_place(parser.transcript)
+            self._tell(StreamRead(epoch=epoch, facts=facts))
 
     def _note_place(self, transcript: str) -> None:
         """Note where the transcript is, before anything that it holds is told."""
@@ -213,11 +228,9 @@ class StreamDrive:
 
     def _on_exit(self, epoch: int, code: int, noise: str) -> None:
         with self._current:
-            if self.epoch != epoch:
-                return  # close ends the rest
-            end_leftovers(self._conversation)  # tools outlive a claude that was killed
-            self._is_unknown = "No conversation found" in noise
-            self._is_in_use = "is already in use" in noise
+            if self.epoch == epoch:
+                self._is_unknown = "No conversation found" in noise
+                self._is_in_use = "is already in use" in noise
         self._tell(Exited(epoch=epoch, code=code, noise=noise))
 
     def _tell(self, news: FromDrive) -> None:

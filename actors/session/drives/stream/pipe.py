@@ -2,7 +2,6 @@
 
 import errno
 import os
-import select
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,34 +9,35 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from actors.lib.failpoints import failpoint
+from actors.session.drives.stream.watcher import Watcher
 
 
 class InputPipe:
-    """A named pipe, written at once while there is space, and by a thread of its own while there is none.
+    """A named pipe, written at once while there is space, and by the watcher while there is none.
 
     Args:
         path: The path of the pipe (0600); what lies there is replaced.
         on_written: Called with the tag of each message that had to wait, once all of it is written.
+        watcher: Waits for space.
 
     Raises:
         OSError: It can't be made.
     """
 
-    def __init__(self, path: Path, on_written: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, on_written: Callable[[str], None], watcher: Watcher) -> None:
         self._on_written = on_written
+        self._watcher = watcher
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
         with ExitStack() as undo:
             self.reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             undo.callback(os.close, self.reader)
             self._writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            undo.callback(os.close, self._writer)
             os.set_blocking(self.reader, True)
-            self._wake_reader, self._wake_writer = os.pipe()
             undo.pop_all()
         self._lock = threading.Lock()
         self._backlog: deque[tuple[str, memoryview]] = deque()
-        self._thread: threading.Thread | None = None
+        self._is_watched = False
         self._is_closed = False
 
     def give_away_reader(self) -> None:
@@ -54,7 +54,7 @@ class InputPipe:
         """
         with self._lock:
             if self._is_closed:
-                return [tag for tag, _ in messages]  # its descriptors may be in use for other files by now
+                return [tag for tag, _ in messages]  # its descriptor may be in use for another file by now
             rest = memoryview(b"".join(data for _, data in messages))
             if not self._backlog:
                 rest = self._write_some(rest)
@@ -62,22 +62,19 @@ class InputPipe:
             if waiting:
                 failpoint("session.write.partly")
             self._backlog.extend(waiting)
-            if waiting and self._thread is None:
-                thread = threading.Thread(target=self._drain, name="session-pipe", daemon=True)
-                thread.start()
-                self._thread = thread
+            if waiting and not self._is_watched:
+                self._is_watched = True
+                self._watcher.call(self._watch)
             return [tag for tag, _ in messages[: len(messages) - len(waiting)]]
 
     def close(self) -> None:
         """Close the pipe, and drop what waits."""
         with self._lock:
             self._is_closed = True
-            thread = self._thread
-            os.write(self._wake_writer, b"x")
-        if thread is not None:
-            thread.join()
-        for fd in (self._writer, self._wake_reader, self._wake_writer):
-            os.close(fd)
+            if self._is_watched:
+                self._watcher.call(self._unwatch_and_close)
+            else:
+                os.close(self._writer)
 
     def _write_some(self, data: memoryview) -> memoryview:
         try:
@@ -89,26 +86,27 @@ class InputPipe:
                 raise
             return data[:0]
 
-    def _drain(self) -> None:
-        while True:
-            self._wait_for_room()
-            with self._lock:
-                if self._is_closed:
-                    return
-                written = self._drain_some()
-                is_done = not self._backlog
-                if is_done:
-                    self._thread = None
-            for tag in written:
-                self._on_written(tag)
-            if is_done:
-                return
+    # ------------------------------------------------------------ in the watcher's thread
 
-    def _wait_for_room(self) -> None:
-        poll = select.poll()
-        poll.register(self._wake_reader, select.POLLIN)
-        poll.register(self._writer, select.POLLOUT)
-        poll.poll()
+    def _watch(self) -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._watcher.loop.add_writer(self._writer, self._drain)
+
+    def _unwatch_and_close(self) -> None:
+        self._watcher.loop.remove_writer(self._writer)
+        os.close(self._writer)
+
+    def _drain(self) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            written = self._drain_some()
+            if not self._backlog:
+                self._watcher.loop.remove_writer(self._writer)
+                self._is_watched = False
+        for tag in written:
+            self._on_written(tag)
 
     def _drain_some(self) -> list[str]:
         written = []

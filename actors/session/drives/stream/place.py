@@ -9,13 +9,15 @@ resumes; the model isn't asked.
 import json
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import structlog
 
+from actors.lib.children import spawn
 from actors.lib.files import write_atomically
 from actors.lib.lenient_json import load_json
 from actors.lib.process_marks import MARK
@@ -80,17 +82,17 @@ class TranscriptPlace:
         hook = {"type": "command", "command": f"umask 077; cat > {shlex.quote(str(answer))}"}
         settings = json.dumps({"hooks": {"SessionStart": [{"hooks": [hook]}]}})
         try:
-            subprocess.run(  # noqa: S603 - the user's own CLAUDE_COMMAND
+            process = spawn(
                 [*command, "--settings", settings],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=self._directory,
                 env={**self._environment, MARK: self._conversation},
-                timeout=ASK_SECONDS,
-                check=False,
                 start_new_session=True,
             )
+            with _ending(process):
+                process.wait(ASK_SECONDS)
             self.learn(_transcript_in(load_json(answer.read_bytes())))
         except (subprocess.TimeoutExpired, FileNotFoundError, orjson.JSONDecodeError) as error:
             log.warning("transcript_not_found", session=self._conversation, reason=str(error))
@@ -117,6 +119,16 @@ class TranscriptPlace:
         configured = self._environment.get("CLAUDE_CONFIG_DIR")
         folder = self._directory / configured if configured else home / ".claude"
         return next(iter(folder.glob(f"projects/*/{self._conversation}.jsonl")), None)
+
+
+@contextmanager
+def _ending(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Have the process end with the block."""
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _transcript_in(hook_input: object) -> str:

@@ -1,21 +1,26 @@
 """Tests of the stream drive: one process in a conversation that no other uses, and its end."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from actors.agents.prompt import AgentPrompt, PromptError
+from actors.lib.descriptors import EACH, Places
 from actors.session import SessionSettings
 from actors.session.clock import SystemClock
 from actors.session.drive import Answering, Exited, OfProcess, Past, SessionTakenError, StreamRead, Written
+from actors.session.drives.stream import drive
 from actors.session.drives.stream.drive import StreamDrive
 from actors.session.drives.stream.lock import SessionLock
 from supervisors import System
-from tests.actors.session.stage import NOWHERE
+from tests.actors.session.stage import NOWHERE, lives
 from tests.actors.support import Record, recorder, running
 
 SPEAKS = """
@@ -246,3 +251,64 @@ def test_after_the_close_nothing_is_told_and_another_drive_may_start(make: Make,
     assert claude.epoch == 0, "no news is its own"
     assert not Path(f"/proc/{pid}").exists()
     SessionLock(tmp_path / f"{claude.conversation}.lock").release()
+
+
+ESCAPES = """
+import os, subprocess, sys
+tool = "echo $$ > pid.new; mv pid.new pid; exec sleep 600"
+subprocess.run(f"(env -i setsid sh -c '{tool}' >/dev/null 2>&1 &)", shell=True)
+while not os.path.exists("pid"): pass
+print('{"type": "assistant"}', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_its_end_is_told_when_what_has_shed_all_marks_and_parents_has_ended_too(
+    make: Make, record: Record, tmp_path: Path
+) -> None:
+    claude = make(ESCAPES)
+    claude.begin()
+    record.wait_for(StreamRead)
+    escaped = psutil.Process(int((tmp_path / "pid").read_text()))
+    assert lives(escaped)
+    assert claude.pid is not None
+    os.kill(claude.pid, signal.SIGKILL)  # not by the drive, which would look at its descendants first
+    record.wait_for(Exited)
+    assert not lives(escaped)
+
+
+def test_an_idle_one_holds_four_descriptors_and_no_thread(make: Make, record: Record) -> None:
+    make().begin()  # there are things that all share
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        other = make()
+        other.conversation = str(uuid4())
+        other.begin()
+        other.write([("a", "hello")])
+    record.wait_until(lambda: record.all(StreamRead)[2:])
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors + 3 * EACH
+    assert EACH == 4
+    assert [each.name for each in threading.enumerate() if each.name.startswith("session-")] == [
+        "session-watcher"
+    ]
+
+
+def test_where_it_cannot_be_started_it_holds_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for the descriptors, and another drive for the conversation."""
+    places = Places()
+    monkeypatch.setattr(drive, "PLACES", places)
+
+    def fail(_: str) -> AgentPrompt:
+        raise PromptError("there is none")
+
+    claude = make(prompt=fail)
+    for _ in range(2):
+        with pytest.raises(PromptError):
+            claude.begin()
+    assert places._taken == 0
+    other = make()
+    other.begin()
+    assert places._taken == 1
+    other.close()
+    other.close()
+    assert places._taken == 0

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.session.drives.stream.pipe import InputPipe, left_over
+from actors.session.drives.stream.watcher import Watcher
 from tests.actors.session.drives.stream.test_lock import descriptor_of
 from tests.actors.support import DEADLINE
 
@@ -43,9 +44,16 @@ def told() -> Told:
 
 
 @pytest.fixture
-def pipe(tmp_path: Path, told: Told) -> Iterator[InputPipe]:
+def watcher() -> Iterator[Watcher]:
+    watcher = Watcher.enter()
+    yield watcher
+    watcher.leave()
+
+
+@pytest.fixture
+def pipe(tmp_path: Path, told: Told, watcher: Watcher) -> Iterator[InputPipe]:
     """Make a pipe whose reading end the test has."""
-    pipe = InputPipe(tmp_path / "agent.pipe", told)
+    pipe = InputPipe(tmp_path / "agent.pipe", told, watcher)
     yield pipe
     pipe.close()
 
@@ -65,10 +73,10 @@ def read(pipe: InputPipe) -> Iterator[Callable[[int], bytes]]:
     pipe.give_away_reader()
 
 
-def test_it_is_a_named_pipe_of_ours_in_place_of_what_lay_there(tmp_path: Path) -> None:
+def test_it_is_a_named_pipe_of_ours_in_place_of_what_lay_there(tmp_path: Path, watcher: Watcher) -> None:
     path = tmp_path / "agent.pipe"
     path.write_text("of an earlier run")
-    pipe = InputPipe(path, print)
+    pipe = InputPipe(path, print, watcher)
     assert stat.S_ISFIFO(path.stat().st_mode)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     pipe.give_away_reader()
@@ -129,21 +137,38 @@ def test_a_reader_that_goes_away_blocks_no_writer(pipe: InputPipe, told: Told) -
     told.wait("a", "b")
 
 
-def test_it_closes_while_a_message_waits(tmp_path: Path, told: Told) -> None:
-    pipe = InputPipe(tmp_path / "agent.pipe", told)
+def test_it_closes_while_a_message_waits(tmp_path: Path, told: Told, watcher: Watcher) -> None:
+    pipe = InputPipe(tmp_path / "agent.pipe", told, watcher)
     pipe.write_all([("a", bytes(MIB))])
-    (waiting,) = [each for each in threading.enumerate() if each.name == "session-pipe"]
     pipe.close()
     pipe.give_away_reader()
-    assert not waiting.is_alive()
+    closed = threading.Event()
+    watcher.call(closed.set)
+    assert closed.wait(DEADLINE)
+    with pytest.raises(StopIteration):
+        descriptor_of(tmp_path / "agent.pipe")
     assert told.tags == []
 
 
+def test_a_reader_that_takes_nothing_keeps_no_other_one_waiting(
+    tmp_path: Path, told: Told, watcher: Watcher, pipe: InputPipe, read: Callable[[int], bytes]
+) -> None:
+    deaf = InputPipe(tmp_path / "deaf.pipe", told, watcher)
+    deaf.write_all([("never", bytes(MIB))])
+    big = os.urandom(MIB)
+    assert pipe.write_all([("big", big)]) == []
+    assert read(MIB) == big
+    told.wait("big")
+    deaf.give_away_reader()
+    told.wait("big", "never")
+    deaf.close()
+
+
 def test_once_it_is_closed_nothing_goes_to_whoever_has_its_descriptor_next(
-    tmp_path: Path, told: Told
+    tmp_path: Path, told: Told, watcher: Watcher
 ) -> None:
     """The process ends in one thread, while another still has a message for it."""
-    pipe = InputPipe(tmp_path / "agent.pipe", told)
+    pipe = InputPipe(tmp_path / "agent.pipe", told, watcher)
     pipe.give_away_reader()
     descriptor = descriptor_of(tmp_path / "agent.pipe")
     pipe.close()

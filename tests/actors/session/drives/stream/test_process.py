@@ -31,6 +31,7 @@ class Running:
     def __init__(self, directory: Path, program: str) -> None:
         self.session_id = str(uuid4())
         self.pause = 0.0
+        self.has_room = True
         self.lines: list[bytes] = []
         self.written: list[str] = []
         self.ends: list[tuple[int, str]] = []
@@ -42,6 +43,7 @@ class Running:
             pipe=directory / "agent.pipe",
             errors=directory / "agent.stderr",
             session_id=self.session_id,
+            has_room=lambda: self.has_room,
             on_lines=lambda lines: self._note(self.lines, *lines),
             on_written=lambda tag: self._note(self.written, tag),
             on_exit=lambda code, noise: self._note(self.ends, (code, noise)),
@@ -82,7 +84,6 @@ def run(tmp_path: Path) -> Iterator[Run]:
     yield _run
     for each in started:
         each.process.stop(0.0)
-        each.wait_end()
 
 
 # ---------------------------------------------------------------- output
@@ -137,6 +138,40 @@ def test_a_line_without_an_end_is_cut(run: Run, monkeypatch: pytest.MonkeyPatch)
     running.wait_line(b"next")
     assert running.lines[0].endswith(b"xend")
     assert len(running.lines[0]) <= 1000 + module.READ_SIZE
+
+
+TALKS = "import os\nfor number in range(2000): print(number, 'x' * 500)\nopen('said', 'w').close()"
+
+
+def test_one_that_nobody_has_room_for_is_not_read_and_the_others_are(tmp_path: Path) -> None:
+    # Given: one that talks much, for which there is no room.
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    threads = threading.active_count()
+    patient = Running(tmp_path / "one", "input()\n" + TALKS)
+    patient.has_room = False
+    patient.process.write_all([("go", b"\n")])
+    # When: another one talks just as much, then all of that is read.
+    other = Running(tmp_path / "two", TALKS)
+    other.wait_end()
+    assert len([line for line in other.lines if line]) == 2000
+    # Then: nothing of the first was, it waits for room in its terminal, and no thread waits for it.
+    assert patient.lines == []
+    assert not (tmp_path / "one" / "said").exists()
+    assert threading.active_count() <= threads + 2  # the watcher, and perhaps the one that ends leftovers
+    # When: there is room.
+    patient.has_room = True
+    patient.wait_end()
+    assert [int(line.split()[0]) for line in patient.lines if line] == list(range(2000))
+
+
+def test_the_last_words_of_one_that_has_ended_wait_for_room_too(run: Run) -> None:
+    running = run("print('last')")
+    running.has_room = False
+    running.process._has_ended.wait(DEADLINE)
+    assert running.ends == []
+    running.has_room = True
+    running.wait_end()
 
 
 # ---------------------------------------------------------------- how it ends
@@ -253,6 +288,7 @@ def test_where_it_cannot_be_started_nothing_stays(tmp_path: Path, missing: str) 
             pipe=tmp_path / "agent.pipe",
             errors=tmp_path / "agent.stderr",
             session_id="s",
+            has_room=lambda: True,
             on_lines=print,
             on_written=print,
             on_exit=print,
@@ -266,14 +302,15 @@ def test_it_stops_at_sigterm(run: Run) -> None:
     running = run(ALIVE)
     running.wait_line(b"here")
     running.process.stop(DEADLINE)
-    assert running.wait_end()[0] == -signal.SIGTERM
+    assert running.process._process.returncode == -signal.SIGTERM
+    assert running.ends == [], "nobody asked about it"
 
 
 def test_one_that_ignores_sigterm_is_killed_in_time(run: Run) -> None:
     running = run(STUBBORN)
     running.wait_line(b"here")
     running.process.stop(0.05)
-    assert running.wait_end()[0] == -signal.SIGKILL
+    assert running.process._process.returncode == -signal.SIGKILL
 
 
 def test_its_children_end_with_it_though_they_lead_sessions_of_their_own(run: Run) -> None:
@@ -281,7 +318,6 @@ def test_its_children_end_with_it_though_they_lead_sessions_of_their_own(run: Ru
     running.wait_line(b"here")
     (child,) = psutil.Process(running.process.pid).children()
     running.process.stop(DEADLINE)
-    running.wait_end()
     wait_for(lambda: not lives(child), "the child's end")
 
 
