@@ -14,6 +14,7 @@ from rich.padding import Padding
 from actors.cli.table import UNWRAPPED, Listing
 from actors.journal.reader import Row
 from actors.lib.text import clean
+from actors.protocol.claude import TESTED
 
 _UUID = re.compile(r"\b([0-9a-f]{8})-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
 
@@ -82,6 +83,9 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
         )
         console.print("             the coordinator continues when there is room.")
     console.print(f"Backend:     {text(found['backend'])}")
+    if claude := found.get("claude"):
+        note = "" if claude["tested"] else f" [yellow](not tested: {TESTED} is)[/]"
+        console.print(f"Claude:      {text(claude['version'])}{note}")
     counts = ", ".join(f"{name}: {count}" for name, count in found["counts"].items())
     console.print(Padding(text(counts), (0, 0, 0, 13), expand=False))
     agents = Listing("agent", "state", "in hand", "waiting", "since", "detail")

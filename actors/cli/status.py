@@ -3,6 +3,7 @@
 from typing import Any
 
 from actors.journal.reader import JournalReader, Row
+from actors.protocol.claude import is_tested
 from actors.protocol.sessions import SessionState
 from actors.workdir import Holder
 
@@ -29,6 +30,9 @@ def overview(
         "coordinator": running._asdict() | {"answers": said is not None} if running else None,
         "paused": (said or {}).get("paused"),
         "backend": backend,
+        "claude": {"version": version, "tested": is_tested(version)}
+        if (version := reader.claude())
+        else None,
         "counts": reader.counts(),
         "agents": agents,
         "subtasks": [node | {"why": why(node, by_name)} for node in reader.nodes(closed=closed, limit=1000)],

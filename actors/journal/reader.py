@@ -74,6 +74,11 @@ class JournalReader:
         rows = self._rows("SELECT value FROM meta WHERE name = 'backend'")
         return str(rows[0]["value"]) if rows else "unknown"
 
+    def claude(self) -> str:
+        """Return the version of claude that agents ran last; empty if none has run."""
+        rows = self._rows("SELECT value FROM meta WHERE name = 'claude_version'")
+        return str(rows[0]["value"]) if rows else ""
+
     def counts(self) -> Row:
         """Return the counts that the overview begins with, by name."""
         return {

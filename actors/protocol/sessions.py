@@ -59,6 +59,13 @@ class ConversationBegan(Model):
     session_id: str
 
 
+class ProgramSeen(Model):
+    """The version of the claude that an agent runs, by its own word."""
+
+    agent: AgentName
+    version: str
+
+
 class SessionsLost(Model):
     """Notice that the sessions' supervisor was restarted, so that no session runs."""
 
@@ -104,5 +111,7 @@ class TurnEnded(Model):
     cost_usd: float | None = None
 
 
-FromSession = SessionReady | ConversationBegan | SessionsLost | SessionChanged | Progressed | TurnEnded
+FromSession = (
+    SessionReady | ConversationBegan | ProgramSeen | SessionsLost | SessionChanged | Progressed | TurnEnded
+)
 """The messages from sessions, and their supervisor, to the router."""

@@ -4,6 +4,7 @@ import structlog
 
 from actors.graph.node import BY_GRAPH, Hold, Node
 from actors.protocol.backend import InputRejected
+from actors.protocol.claude import TESTED, is_tested
 from actors.protocol.deliveries import Delivery
 
 log = structlog.get_logger(__name__)
@@ -41,3 +42,11 @@ def log_dead(delivery: Delivery, reason: str | None) -> None:
 def log_rejected_file(rejected: InputRejected) -> None:
     """Log a result file that can't be used."""
     log.warning("result_rejected", reason=rejected.reason, next="rejected")
+
+
+def log_version(version: str) -> None:
+    """Log the version of claude; one that was never tested may behave differently."""
+    if is_tested(version):
+        log.info("claude_version", version=version)
+    else:
+        log.warning("claude_version_untested", version=version, tested=TESTED)

@@ -18,6 +18,7 @@ from actors.protocol.reports import AnyReport, Report
 from actors.protocol.sessions import (
     ConversationBegan,
     FromSession,
+    ProgramSeen,
     Progressed,
     SessionChanged,
     SessionReady,
@@ -71,6 +72,8 @@ class Handlers:
                 return self._session_ready(message, work)
             case ConversationBegan():
                 return self._turns.conversation_began(message, work)
+            case ProgramSeen():
+                self._turns.program_seen(message, work)
             case SessionsLost():
                 return self._sessions_lost()
             case InputRejected():

@@ -9,12 +9,13 @@ from actors.protocol.deliveries import FINAL, Delivery, DeliveryState
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
 from actors.protocol.sessions import (
     ConversationBegan,
+    ProgramSeen,
     Progressed,
     SessionChanged,
     SessionState,
     TurnEnded,
 )
-from actors.router.alerts import log_blocked, log_dead, log_renewed
+from actors.router.alerts import log_blocked, log_dead, log_renewed, log_version
 from actors.router.decisions import (
     Decision,
     Decisions,
@@ -33,6 +34,8 @@ from actors.router.reports import Reports
 from actors.router.unit_of_work import UnitOfWork
 
 DEAD, STARTED = DeliveryState.DEAD, DeliveryState.STARTED  # looked up for each step: an enum's lookup is slow
+PROGRAM = "claude_version"
+"""The journal's name for the version of claude that agents run."""
 REMINDERS = 2
 """The number of reminders after which a subtask becomes unfinished."""
 
@@ -89,6 +92,14 @@ class Turns:
         """Give the subtask in hand again where the conversation in which it was given is gone."""
         lane = self._lanes.of(message.agent, work)
         return (HistoryGone(lane.agent),) if message.session_id == lane.session_id else ()
+
+    def program_seen(self, message: ProgramSeen, work: UnitOfWork) -> None:
+        """Record claude's version, and warn where it isn't the one that was tested; once for each version."""
+        if self._journal.get(PROGRAM) == message.version:
+            return
+        self._journal.put(PROGRAM, message.version)
+        work.note("claude.version", agent=message.agent, version=message.version)
+        log_version(message.version)
 
     def progressed(self, message: Progressed, work: UnitOfWork) -> Decisions:
         """Record steps of deliveries; a dead one holds its subtask."""

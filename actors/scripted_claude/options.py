@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
-VERSION = "2.1.328 (scripted stand-in, not Claude)"
+VERSION = "2.1.332 (scripted stand-in, not Claude)"
 _TAKEN: tuple[str, ...] = (
     "--append-system-prompt",
     "--append-system-prompt-file",

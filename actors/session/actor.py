@@ -136,6 +136,8 @@ class SessionActor(Actor):
         self._starts = Retries(START, jitter=self._clock.jitter)
         self._misses = Retries(START, limit=MOST_MISSES, jitter=self._clock.jitter)
         self._heard = _Heard()
+        # Turns that neither a message of ours nor background work has begun.
+        self._from_elsewhere = 0
         self._timers: dict[type[Model], Alarm] = {}
         self._is_running = False
 
@@ -476,6 +478,11 @@ class SessionActor(Actor):
                 assert_never(fact)
 
     def _turn_over(self, turn: TurnOver) -> None:
+        if turn.origin:
+            self._from_elsewhere += 1
+            log.warning(
+                "turn_from_elsewhere", agent=self._agent, origin=turn.origin, turns=self._from_elsewhere
+            )
         if turn.by_api:
             self._failed_by_api(turn)
             return
@@ -513,6 +520,7 @@ class SessionActor(Actor):
     def _turn_began(self, fact: TurnBegan) -> None:
         if fact.tools_missing:
             log.warning("mcp_server_failed", agent=self._agent, servers=fact.tools_missing)
+        self._router.program_seen(fact.version)
         self._conversation.turn_began()
         self._change(SessionState.WORKING)
 

@@ -74,9 +74,15 @@ class RunningChanged(Model):
 
 
 class TurnBegan(Model):
-    """The beginning of a turn: the model was asked. ``tools_missing`` names MCP servers that didn't connect."""
+    """The beginning of a turn.
+
+    Attributes:
+        tools_missing: The names of MCP servers that didn't connect.
+        version: The program's version; empty where it doesn't say.
+    """
 
     tools_missing: tuple[str, ...] = ()
+    version: str = ""
 
 
 class Answering(Model):
@@ -131,6 +137,8 @@ class TurnOver(Model):
         status: The API's HTTP status, where there was an answer.
         denied: The tools that were refused.
         cost_usd: The cost of the session so far, in dollars, by the program's own reckoning.
+        origin: What began it where that was no message of ours, in the program's own words, such as ``peer``; empty for
+            our messages, and for background work that has ended.
         was_asked: True where the model was asked. Without that nothing was said: a hook has stopped the turn, or the
             program reports in this form what became of background work before it was resumed.
     """
@@ -141,6 +149,7 @@ class TurnOver(Model):
     status: int | None = None
     denied: tuple[str, ...] = ()
     cost_usd: float | None = None
+    origin: str = ""
     was_asked: bool = True
 
     @property

@@ -11,6 +11,7 @@ from actors.protocol.names import ROUTER
 from actors.protocol.sessions import (
     ConversationBegan,
     FromSession,
+    ProgramSeen,
     Progressed,
     SessionChanged,
     SessionReady,
@@ -40,6 +41,7 @@ class RouterLink:
         self._system = system
         self._conversation = conversation
         self._told_pid: int | None = None
+        self._version = ""
 
     def announce(self, *, idle: bool) -> None:
         """Ask the router for the conversation and for every delivery that isn't over.
@@ -53,6 +55,12 @@ class RouterLink:
     def conversation_began(self, session_id: str) -> None:
         """Report that claude begins this conversation without a history."""
         self._tell(ConversationBegan(agent=self._agent, session_id=session_id))
+
+    def program_seen(self, version: str) -> None:
+        """Report the program's version, if it has changed."""
+        if version and version != self._version:
+            self._version = version
+            self._tell(ProgramSeen(agent=self._agent, version=version))
 
     def progress(self) -> None:
         """Report the delivery steps since the last call, if there are any."""

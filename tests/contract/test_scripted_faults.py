@@ -26,7 +26,7 @@ def test_it_is_honest_about_what_it_is(scripted: Claude) -> None:
     a = run.send(message(say("hi")))
     run.finish(a)
 
-    assert version == b"2.1.328 (scripted stand-in, not Claude)\n"
+    assert version == b"2.1.332 (scripted stand-in, not Claude)\n"
     assert run.wait(lambda event: event.get("subtype") == "init")["scripted"] is True
 
 

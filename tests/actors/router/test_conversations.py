@@ -2,10 +2,21 @@
 
 from pathlib import Path
 
+import pytest
+
 from actors.graph.node import Hold
+from actors.protocol.claude import TESTED
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.reports import ReportBlocked, RestartSession, RetrySubtask
-from actors.protocol.sessions import Adopt, ConversationBegan, Deliver, Restart, SessionChanged, SessionState
+from actors.protocol.sessions import (
+    Adopt,
+    ConversationBegan,
+    Deliver,
+    ProgramSeen,
+    Restart,
+    SessionChanged,
+    SessionState,
+)
 from tests.actors.router.office import Office
 
 WRITTEN, STARTED, COMPLETED = DeliveryState.WRITTEN, DeliveryState.STARTED, DeliveryState.COMPLETED
@@ -147,3 +158,18 @@ def test_a_stranger_is_not_restarted(tmp_path: Path) -> None:
     office = Office(tmp_path, agents=lambda: {"coder"})
     assert not office.ask(RestartSession, agent="nobody").ok
     office.close()
+
+
+def test_claude_s_version_is_kept_and_one_that_was_never_tested_is_warned_of_once(
+    durable: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    durable.up("coder")
+    durable.tell(ProgramSeen(agent="coder", version=TESTED))
+    assert "untested" not in caplog.text
+    for _ in range(2):
+        durable.tell(ProgramSeen(agent="coder", version="9.9.9"))
+    assert caplog.text.count("claude_version_untested") == 1
+    assert durable.history()["claude.version"] == 2
+    durable.restart()
+    durable.tell(ProgramSeen(agent="coder", version="9.9.9"))
+    assert durable.history()["claude.version"] == 2

@@ -34,7 +34,9 @@ LONGEST_DELAY = 86400.0
 MOST_TASKS = 50
 LONGEST_TEXT = 1000
 MOST_CANDIDATES = 3
-"""Bounds: of background tasks, of texts in characters, and of places in a line where an object may begin."""
+MOST_VERSION = 100
+"""Bounds: of background tasks, of texts in characters, of places in a line where an object may begin, and of names."""
+BACKGROUND = "task-notification"
 
 ACTIVITIES = {"assistant": of_assistant, "result": of_result, "user": of_user}
 """Readers of the agent's words and actions, for the feed."""
@@ -143,7 +145,7 @@ def _object_within(line: bytes) -> dict[str, Any] | None:
 def _turn_began(data: dict[str, Any]) -> Fact:
     servers = _objects(data.get("mcp_servers"))
     failed = tuple(str(each.get("name")) for each in servers if each.get("status") == "failed")
-    return TurnBegan(tools_missing=failed)
+    return TurnBegan(tools_missing=failed, version=str(data.get("claude_code_version") or "")[:MOST_VERSION])
 
 
 def _retrying(data: dict[str, Any]) -> Fact:
@@ -204,9 +206,16 @@ def _result(data: dict[str, Any]) -> tuple[Fact, ...]:
             status=status if isinstance(status, int) else None,
             denied=tuple(str(each.get("tool_name")) for each in _objects(data.get("permission_denials"))),
             cost_usd=_number(data.get("total_cost_usd")),
+            origin=_origin(data.get("origin")),
             was_asked=error is not None or data.get("num_turns") != 0,
         ),
     )
+
+
+def _origin(value: object) -> str:
+    """Return what began a turn; empty for the end of background work, which belongs to the turn that began it."""
+    kind = str(value.get("kind") or "") if isinstance(value, dict) else ""
+    return "" if kind == BACKGROUND else kind[:MOST_VERSION]
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

@@ -301,3 +301,10 @@ def test_an_interruption_is_one_line_with_an_id() -> None:
     assert line.index(b"\n") == len(line) - 1
     request = {"type": "control_request", "request_id": "r", "request": {"subtype": "interrupt"}}
     assert orjson.loads(line) == request
+
+
+def test_the_version_and_what_began_a_turn() -> None:
+    assert parse(type="system", subtype="init", claude_code_version="2.1.332") == TurnBegan(version="2.1.332")
+    origins = [{"kind": "task-notification"}, {"kind": "peer"}, None, "peer", {}]
+    turns = [parse(type="result", num_turns=1, result="", origin=origin) for origin in origins]
+    assert [turn.origin for turn in turns if isinstance(turn, TurnOver)] == ["", "peer", "", "", ""]
