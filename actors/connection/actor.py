@@ -6,7 +6,6 @@ connection. Control messages of an earlier connection are dropped; events count 
 
 from collections.abc import Callable
 from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, assert_never
 
@@ -134,8 +133,8 @@ class ConnectionActor(Actor):
         super().__init__(context)
         self._router = context.system.handle(ROUTER)
         self._address = Address(url, door)
-        # The peer's words may quote what we sent it.
-        self._redact = partial(redact, secrets=(*secrets_in(url), *([token] if token else ())))
+        self._secrets = secrets_in(url)
+        self._token: str | None = None
         self._welcome_seconds = welcome_seconds
         self._epoch: Epoch | None = None
         self._phase = _Phase.CLOSED
@@ -148,9 +147,10 @@ class ConnectionActor(Actor):
         self._backpressure = Backpressure(_MESSAGES, _BYTES)  # the socket's thread's own
         if not callable(token):
             check_token(token)
+        self._token_reader = token if callable(token) else lambda: token
         self._client = BackendClient(
             self._address,
-            token if callable(token) else lambda: token,
+            self._read_token,
             incarnation=context.incarnation,
             on_event=self._hear,
             wait_for_capacity=self._wait_for_capacity,
@@ -158,6 +158,14 @@ class ConnectionActor(Actor):
             ping_seconds=ping_seconds,
             step_seconds=step_seconds,
         )
+
+    def _read_token(self) -> str | None:
+        self._token = self._token_reader()
+        return self._token
+
+    def _redact(self, text: str) -> str:
+        """Remove our secrets from a text: the peer's words may quote what we sent it."""
+        return redact(text, (*self._secrets, *([self._token] if self._token else ())))
 
     def on_start(self) -> None:
         """Begin to connect; a backend that is down doesn't fail the start."""
