@@ -31,6 +31,7 @@ from actors.connection.handshake import Address
 from actors.connection.publication_gate import PublicationGate
 from actors.lib.backoff import Retries, uniform
 from actors.lib.failpoints import failpoint
+from actors.lib.program import command
 from actors.lib.urls import redact, secrets_in
 from actors.protocol.backend import (
     BackendChanged,
@@ -308,7 +309,7 @@ class ConnectionActor(Actor):
             self._router.tell(PublicationSent(key=publication.key))
 
     def _reject(self, reason: str, head: bytes, size: int) -> None:
-        _log.info("input_rejected", reason=reason, size=size)
+        _log.warning("input_rejected", reason=reason, size=size, next=command("rejected"))
         self._router.tell(InputRejected(origin="socket", reason=reason, raw=head[:_KEPT], size=size))
 
     def _change(

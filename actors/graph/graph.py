@@ -19,6 +19,7 @@ from actors.protocol.events import (
     NodeDescribed,
     NodeUpdated,
 )
+from actors.protocol.node_ids import spellings
 
 DESCRIBED = {
     "parent": "parent",
@@ -72,7 +73,15 @@ class Graph:
         self.edges: list[tuple[str, str, bool]] = []
 
     def get(self, node_id: str) -> Node | None:
-        """Return the node with this id, open or closed, or None."""
+        """Return the node with this id, written in whatever way, open or closed, or None."""
+        return next(filter(None, map(self._find, spellings(node_id))), None)
+
+    def known_id(self, node_id: str) -> str:
+        """Return the id under which the node is known that may be written in another way, or will be."""
+        node = self.get(node_id)
+        return spellings(node_id)[0] if node is None else node.id
+
+    def _find(self, node_id: str) -> Node | None:
         return self.open.get(node_id) or self.touched.get(node_id) or self._lookup(node_id)
 
     def apply(self, event: AnyNodeEvent, now: float) -> list[Change]:
@@ -183,7 +192,11 @@ class Graph:
             value = getattr(event, field)
             if value is None:
                 continue
-            if field in ("assignees", "dependencies"):
+            if field == "parent":
+                value = self.known_id(value)
+            elif field == "dependencies":
+                value = tuple(dict.fromkeys(map(self.known_id, value)))
+            elif field == "assignees":
                 value = tuple(dict.fromkeys(value))
             present = getattr(node, attribute)
             if self._is_news(node, field, present, event) and present != value:
@@ -219,7 +232,7 @@ class Graph:
 
     def _complete(self, node: Node, event: NodeCompleted, now: float) -> list[Change]:
         node.title = node.title or event.title
-        node.parent = node.parent or event.parent
+        node.parent = node.parent or (event.parent and self.known_id(event.parent))
         news = {"summary": event.summary, "insights": event.insights, "files": event.files, "by": event.by}
         for field, value in news.items():
             if value and not getattr(node, field):
@@ -326,7 +339,7 @@ class Graph:
             upstream = self._ensure(upstream_id)
             if node.id not in upstream.dependents:
                 upstream.dependents.add(node.id)
-                self.edges.append((upstream_id, node.id, True))
+                self.edges.append((upstream.id, node.id, True))
             if upstream.status is not Status.COMPLETED:
                 node.pending.add(upstream.id)
                 self._tie(node, upstream)
@@ -370,8 +383,8 @@ class Graph:
     def _ensure(self, node_id: str) -> Node:
         node = self.get(node_id)
         if node is None:
-            node = Node(node_id)
-            self.open[node_id] = node
+            node = Node(spellings(node_id)[0])
+            self.open[node.id] = node
             self._touch(node)
         return node
 

@@ -3,6 +3,7 @@
 import structlog
 
 from actors.graph.node import BY_GRAPH, Hold, Node
+from actors.lib.program import command
 from actors.protocol.backend import InputRejected
 from actors.protocol.deliveries import Delivery
 
@@ -40,4 +41,4 @@ def log_dead(delivery: Delivery, reason: str | None) -> None:
 
 def log_rejected_file(rejected: InputRejected) -> None:
     """Log a result file that can't be used."""
-    log.warning("result_rejected", reason=rejected.reason, next="rejected")
+    log.warning("result_rejected", reason=rejected.reason, next=command("rejected"))

@@ -18,6 +18,7 @@ from actors.protocol.deliveries import DeliveryKind
 from actors.protocol.events import (
     AgentBlocked,
     AgentMessage,
+    Event,
     NodeCompleted,
     NodeCreated,
     NodeDeleted,
@@ -50,7 +51,7 @@ class Backend:
 
     def event(self, message: EventReceived, work: UnitOfWork) -> Decisions:
         """Record an event and apply it; a known one changes nothing."""
-        event = message.event
+        event = self._as_known(message.event)
         if message.source == "backend" and event.seq is not None:
             self._cursor = max(self._cursor, event.seq)
         if not work.record(event, message.source):
@@ -112,6 +113,13 @@ class Backend:
         if self._saved_cursor != self._cursor:
             self._journal.put("cursor", str(self._cursor))
             self._saved_cursor = self._cursor
+
+    def _as_known(self, event: Event) -> Event:
+        """Return the event with the id under which its node is known, so that nobody else meets its other spellings."""
+        if event.subject is None or (known := self._graph.known_id(event.subject)) == event.subject:
+            return event
+        field = "subtask_id" if isinstance(event, AgentMessage | AgentBlocked) else "id"
+        return event.model_copy(update={field: known})
 
     def _message(self, event: AgentMessage) -> Decisions:
         def compose(delivery_id: str) -> Composed:

@@ -370,7 +370,8 @@ def test_an_event_of_which_a_part_was_dropped_is_used_and_reported(listener: Lis
         assert isinstance(event, NodeCreated)
         assert event.assignees == ("coder",)
         assert record.wait_for(InputRejected).reason == (
-            "details: a list is no text; assignees: '../escaped' is no valid agent name"
+            "details: a list is no text; assignees: '../escaped' is no valid agent name: give the name of its"
+            " prompt's file, such as coding-agent"
         )
 
 
