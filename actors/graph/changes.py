@@ -67,4 +67,18 @@ class Resumed:
     node: Node
 
 
-Change = Released | Withdrawn | Amended | UpstreamDone | Closed | Held | Resumed
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """The end of the node's being closed: it is to be done again."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class NotReopened:
+    """A completed node that the backend calls open, though it may not have known of the completion."""
+
+    node: Node
+
+
+Change = Released | Withdrawn | Amended | UpstreamDone | Closed | Held | Resumed | Reopened | NotReopened

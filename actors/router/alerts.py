@@ -17,6 +17,17 @@ def log_held(node: Node, agent: str | None) -> None:
     log.warning(event, agent=agent, subtask=node.id, reason=node.reason, next=step)
 
 
+def log_not_reopened(node: Node) -> str:
+    """Log that a completed subtask stays completed although the backend calls it open; return the reason."""
+    reason = (
+        f"the backend says {node.told}, but it hasn't said or acknowledged yet that the {node.entity} is done"
+    )
+    advice = "to have it done again, set it to done in the backend, then to todo"
+    event = f"{node.entity}_not_reopened"
+    log.warning(event, subtask=node.id, reason=reason, advice=advice)
+    return reason
+
+
 def log_blocked(agent: str, subtask_id: str | None, reason: str, *, is_spoiled: bool) -> None:
     """Log that a session is blocked; where it is the conversation that is spoiled, trying again doesn't help."""
     step = f"restart {agent} --new-conversation" if is_spoiled else f"retry {agent}"

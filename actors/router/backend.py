@@ -54,10 +54,15 @@ class Backend:
         event = self._as_known(message.event)
         if message.source == "backend" and event.seq is not None:
             self._cursor = max(self._cursor, event.seq)
-        if not work.record(event, message.source):
-            if event.key is not None:
-                self._publisher.resolve(event.key, "published")  # the echo of our own event
-            return ()
+        is_new = work.record(event, message.source)
+        if event.key is not None and not is_new:
+            self._publisher.resolve(event.key, "published")  # the echo of our own event
+        changes = self._apply(event, work) if is_new else ()
+        if isinstance(event, NodeCompleted):
+            self._graph.confirm(event.id, event.seq)
+        return changes
+
+    def _apply(self, event: Event, work: UnitOfWork) -> Decisions:
         match event:
             case NodeCreated() | NodeUpdated() | NodeCompleted() | NodeDeleted():
                 return self._graph.apply(event, work.now)
@@ -98,6 +103,8 @@ class Backend:
                 self._publisher.resolve(key, "sent")
             case PublicationConfirmed(key=key):
                 self._publisher.resolve(key, "published")
+                if (completed := self._journal.outbox.completed(key)) is not None:
+                    self._graph.confirm(completed)
             case PublicationRefused(key=key, reason=reason):
                 self._publisher.resolve(key, "refused", reason)
                 work.note("publication.refused", key=key, reason=reason)

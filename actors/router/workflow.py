@@ -3,10 +3,20 @@
 from collections.abc import Iterable
 from typing import assert_never
 
-from actors.graph.changes import Amended, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
+from actors.graph.changes import (
+    Amended,
+    Closed,
+    Held,
+    NotReopened,
+    Released,
+    Reopened,
+    Resumed,
+    UpstreamDone,
+    Withdrawn,
+)
 from actors.graph.node import BY_GRAPH, Node, Status
 from actors.protocol.deliveries import DeliveryKind
-from actors.router.alerts import log_held
+from actors.router.alerts import log_held, log_not_reopened
 from actors.router.context import ContextBuilder
 from actors.router.decisions import (
     ContextDue,
@@ -68,6 +78,12 @@ class Workflow:
                 return ()
             case Resumed(node):
                 return self._resume(node, work)
+            case Reopened(node):
+                work.note(f"{node.entity}.reopened", node.id)
+                return ()
+            case NotReopened(node):
+                work.note(f"{node.entity}.not_reopened", node.id, reason=log_not_reopened(node))
+                return ()
             case ReminderDue(agent, node):
                 return self._remind(agent, node, work)
             case SessionWanted(agent):
