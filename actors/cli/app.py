@@ -1,6 +1,7 @@
 """The command line: its commands, and the report of their errors."""
 
 import errno
+import io
 import os
 import sys
 
@@ -37,7 +38,9 @@ for command in (look.rejected, act.retry, act.drop):
 
 def main() -> None:
     """Run the command line. User errors are printed without a traceback."""
-    words = sys.argv[1:]
+    _take_any_encoding()
+    # In the locale C, Python keeps what isn't ASCII as surrogates.
+    words = [word.encode(errors="surrogateescape").decode(errors="replace") for word in sys.argv[1:]]
     if not words or (words[0].startswith("-") and words[0] not in OF_THE_APP):
         words = ["run", *words]
     try:
@@ -52,6 +55,13 @@ def main() -> None:
 
 def _complain(words: object) -> None:
     print(clean(str(words)), file=sys.stderr)  # noqa: T201 - this is the command line
+
+
+def _take_any_encoding() -> None:
+    """Write a question mark for each character that the terminal's encoding lacks, and read what isn't of it."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _call(words: list[str]) -> None:

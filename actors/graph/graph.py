@@ -309,11 +309,7 @@ class Graph:
         node.status, node.released, node.started = Status.OPEN, False, False
         node.summary, node.insights, node.files, node.by = "", (), (), None
         created = node.times.get("created", now)
-        node.times = {
-            "created": created,
-            "reopened": now,
-            "reported": now,
-        }  # a file from before counts no longer
+        node.times = {"created": created, "reopened": now, "reported": now}  # older files count no longer
         self.open[node.id] = node
         self._touch(node)
         self._relink(node)
