@@ -101,12 +101,27 @@ class JournalReader:
             f" ORDER BY {NODE_OPEN} DESC, id LIMIT ?",
             (limit,),
         )
-        return [node | {"waits_for": self._waits_for(node)} for node in map(_node, rows)]
+        parts = self._parts()
+        return [
+            node
+            | {"waits_for": self._waits_for(node)}
+            | ({"parts": parts[node["id"]]} if node["id"] in parts else {})
+            for node in map(_node, rows)
+        ]
 
     def node(self, node_id: str) -> Row | None:
         """Return one task or subtask, or None."""
         rows = self._rows("SELECT id, status, document FROM nodes WHERE id = ?", (node_id,))
         return _node(rows[0]) if rows else None
+
+    def _parts(self) -> dict[str, Row]:
+        """Return the number of all and of the open subtasks of each open task that has any."""
+        rows = self._rows(
+            f"SELECT task.id, count(*) AS 'all', sum({NODE_OPEN.replace('status', 'part.status')}) AS open"  # noqa: S608 - our own words
+            " FROM (SELECT json_extract(CAST(document AS TEXT), '$.parent') AS parent, status FROM nodes) AS part"
+            f" JOIN (SELECT id FROM nodes WHERE {NODE_OPEN}) AS task ON task.id = part.parent GROUP BY task.id"
+        )
+        return {row["id"]: {"all": row["all"], "open": row["open"]} for row in rows}
 
     def _waits_for(self, node: Row) -> list[str]:
         """Return its upstreams that aren't completed, each with its state."""
