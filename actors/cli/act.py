@@ -2,6 +2,7 @@
 
 import sys
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -44,7 +45,7 @@ def retry(
     what: Annotated[
         str,
         typer.Argument(
-            help="A blocked agent or subtask, a dead letter (the start of its id is enough), or: backend."
+            help="A blocked agent, a blocked subtask or a dead letter (the start of its id is enough), or: backend."
         ),
     ],
 ) -> None:
@@ -54,10 +55,10 @@ def retry(
         _operate(settings, f"/api/agents/{what}/start", {})
     elif what == BACKEND:
         _operate(settings, "/api/backend/retry", {})
-    elif reader.node(what) is not None:
-        _operate(settings, f"/api/subtasks/{what}/retry", {})
     else:
-        _operate(settings, f"/api/deliveries/{reader.delivery(what)['id']}/retry", {})
+        kind, found = reader.find(what, "subtask", "dead letter")
+        route = "subtasks" if kind == "subtask" else "deliveries"
+        _operate(settings, f"/api/{route}/{quote(found, safe='')}/retry", {})
 
 
 @with_settings("work_dir")
@@ -67,7 +68,7 @@ def drop(
 ) -> None:
     """Drop a dead letter. The journal keeps a record of it."""
     reader = open_journal(find_workdir(settings.work_dir))
-    _operate(settings, f"/api/deliveries/{reader.delivery(delivery)['id']}/drop", {})
+    _operate(settings, f"/api/deliveries/{reader.find(delivery, 'dead letter')[1]}/drop", {})
 
 
 def _check_agent(name: str) -> None:

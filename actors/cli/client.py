@@ -6,7 +6,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from actors.lib.errors import ConfigurationError, CoordinatorError
-from actors.lib.program import program
+from actors.lib.program import command
 from actors.workdir import Holder, WorkDir, find_holder
 
 HEALTH_SECONDS = 2.0
@@ -38,7 +38,7 @@ def operate(workdir: WorkDir, path: str, body: dict[str, str]) -> str:
     """
     running = find_holder(workdir.lock_file)
     if running is None or running.url is None:
-        raise ConfigurationError(f"No coordinator runs in {workdir.path}. Start one first: {program()}")
+        raise ConfigurationError(f"No coordinator runs in {workdir.path}. Start one first: {command('run')}")
     from actors.gateway import Tokens, load_secret  # noqa: PLC0415 - read-only commands need not load its libraries
 
     token = Tokens(load_secret(workdir.secret)).operator

@@ -1,6 +1,7 @@
 """Command-line options for the settings: one for each, with the same name, made from its field."""
 
 import inspect
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from actors.app.settings import Settings, load
+from actors.lib.program import repeat_options
 
 
 def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -30,6 +32,8 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
         def run(**values: Any) -> Any:  # noqa: ANN401 - the command's own parameters
             given = {name: values.pop(name) for name in chosen}
             settings = load(starts_agents="claude_command" in chosen, **(others | given))
+            if given.get("work_dir") or os.environ.get("WORK_DIR"):  # else the next command finds it too
+                repeat_options("--work-dir", str(settings.work_dir))
             return command(**values, settings=settings)
 
         run.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]  # typer reads it

@@ -202,7 +202,9 @@ class ConnectionActor(Actor):
 
     def _closed(self, event: SocketClosed) -> None:
         if event.retry_in is None:
-            self._change("given_up", f"{event.reason}; no further attempts until `retry backend`")
+            self._change(
+                "given_up", f"{event.reason}; no further attempts until `{command('retry', 'backend')}`"
+            )
         else:
             state: Literal["refused", "closed"] = "refused" if event.refused else "closed"
             self._change(state, f"{event.reason}; next attempt in {event.retry_in:.1f} s")

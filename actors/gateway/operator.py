@@ -27,7 +27,8 @@ from actors.protocol.reports import (
 PERSON = "person"
 """The sender's name of a person's messages."""
 
-DeliveryId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
+DeliveryId = Annotated[str, Path(pattern=r"^[0-9a-f-]{8,36}$")]
+"""A delivery's id, or the beginning of it that is shown."""
 
 
 class MessageForAgent(Arguments):

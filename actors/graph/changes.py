@@ -53,11 +53,13 @@ class Held:
     Attributes:
         by: The agent that reported it, if one did.
         backend_knows: True if the backend itself reported it, and need not be told.
+        is_logged: True if what led to it is in the log, with the next command.
     """
 
     node: Node
     by: str | None = None
     backend_knows: bool = False
+    is_logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

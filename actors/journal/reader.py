@@ -4,12 +4,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from actors.graph.node import state_word
 from actors.journal.conditions import (
+    BEGINS,
+    CANDIDATES,
     DEAD_LETTER,
     DELIVERY_OPEN,
     NODE_OPEN,
@@ -18,12 +20,23 @@ from actors.journal.conditions import (
 )
 from actors.journal.migrations import read_as_newest
 from actors.lib.errors import ConfigurationError, NotFound
+from actors.protocol.node_ids import spellings
 
 Row = dict[str, Any]
 DELIVERY = (
     "number, id, agent, kind, subtask_id, state, attempts, receipt, reason, queued_at, handed_at, written_at,"
     " accepted_at, started_at, completed_at, length(text) AS characters"
 )
+
+
+Kind = Literal["subtask", "subject", "delivery", "dead letter"]
+"""What has an id: ``subtask`` is a task or subtask, and ``subject`` also what only the history knows."""
+IDS: dict[Kind, str] = {
+    "subtask": "SELECT id FROM nodes",
+    "subject": "SELECT id FROM (SELECT id FROM nodes UNION SELECT subject FROM events WHERE subject IS NOT NULL)",
+    "delivery": "SELECT id FROM deliveries",
+    "dead letter": f"SELECT id FROM (SELECT id FROM deliveries WHERE {DEAD_LETTER})",  # noqa: S608 - our own words
+}
 
 
 class NoJournal(ConfigurationError):  # noqa: N818 - it says what is the case, not what went wrong
@@ -157,12 +170,8 @@ class JournalReader:
         Raises:
             NotFound: There is none, or more than one.
         """
-        rows = self._rows(
-            f"SELECT {DELIVERY}, text FROM deliveries"  # noqa: S608 - our own words
-            " WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 2",
-            (beginning,),
-        )
-        return _only(rows, beginning, "delivery")
+        _, found = self.find(beginning, "delivery")
+        return self._rows(f"SELECT {DELIVERY}, text FROM deliveries WHERE id = ?", (found,))[0]  # noqa: S608 - our own words
 
     def rejected(self, *, limit: int = 20) -> list[Row]:
         """Return the newest rejected inputs, the oldest of them first, without their bytes."""
@@ -193,18 +202,29 @@ class JournalReader:
         )
         return rows[::-1]
 
-    def subject(self, beginning: str) -> str:
-        """Return the one id of a task, a subtask or another subject of an event that begins with this.
+    def find(self, beginning: str, *kinds: Kind) -> tuple[Kind, str]:
+        """Return the kind and the id of the one thing of these kinds that is called so.
+
+        An id is called by itself, in other words of the same meaning, or by its beginning, in any case.
 
         Raises:
-            NotFound: There is none, or more than one.
+            NotFound: There is none, or more than one; the text has the candidates.
         """
-        found = self._rows(
-            "SELECT id FROM nodes WHERE substr(id, 1, length(?1)) = ?1"
-            " UNION SELECT subject FROM events WHERE substr(subject, 1, length(?1)) = ?1 ORDER BY 1 LIMIT 2",
-            (beginning,),
-        )
-        return str(_only(found, beginning, "task or subtask")["id"])
+        if not beginning:
+            raise NotFound(f"Which {' or '.join(kinds)}? Give its id, or the beginning of it.")
+        for condition, words in [("id = ?1", spellings(beginning)), (BEGINS, (beginning,))]:
+            found = [
+                (kind, row["id"])
+                for kind in kinds
+                for word in words
+                for row in self._rows(f"{IDS[kind]} WHERE {condition} LIMIT {CANDIDATES}", (word,))
+            ]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                candidates = "".join(f"\n  {kind} {found_id}" for kind, found_id in found)
+                raise NotFound(f"{beginning!r} may mean more than one; give more of the id:{candidates}")
+        raise NotFound(f"There is no {' or '.join(kinds)} whose id begins with {beginning!r}.")
 
     def _rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
         with self._named_errors():
@@ -227,21 +247,6 @@ class JournalReader:
                 f"{self._path} is damaged ({error}); the next start of the coordinator sets it aside and keeps"
                 " what can be read."
             ) from error
-
-
-def _only(rows: list[Row], beginning: str, what: str) -> Row:
-    """Return the row that is meant; ``rows`` are the first two whose ids begin with ``beginning``, in order.
-
-    Raises:
-        NotFound: There is none, or more than one.
-    """
-    if not beginning:
-        raise NotFound(f"Which {what}? Give its id, or the beginning of it.")
-    if not rows:
-        raise NotFound(f"There is no {what} whose id begins with {beginning!r}.")
-    if len(rows) > 1 and rows[0]["id"] != beginning:  # a full id sorts first
-        raise NotFound(f"More than one {what} has an id that begins with {beginning!r}; give more of it.")
-    return rows[0]
 
 
 def _read(row: sqlite3.Row) -> Row:

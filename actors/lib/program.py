@@ -26,7 +26,7 @@ def repeat_options(*options: str) -> None:
     _repeated[:] = options
 
 
-def command(name: str, *words: str) -> str:
+def command(name: str, *words: str, options: tuple[str, ...] = ()) -> str:
     """Return a command of this program that can be pasted into a shell.
 
     Example:
@@ -34,7 +34,7 @@ def command(name: str, *words: str) -> str:
         "./scripts/run retry 'step 1'"
     """
     end = ["--"] if any(word.startswith("-") for word in words) else []
-    return f"{program()} {shlex.join([name, *_repeated, *end, *words])}"
+    return f"{program()} {shlex.join([name, *options, *_repeated, *end, *words])}"
 
 
 _repeated: list[str] = []

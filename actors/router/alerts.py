@@ -13,8 +13,11 @@ log = structlog.get_logger(__name__)
 def log_held(node: Node, agent: str | None) -> None:
     """Log that a subtask of this agent is held."""
     event = f"{node.entity}_unfinished" if node.hold is Hold.UNFINISHED else f"{node.entity}_blocked"
-    step = f"change what {node.id} depends on" if node.hold in BY_GRAPH else f"retry {node.id}"
-    log.warning(event, agent=agent, subtask=node.id, reason=node.reason, next=step)
+    if node.hold in BY_GRAPH:
+        advice = f"change what {node.id} depends on, in the backend"
+        log.warning(event, agent=agent, subtask=node.id, reason=node.reason, advice=advice)
+    else:
+        log.warning(event, agent=agent, subtask=node.id, reason=node.reason, next=command("retry", node.id))
 
 
 def log_not_reopened(node: Node) -> str:
@@ -30,7 +33,9 @@ def log_not_reopened(node: Node) -> str:
 
 def log_blocked(agent: str, subtask_id: str | None, reason: str, *, is_spoiled: bool) -> None:
     """Log that a session is blocked; where it is the conversation that is spoiled, trying again doesn't help."""
-    step = f"restart {agent} --new-conversation" if is_spoiled else f"retry {agent}"
+    step = (
+        command("restart", agent, options=("--new-conversation",)) if is_spoiled else command("retry", agent)
+    )
     log.warning("session_blocked", agent=agent, subtask=subtask_id, reason=reason, next=step)
 
 
@@ -46,7 +51,7 @@ def log_dead(delivery: Delivery, reason: str | None) -> None:
         agent=delivery.agent,
         subtask=delivery.subtask_id,
         reason=reason,
-        next=f"dead-letters show {delivery.id}",
+        next=command("retry", delivery.id),
     )
 
 

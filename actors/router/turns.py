@@ -1,7 +1,9 @@
 """Handling of messages from sessions: steps of deliveries, session states, ends of turns."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from actors.graph.changes import Held
 from actors.graph.graph import Graph
 from actors.graph.node import Hold, Node
 from actors.journal.journal import Journal
@@ -153,8 +155,13 @@ class Turns:
             return ()  # there is more to come
         if node is not None:
             why = f"its context could not be delivered: {reason}"
-            decisions += self._graph.hold(node, Hold.BLOCKED, why, by=lane.agent)
+            decisions += self._hold(node, why, lane)
         return decisions
+
+    def _hold(self, node: Node, reason: str, lane: Lane) -> Decisions:
+        """Hold a subtask for what is in the log already."""
+        held = self._graph.hold(node, Hold.BLOCKED, reason, by=lane.agent)
+        return [replace(each, is_logged=True) if isinstance(each, Held) else each for each in held]
 
     def _find_result(
         self, node: Node, lane: Lane, turn: TurnEnded
@@ -188,7 +195,7 @@ class Turns:
     def _blocked(self, lane: Lane, reason: str, work: UnitOfWork) -> Decisions:
         node = self._lanes.in_hand(lane)
         if node is not None:
-            return self._graph.hold(node, Hold.BLOCKED, reason, by=lane.agent)
+            return self._hold(node, reason, lane)
         work.note("agent.blocked", agent=lane.agent, reason=reason)
         work.publish("agent.blocked", blocked_payload(lane.agent, None, reason))
         return ()

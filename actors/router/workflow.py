@@ -185,7 +185,8 @@ class Workflow:
             return  # a later change of the same event ended it
         agent = held.by or next(iter(node.assignees or ()), None)
         work.note(f"{node.entity}.blocked", node.id, agent, reason=node.reason, hold=node.hold)
-        log_held(node, agent)
+        if not held.is_logged:
+            log_held(node, agent)
         if agent is not None and (node.hold in BY_GRAPH or not held.backend_knows):
             work.publish("agent.blocked", blocked_payload(agent, node.id, node.reason))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from actors.journal.batching import Execute, Table
-from actors.journal.conditions import DEAD_LETTER, DELIVERY_OPEN
+from actors.journal.conditions import BEGINS, CANDIDATES, DEAD_LETTER, DELIVERY_OPEN
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 
 ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
@@ -116,10 +116,12 @@ class Deliveries(Table):
         row = self._execute("SELECT document FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
         return str(row[0]) if row else ""
 
-    def find_dead(self, delivery_id: str) -> Delivery | None:
-        """Return the dead letter with this id, or None."""
-        found = self._select(f"id = ? AND {DEAD_LETTER}", (delivery_id,))
-        return found[0][1] if found else None
+    def find_dead(self, beginning: str) -> list[Delivery]:
+        """Return the dead letters whose ids begin with this, at most ``CANDIDATES``."""
+        return [
+            delivery
+            for _, delivery in self._select(f"{BEGINS} AND {DEAD_LETTER} LIMIT {CANDIDATES}", (beginning,))
+        ]
 
     def requeue(self, delivery_id: str) -> Numbered:
         """Queue a dead letter again, behind all others; its number of attempts stays above zero."""

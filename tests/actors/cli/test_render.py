@@ -56,7 +56,7 @@ def test_even_where_there_is_no_room_something_is_shown() -> None:
     ],
 )
 def test_uuids_are_short(value: str | None, expected: str) -> None:
-    assert render.short(value) == expected
+    assert render.shortener(value)(value) == expected
 
 
 def test_a_time_of_another_day_has_its_date() -> None:
@@ -106,3 +106,13 @@ def test_no_command_shows_anything_that_a_terminal_obeys(capsys: pytest.CaptureF
     written = stream.getvalue() + capsys.readouterr().out
     assert written.count("[31mb") > 20
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", written)
+
+
+def test_uuids_that_begin_with_the_same_time_are_cut_so_that_they_differ() -> None:
+    # Given: ids as UUID version 7 makes them within a minute.
+    first, second = "0190a5b2-6d1c-7000-8000-000000000001", "0190a5b2-6d1d-7000-8000-000000000002"
+    short = render.shortener(first, f"waits for {second.upper()} (working)")
+    assert [short(first), short(second)] == ["0190a5b2-6d1c", "0190a5b2-6d1d"]
+    # And: those of a part that is no UUID's end stay whole, since the beginning would not stand for them.
+    assert render.shortener()(f"{UUID}/7") == f"{UUID}/7"
+    assert render.shortener()(f"{UUID}: no key") == "de04c502: no key"

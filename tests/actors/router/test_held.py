@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from actors.lib.program import command
 from actors.protocol.backend import BackendChanged, EventReceived
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
 from actors.protocol.events import AgentMessage, NodeUpdated
@@ -142,7 +143,9 @@ def test_words_that_could_be_about_several_held_subtasks_say_so(office: Office) 
     block_two(office)
     office.report("coder")
     office.end_turn("coder")
-    assert say(office).endswith(" It doesn't resume A, B; `retry SUBTASK` does.")
+    assert say(office).endswith(
+        f" It doesn't resume A, B; `{command('retry', 'A')}` or `{command('retry', 'B')}` does."
+    )
     assert [office.node(each).state for each in "AB"] == ["blocked", "blocked"]
     # But words about one of them are
     office.end_turn("coder")
@@ -155,7 +158,7 @@ def test_words_for_a_busy_agent_leave_what_is_held(office: Office) -> None:
     office.create("A", "coder")
     office.create("B", "coder")
     block(office)
-    assert say(office).endswith(" It doesn't resume A; `retry SUBTASK` does.")
+    assert say(office).endswith(f" It doesn't resume A; `{command('retry', 'A')}` does.")
     assert office.node("A").state == "blocked"
 
 
@@ -392,25 +395,26 @@ def test_the_log_says_what_needs_a_person_and_what_to_do(office: Office) -> None
         office.create("C", "coder")
         for _ in range(3):
             office.end_turn("coder")
+        office.create("D", "coder")
         office.tell(SessionChanged(agent="coder", state=SessionState.BLOCKED, detail="wrong key"))
     said = [
         (line["event"], line["log_level"], line["agent"], line["subtask"], line["next"]) for line in lines
     ]
     assert said == [
-        ("subtask_blocked", "warning", "coder", "A", "retry A"),
-        ("delivery_dead", "warning", "coder", "B", f"dead-letters show {dead}"),
-        ("subtask_blocked", "warning", "coder", "B", "retry B"),
-        ("subtask_unfinished", "warning", "coder", "C", "retry C"),
-        ("session_blocked", "warning", "coder", "C", "retry coder"),
-    ]
+        ("subtask_blocked", "warning", "coder", "A", command("retry", "A")),
+        ("delivery_dead", "warning", "coder", "B", command("retry", dead)),
+        ("subtask_unfinished", "warning", "coder", "C", command("retry", "C")),
+        ("session_blocked", "warning", "coder", "D", command("retry", "coder")),
+    ], "one line for each, also where a session or a delivery takes its subtask with it"
+    assert [office.node(each).hold for each in "ABCD"] == ["blocked", "blocked", "unfinished", "blocked"]
     assert lines[0]["reason"] == "no password " * 50
 
 
 def test_the_log_says_that_a_cycle_is_to_be_broken(office: Office) -> None:
     with capture_logs() as lines:
         office.create("A", "coder", "A")
-    assert [(line["event"], line["next"]) for line in lines] == [
-        ("subtask_blocked", "change what A depends on")
+    assert [(line["event"], line["advice"]) for line in lines] == [
+        ("subtask_blocked", "change what A depends on, in the backend")
     ]
 
 

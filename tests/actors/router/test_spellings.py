@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.protocol.reports import Completion, ReportCompletion
+from actors.protocol.deliveries import DeliveryState
+from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion, RetryDelivery, RetrySubtask
 from tests.actors.router.office import Office
 
 SMALL = "845d5f2d-0000-4000-8000-00000000abcd"
@@ -67,3 +68,39 @@ def test_no_id_can_say_anything_in_a_line_of_ours(office: Office, node_id: str) 
     # Then: that is its subtask.
     assert answer.ok
     assert office.node(node_id).summary == "done"
+
+
+FIRST, SECOND = "2eadfcc5-0000-4000-8000-000000000001", "2eadfcc5-6d1d-4000-8000-000000000002"
+
+
+@pytest.mark.parametrize("written", ["2eadfcc5", "2EADFCC5", FIRST[:13], FIRST.upper()])
+def test_a_subtask_is_meant_by_its_id_as_it_is_shown(office: Office, written: str) -> None:
+    office.up("coder")
+    office.create(FIRST, "coder")
+    answer = office.ask(ReportBlocked, agent="coder", way="gateway", reason="stuck", subtask_id=written)
+    assert answer.ok
+    assert office.ask(RetrySubtask, subtask_id=written).ok
+    assert office.node(FIRST).hold is None
+    completion = Completion()
+    assert office.ask(
+        ReportCompletion, agent="coder", way="gateway", completion=completion, subtask_id=written
+    ).ok
+
+
+def test_an_id_that_may_mean_two_is_refused_with_both(office: Office) -> None:
+    office.create(FIRST, "coder")
+    office.create(SECOND, "coder")
+    answer = office.ask(RetrySubtask, subtask_id="2eadfcc5")
+    assert (answer.ok, answer.text) == (False, f"2eadfcc5 may mean {FIRST} or {SECOND}; give the whole id.")
+    answer = office.ask(RetrySubtask, subtask_id="2ead")
+    assert answer.text == "There is no subtask 2ead.", "so short a word may be anything"
+
+
+def test_a_dead_letter_is_meant_by_its_id_as_it_is_shown(office: Office) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    [delivery] = office.delivered("coder")
+    office.receive("coder", delivery, DeliveryState.DEAD)
+    assert office.ask(RetryDelivery, delivery_id=delivery.id[:8]).ok
+    assert office.kinds("coder") == ["task_ready A"]
+    assert office.parts.journal.deliveries.find_dead(delivery.id) == []
