@@ -26,14 +26,20 @@ app = typer.Typer(
     " for it. The default command is run.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # its tables cut names in a narrow terminal
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (run.run, run.demo, look.status, look.history, look.deliveries, act.send, act.start):
-    app.command()(command)
-app.command(name="dead-letters")(look.dead_letters)
-for command in (look.rejected, act.retry, act.drop):
-    app.command()(command)
+app.command(short_help="Run the coordinator until it is stopped.")(run.run)
+app.command(short_help="Run an example workflow.")(run.demo)
+app.command(short_help="Show the agents and the open subtasks.")(look.status)
+app.command()(look.history)
+app.command(short_help="Show what agents were told, and the receipts.")(look.deliveries)
+app.command()(act.send)
+app.command(short_help="Start or unblock an agent's session.")(act.start)
+app.command(name="dead-letters", short_help="Show what could not be delivered.")(look.dead_letters)
+app.command(short_help="Show input that could not be used.")(look.rejected)
+app.command(short_help="Unblock, resend, or reconnect.")(act.retry)
+app.command()(act.drop)
 
 
 def main() -> None:

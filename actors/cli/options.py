@@ -59,8 +59,6 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         if name not in ("claude_command", "project_dir")
         else {"claude_command": "claude"}.get(name, ".")
     )
-    text = f"{field.description} \\[env: {name.upper()}]" + (
-        "" if shown is None else f" \\[default: {shown}]"
-    )
+    text = f"{field.description} [env: {name.upper()}]" + ("" if shown is None else f" [default: {shown}]")
     annotation = Annotated[kind | None, typer.Option(switch, help=text, show_default=False)]  # type: ignore[valid-type]  # made at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
