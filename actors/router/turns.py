@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from actors.agents.refusals import describe_refusals
 from actors.graph.changes import Held
 from actors.graph.graph import Graph
 from actors.graph.node import Hold, Node
@@ -179,8 +180,7 @@ class Turns:
                 agent=lane.agent, way="marker", reason=str(stated.reason), subtask_id=node.id
             )
         if turn.denied:
-            tools = ", ".join(dict.fromkeys(turn.denied))
-            reason = f"claude was refused the use of {tools}: it has no permission for it"
+            reason = describe_refusals(lane.agent, turn.denied)
             return ReportBlocked(agent=lane.agent, way="marker", reason=reason, subtask_id=node.id)
         return None
 

@@ -12,6 +12,7 @@ from actors.lib.errors import CoordinatorError
 from actors.protocol.base import Model
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.feed import Activity
+from actors.protocol.sessions import Refusal
 from actors.session.clock import Clock
 from actors.session.settings import SessionSettings
 
@@ -129,7 +130,7 @@ class TurnOver(Model):
         error: Why it failed, if it did.
         by_api: True where the API failed, after the program's own attempts.
         status: The API's HTTP status, where there was an answer.
-        denied: The tools that were refused.
+        denied: The uses of tools that were refused.
         cost_usd: The cost of the session so far, in dollars, by the program's own reckoning.
         was_asked: True where the model was asked. Without that nothing was said: a hook has stopped the turn, or the
             program reports in this form what became of background work before it was resumed.
@@ -139,7 +140,7 @@ class TurnOver(Model):
     error: str | None = None
     by_api: bool = False
     status: int | None = None
-    denied: tuple[str, ...] = ()
+    denied: tuple[Refusal, ...] = ()
     cost_usd: float | None = None
     was_asked: bool = True
 

@@ -11,7 +11,15 @@ import pytest
 
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
-from actors.protocol.sessions import Deliver, Progressed, SessionReady, SessionState, TurnEnded, Unblock
+from actors.protocol.sessions import (
+    Deliver,
+    Progressed,
+    Refusal,
+    SessionReady,
+    SessionState,
+    TurnEnded,
+    Unblock,
+)
 from actors.session.actor import MOST_MISSES
 from actors.session.drives.stream import drive
 from actors.session.drives.stream.drive import StreamDrive
@@ -213,7 +221,7 @@ def test_a_tool_that_was_denied_is_named_at_the_turns_end(stage: Stage, tmp_path
     stage.start()
     stage.deliver(message({"bash": f"curl file://{tmp_path}"}, say("I could not.")))
     turn = stage.wait_turn()
-    assert turn.denied == ("Bash",)
+    assert turn.denied == (Refusal(tool="Bash", input=f"curl file://{tmp_path}"),)
     assert turn.error is None
     # And: it is told once.
     stage.deliver(message(say("fine")))

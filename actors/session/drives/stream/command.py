@@ -48,7 +48,12 @@ def command_line(
     arguments += ["--append-system-prompt-file", str(prompt_file)]
     arguments += ["--mcp-config", str(mcp_file)]
     arguments += ["--permission-mode", prompt.permission_mode or settings.permission_mode]
-    arguments += ["--allowedTools", f"mcp__{SERVER}", f"Edit(/{settings.results(agent)})"]
+    arguments += [
+        "--allowedTools",
+        f"mcp__{SERVER}",
+        f"Edit(/{settings.results(agent)})",
+        *prompt.allowed_tools,
+    ]
     arguments += ["--disallowedTools", ",".join(("AskUserQuestion", *prompt.disallowed_tools))]
     # Claude may edit the directories added to it, but other agents' contexts lie there as well.
     arguments.append(f"Edit(/{settings.readable}/**)")
