@@ -6,12 +6,14 @@ from urllib.parse import quote
 
 import typer
 
+from actors.agents.prompt import PRODUCT_PROMPTS, agents_with_prompts
 from actors.app.settings import Settings
 from actors.cli import render
 from actors.cli.client import operate
 from actors.cli.journal import open_journal
 from actors.cli.options import with_settings
 from actors.cli.render import console
+from actors.cli.starting import start_session
 from actors.lib.errors import NotFound
 from actors.protocol.base import is_agent_name
 from actors.protocol.names import BACKEND
@@ -36,7 +38,7 @@ def start(
 ) -> None:
     """Start an agent's session, or unblock a blocked one."""
     _check_agent(agent)
-    _operate(settings, f"/api/agents/{agent}/start", {})
+    start_session(find_workdir(settings.work_dir), agent)
 
 
 @with_settings("work_dir")
@@ -50,9 +52,11 @@ def retry(
     ],
 ) -> None:
     """Unblock an agent or a subtask, resend a dead letter, or reconnect to the backend now."""
-    reader = open_journal(find_workdir(settings.work_dir))
-    if any(row["agent"] == what for row in reader.agents()):
-        _operate(settings, f"/api/agents/{what}/start", {})
+    workdir = find_workdir(settings.work_dir)
+    reader = open_journal(workdir)
+    agents = {row["agent"] for row in reader.agents()} | agents_with_prompts(workdir.prompts, PRODUCT_PROMPTS)
+    if what in agents:
+        start_session(workdir, what)
     elif what == BACKEND:
         _operate(settings, "/api/backend/retry", {})
     else:

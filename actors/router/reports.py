@@ -198,7 +198,7 @@ class Reports:
             return ()
         held = self._graph.held(report.agent)
         what = f"It goes on with {_names(held)}." if held else "None of its subtasks was held."
-        work.answer(report.reply, f"The session of {report.agent} is started. {what}")
+        work.answer(report.reply, f"The session of {report.agent} starts. {what}")
         return [SessionWanted(report.agent), *(each for node in held for each in self._graph.resume(node))]
 
     def _restart_session(self, report: RestartSession, work: UnitOfWork) -> Decisions:

@@ -281,6 +281,7 @@ class Drive(Protocol):
         receipts: The receipts that it can give for a message.
         epoch: The number of the process, or of the last one that was started; 0 before that, and once it is closed.
         pid: The id of that process; None where there is none.
+        is_outdated: True where that process runs with options that it would not be started with now.
         is_resumed: True where that process resumed a conversation that existed before.
         heard_at: The time of its last output, on the clock that was handed in; 0.0 where there is no process.
     """
@@ -297,6 +298,9 @@ class Drive(Protocol):
 
     @property
     def is_resumed(self) -> bool: ...  # noqa: D102
+
+    @property
+    def is_outdated(self) -> bool: ...  # noqa: D102
 
     @property
     def heard_at(self) -> float: ...  # noqa: D102

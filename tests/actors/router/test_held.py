@@ -46,7 +46,7 @@ def die(office: Office, agent: str) -> str:
 def test_all_that_an_agent_holds_goes_on_when_it_is_started(office: Office) -> None:
     block_two(office)
     answer = office.ask(StartSession, agent="coder")
-    assert (answer.ok, answer.text) == (True, "The session of coder is started. It goes on with A, B.")
+    assert (answer.ok, answer.text) == (True, "The session of coder starts. It goes on with A, B.")
     # Given again, they wait until it is idle
     assert [office.node(each).state for each in "ABC"] == ["working", "working", "ready"]
     for _ in "CAB":
@@ -74,7 +74,7 @@ def test_an_agent_that_holds_nothing_is_said_to(office: Office) -> None:
     office.up("coder")
     office.create("A", "coder")
     answer = office.ask(StartSession, agent="coder")
-    assert answer.text == "The session of coder is started. None of its subtasks was held."
+    assert answer.text == "The session of coder starts. None of its subtasks was held."
 
 
 def test_one_subtask_can_be_retried_and_the_other_stays_held(office: Office) -> None:
