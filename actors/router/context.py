@@ -72,6 +72,13 @@ def quote(text: str) -> str:
     return QUOTE + (cleaned if "\n" not in cleaned else cleaned.replace("\n", "\n" + QUOTE))
 
 
+def quoted_text(context: str) -> str:
+    """Return the foreign text in a context, without its marks."""
+    return "\n".join(
+        line.removeprefix(QUOTE).removeprefix(QUOTE) for line in context.split("\n") if line.startswith(QUOTE)
+    )
+
+
 def header(delivery_id: str, kind: DeliveryKind, subtask_id: str | None) -> str:
     """Return the first line of a context."""
     subtask = f" subtask={file_name(subtask_id)}" if subtask_id else ""

@@ -133,11 +133,6 @@ class Lane:
             self.reached[delivery.id] = step.state, step.attempts or attempts
         return True
 
-    def state_of(self, delivery: Delivery) -> DeliveryState:
-        """Return the state of an outstanding delivery."""
-        reached = self.reached.get(delivery.id)
-        return delivery.state if reached is None else reached[0]
-
     def under_way(self) -> list[Delivery]:
         """Return the outstanding deliveries, with their present states and attempts."""
         return [self._now(delivery) for delivery in self.outstanding.values()]

@@ -1,6 +1,6 @@
 """The table of deliveries."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from actors.journal.batching import Execute, Table
@@ -161,6 +161,19 @@ class Deliveries(Table):
             f" AND kind {which} {ASSIGNING} ORDER BY number LIMIT ?",
             (agent, after, limit),
         )
+
+    def open_of(self, agent: str, limit: int) -> tuple[list[Numbered], int]:
+        """Return the agent's oldest open deliveries, and the number of them all."""
+        where = f"agent = ? AND {DELIVERY_OPEN}"
+        found = self._select(f"{where} ORDER BY number LIMIT ?", (agent, limit))
+        (count,) = self._execute(f"SELECT count(*) FROM deliveries WHERE {where}", (agent,)).fetchone()  # noqa: S608 - our own words
+        return found, count
+
+    def times(self, delivery_ids: Sequence[str]) -> dict[str, float]:
+        """Return the times at which these were queued, in seconds since the epoch."""
+        marks = ", ".join("?" * len(delivery_ids))
+        rows = self._execute(f"SELECT id, queued_at FROM deliveries WHERE id IN ({marks})", delivery_ids)  # noqa: S608 - marks only
+        return dict(rows.fetchall())
 
     def of_subtask(self, subtask_id: str, agent: str) -> list[Numbered]:
         """Return the deliveries about this subtask that wait for this agent."""
