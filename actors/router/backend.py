@@ -27,6 +27,7 @@ from actors.protocol.events import (
 from actors.protocol.names import CONNECTION
 from actors.router.context import Composed, ContextBuilder
 from actors.router.decisions import ContextDue, Decisions
+from actors.router.progress import log_created
 from actors.router.publisher import Publisher
 from actors.router.unit_of_work import UnitOfWork
 
@@ -65,7 +66,11 @@ class Backend:
     def _apply(self, event: Event, work: UnitOfWork) -> Decisions:
         match event:
             case NodeCreated() | NodeUpdated() | NodeCompleted() | NodeDeleted():
-                return self._graph.apply(event, work.now)
+                changes = self._graph.apply(event, work.now)
+                node = self._graph.get(event.id)
+                if node is not None and node.times.get("created") == work.now:
+                    log_created(node)
+                return changes
             case AgentMessage():
                 return self._message(event)
             case AgentBlocked():

@@ -12,6 +12,7 @@ from actors.protocol.sessions import Adopt, Deliver, Restart, SessionState, Unbl
 from actors.router.context import ContextBuilder
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes, is_shortened
+from actors.router.progress import log_handed_over
 from actors.router.unit_of_work import UnitOfWork
 
 
@@ -178,6 +179,7 @@ class Dispatch:
             if node is not None and node.hold is None:
                 self._lanes.take_in_hand(lane, node.id)
                 self._send(lane, self._write(delivery, node), work)
+                log_handed_over(node, lane.agent)
                 return
             # Not left in the queue, where it would keep others waiting: ``go_on`` queues it anew after the hold.
             reason = "its subtask is unknown" if node is None else "its subtask is held"

@@ -32,6 +32,7 @@ from actors.router.decisions import (
 )
 from actors.router.dispatch import Dispatch
 from actors.router.lanes import Lanes
+from actors.router.progress import log_closed
 from actors.router.publisher import blocked_payload
 from actors.router.unit_of_work import UnitOfWork
 
@@ -119,6 +120,7 @@ class Workflow:
 
     def _close(self, node: Node, by: str | None, work: UnitOfWork) -> Agents:
         """Withdraw a closed subtask from all its agents; the one that completed it isn't told."""
+        log_closed(node)
         others = tuple(agent for agent in node.assignees or () if agent != by)
         changed = list(self._withdraw(node, others, _how_closed(node), work))
         if by in (node.assignees or ()):

@@ -397,6 +397,7 @@ def test_the_log_says_what_needs_a_person_and_what_to_do(office: Office) -> None
             office.end_turn("coder")
         office.create("D", "coder")
         office.tell(SessionChanged(agent="coder", state=SessionState.BLOCKED, detail="wrong key"))
+    lines = [line for line in lines if line["log_level"] == "warning"]
     said = [
         (line["event"], line["log_level"], line["agent"], line["subtask"], line["next"]) for line in lines
     ]
@@ -413,7 +414,7 @@ def test_the_log_says_what_needs_a_person_and_what_to_do(office: Office) -> None
 def test_the_log_says_that_a_cycle_is_to_be_broken(office: Office) -> None:
     with capture_logs() as lines:
         office.create("A", "coder", "A")
-    assert [(line["event"], line["advice"]) for line in lines] == [
+    assert [(line["event"], line["advice"]) for line in lines if "advice" in line] == [
         ("subtask_blocked", "change what A depends on, in the backend")
     ]
 
