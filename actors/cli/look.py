@@ -85,7 +85,9 @@ def dead_letters(
             if not as_json and (count := reader.counts()["rejected"]):
                 console.print(f"Rejected input: {count} ({command('rejected')})", highlight=False)
         case [delivery]:
-            render.whole(console, reader.delivery(delivery), body="text", as_json=as_json)
+            row = reader.delivery(delivery)
+            whole = row | {"text": render.without_tokens(row["text"])}
+            render.whole(console, whole, body="text", as_json=as_json)
         case more:
             raise NotFound(f"Give one id, not {len(more)}: {' '.join(more)}")
 

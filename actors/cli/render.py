@@ -15,6 +15,7 @@ from rich.padding import Padding
 from actors.cli.table import UNWRAPPED, Listing
 from actors.journal.reader import Row
 from actors.lib.text import clean
+from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE
 
 _UUID = re.compile(
     r"\b[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}\b(?![-./:@#]\w)",  # what follows it would be lost
@@ -22,6 +23,10 @@ _UUID = re.compile(
 )
 _LENGTHS = (8, 12, 16, 20, 32)
 """The digits that a UUID may be cut to."""
+
+IN_WORDS = {CONTEXT_FILE: "(the file with the whole of it)", RESULT_FILE: "(the subtask's result file)"}
+"""The tokens in contexts, for people."""
+_TOKEN = re.compile("|".join(map(re.escape, IN_WORDS)))
 
 COLOURS = {
     "completed": "green",
@@ -195,6 +200,16 @@ def whole(console: Console, row: Row, *, body: str, as_json: bool) -> None:
             console.print(f"{name:<12} {text(value)}", highlight=False)
     console.print()
     console.print(escape(clean(row[body])), highlight=False)
+
+
+def without_tokens(context: str) -> str:
+    """Return a context with words in place of the tokens that its session would fill in; quotations stay."""
+    lines = context.split("\n")
+    return "\n".join(line if line.startswith("> ") else _TOKEN.sub(_words, line) for line in lines)
+
+
+def _words(token: re.Match[str]) -> str:
+    return IN_WORDS[token[0]]
 
 
 def gist(document: dict[str, Any]) -> str:
