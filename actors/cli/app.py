@@ -40,6 +40,7 @@ app.command(name="dead-letters", short_help="Show what could not be delivered.")
 app.command(short_help="Show input that could not be used.")(look.rejected)
 app.command(short_help="Unblock, resend, or reconnect.")(act.retry)
 app.command()(act.drop)
+app.command(short_help="Show how to call the gateway with curl.")(act.api)
 
 
 def main() -> None:

@@ -29,10 +29,10 @@ DELIVERY = (
 )
 
 
-Kind = Literal["subtask", "subject", "delivery", "dead letter"]
-"""What has an id: ``subtask`` is a task or subtask, and ``subject`` also what only the history knows."""
+Kind = Literal["task or subtask", "subject", "delivery", "dead letter"]
+"""What has an id; a ``subject`` is a task or subtask too, be it one that only the history knows."""
 IDS: dict[Kind, str] = {
-    "subtask": "SELECT id FROM nodes",
+    "task or subtask": "SELECT id FROM nodes",
     "subject": "SELECT id FROM (SELECT id FROM nodes UNION SELECT subject FROM events WHERE subject IS NOT NULL)",
     "delivery": "SELECT id FROM deliveries",
     "dead letter": f"SELECT id FROM (SELECT id FROM deliveries WHERE {DEAD_LETTER})",  # noqa: S608 - our own words
@@ -210,8 +210,9 @@ class JournalReader:
         Raises:
             NotFound: There is none, or more than one; the text has the candidates.
         """
+        what = ", ".join(kinds).replace("subject", "task or subtask")
         if not beginning:
-            raise NotFound(f"Which {' or '.join(kinds)}? Give its id, or the beginning of it.")
+            raise NotFound(f"Which {what}? Give its id, or the beginning of it.")
         for condition, words in [("id = ?1", spellings(beginning)), (BEGINS, (beginning,))]:
             found = [
                 (kind, row["id"])
@@ -224,7 +225,7 @@ class JournalReader:
             if found:
                 candidates = "".join(f"\n  {kind} {found_id}" for kind, found_id in found)
                 raise NotFound(f"{beginning!r} may mean more than one; give more of the id:{candidates}")
-        raise NotFound(f"There is no {' or '.join(kinds)} whose id begins with {beginning!r}.")
+        raise NotFound(f"There is no {what} whose id begins with {beginning!r}.")
 
     def _rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
         with self._named_errors():

@@ -84,6 +84,11 @@ class WorkDir:
         return self.path / "gateway.secret"
 
     @property
+    def operator_header(self) -> Path:
+        """The header with the operator's token, for those who call the gateway with curl."""
+        return self.path / "operator.header"
+
+    @property
     def backend_token(self) -> Path:
         """The embedded backend's bearer token."""
         return self.path / "backend.token"

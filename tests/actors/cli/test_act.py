@@ -27,14 +27,16 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 
 def test_an_ambiguous_id_is_refused_with_the_candidates(commands: Commands) -> None:
     assert commands.refusal("retry", "2eadfcc5").splitlines() == [
-        "'2eadfcc5' may mean more than one; give more of the id:", f"  subtask {FIRST}", f"  subtask {SECOND}",
-    ]  # fmt: skip
+        "'2eadfcc5' may mean more than one; give more of the id:",
+        f"  task or subtask {FIRST}",
+        f"  task or subtask {SECOND}",
+    ]
 
 
 def test_a_dead_letter_shows_words_where_a_session_would_name_files(commands: Commands) -> None:
     [row] = [json.loads(line) for line in commands.shown("dead-letters", "--json").splitlines()]
     for words in ([], ["--json"]):
-        shown = commands.shown("dead-letters", "show", row["id"][:8], *words)
+        shown = " ".join(commands.shown("dead-letters", "show", row["id"][:8], *words).split())
         assert "in the file (the file with the whole of it)" in shown
         assert "write (the subtask's result file) instead" in shown
         assert "Keep {result_file} as it is." in shown, "that is the backend's"
