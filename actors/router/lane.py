@@ -86,6 +86,7 @@ class Lane:
         is_reminded: True if this router has reminded it since its last turn. A reminder by an earlier router doesn't
             count: the agent may have had no gateway to report to.
         reminders: The number of unanswered reminders of the subtask in hand.
+        is_at_rest: True where its session is blocked, and isn't called so, since nothing is left for it.
         is_up: True once a session's actor has reported that it is ready.
         session: The address of its session.
         large: The ids of outstanding deliveries with a document that the session has not written yet.
@@ -100,6 +101,7 @@ class Lane:
     in_hand: str | None = None
     is_reminded: bool = False
     reminders: int = 0
+    is_at_rest: bool = False
     is_up: bool = False
     session: SessionAddress = field(init=False)
     outstanding: dict[str, Delivery] = field(default_factory=dict)

@@ -172,6 +172,13 @@ class Lanes:
         on_its_way = (each.subtask_id for each in lane.outstanding.values() if each.kind.assigns)
         return subtask_id in (lane.in_hand, *on_its_way) or self.has_waiting_assignment(subtask_id, agent)
 
+    def set_state(
+        self, lane: Lane, state: SessionState, detail: str, work: UnitOfWork, pid: int | None = None
+    ) -> None:
+        """Set the state of the agent's session, with its reason and its process."""
+        lane.state = state
+        self._journal.agents.set_state(lane.agent, state.value, detail, pid, work.now)
+
     # ------------------------------------------------------------ the subtask in hand
 
     def in_hand(self, lane: Lane) -> Node | None:

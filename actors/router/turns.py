@@ -73,10 +73,8 @@ class Turns:
             work.note(
                 f"session.{message.state.value}", agent=message.agent, detail=message.detail, pid=message.pid
             )
-        lane.state = message.state
-        self._journal.agents.set_state(
-            message.agent, message.state.value, message.detail, message.pid, work.now
-        )
+        lane.is_at_rest = False
+        self._lanes.set_state(lane, message.state, message.detail, work, message.pid)
         decisions: list[Decision] = [LanesChanged((message.agent,))]
         if message.is_spoiled and self._may_renew(lane):
             log_renewed(lane.agent, lane.in_hand, message.detail)

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from actors.lib.program import command
 from actors.protocol.backend import BackendChanged, EventReceived
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
-from actors.protocol.events import AgentMessage, NodeUpdated
+from actors.protocol.events import AgentMessage, NodeDeleted, NodeUpdated
 from actors.protocol.names import session_name
 from actors.protocol.reports import ReportBlocked, RetryDelivery, RetrySubtask, SendMessage, StartSession
 from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState, Unblock
@@ -483,3 +483,49 @@ def test_a_reminder_that_does_not_arrive_holds_the_subtask(office: Office) -> No
         "blocked",
         "its context could not be delivered: no receipt",
     )
+
+
+@pytest.mark.parametrize("way", ["assigned to another", "deleted", "completed"])
+def test_an_agent_without_a_prompt_is_blocked_no_more_once_its_subtasks_are_gone(
+    tmp_path: Path, way: str
+) -> None:
+    # Given: a subtask for a misspelled agent, whose session is blocked.
+    office = Office(tmp_path, agents=lambda: {"coder"})
+    office.create("A", "codr")
+    office.tell(
+        SessionReady(agent="codr"),
+        SessionChanged(agent="codr", state=SessionState.BLOCKED, detail="there is no prompt for codr"),
+    )
+    lane = office.parts.lanes.by_agent["codr"]
+    assert lane.state is SessionState.BLOCKED
+    # When: its only subtask is gone.
+    if way == "assigned to another":
+        office.update("A", assignees=("coder",))
+    elif way == "deleted":
+        office.tell(EventReceived(event=NodeDeleted(entity="subtask", id="A")))
+    else:
+        office.complete("A")
+    # Then: it isn't called blocked any more.
+    [row] = [row for row in office.parts.journal.agents.load() if row[0] == "codr"]
+    assert row[2] == "stopped"
+    # And: should it be given another one, its session tries again.
+    office.told.clear()
+    office.create("B", "codr")
+    assert (session_name("codr"), Unblock()) in office.told
+    office.tell(
+        SessionReady(agent="codr"),
+        SessionChanged(agent="codr", state=SessionState.BLOCKED, detail="no prompt"),
+    )
+    assert lane.state is SessionState.BLOCKED
+    office.close()
+
+
+def test_an_agent_with_a_prompt_stays_blocked_for_what_it_is_blocked(tmp_path: Path) -> None:
+    office = Office(tmp_path, agents=lambda: {"coder"})
+    office.up("coder")
+    office.create("A", "coder")
+    office.tell(SessionChanged(agent="coder", state=SessionState.BLOCKED, detail="wrong key"))
+    office.complete("A")
+    office.end_turn("coder")
+    assert office.parts.lanes.by_agent["coder"].state is SessionState.BLOCKED
+    office.close()
