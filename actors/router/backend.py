@@ -67,7 +67,7 @@ class Backend:
         match event:
             case NodeCreated() | NodeUpdated() | NodeCompleted() | NodeDeleted():
                 changes = self._graph.apply(event, work.now)
-                node = self._graph.get(event.id)
+                node = self._graph.get(event.id) if isinstance(event, NodeCreated) else None
                 if node is not None and node.times.get("created") == work.now:
                     log_created(node)
                 return changes
