@@ -1,5 +1,6 @@
 """`python -m backend.workflow`: creates a task whose subtasks depend on each other, in one request."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -252,6 +253,9 @@ def _fail(*lines: str, code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a question mark for what the terminal's encoding lacks
     app = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False
     )  # a pretty traceback would show locals, including the token

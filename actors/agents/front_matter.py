@@ -97,6 +97,7 @@ _READERS = {
     "description": ("description", _Entry.text),
     "model": ("model", _Entry.word),
     "tools": ("tools", _Entry.names),
+    "allowed_tools": ("allowed_tools", _Entry.names),
     "disallowedTools": ("disallowed_tools", _Entry.names),
     "permissionMode": ("permission_mode", _Entry.mode),
     "extra_args": ("extra_arguments", _Entry.arguments),

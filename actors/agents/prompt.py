@@ -1,7 +1,7 @@
 """Agents' prompts: the search for a prompt's file, and its format.
 
 A file is written in Claude Code's own format for subagents (front matter between ``---`` lines, then the
-prompt), so that it serves there as well; two keys are ours: ``extra_args`` and ``strict_mcp``.
+prompt), so that it serves there as well; three keys are ours: ``allowed_tools``, ``extra_args`` and ``strict_mcp``.
 """
 
 import os
@@ -62,6 +62,7 @@ class AgentPrompt(Model):
         description: The agent's purpose, for people.
         model: The model to use; None: Claude Code's default.
         tools: The only tools that it may use; empty: all of them.
+        allowed_tools: Rules of what it may use without being asked, such as ``Bash(npm test:*)``.
         disallowed_tools: Tools that it may not use.
         permission_mode: Claude Code's permission mode; None: the coordinator's setting.
         extra_arguments: More arguments for the command line.
@@ -72,13 +73,18 @@ class AgentPrompt(Model):
     description: str = ""
     model: str | None = None
     tools: tuple[str, ...] = ()
+    allowed_tools: tuple[str, ...] = ()
     disallowed_tools: tuple[str, ...] = ()
     permission_mode: PermissionMode | None = None
     extra_arguments: tuple[str, ...] = ()
     strict_mcp: bool = False
 
 
-RAISE_RIGHTS = {"permission_mode": "permissionMode", "extra_arguments": "extra_args"}
+RAISE_RIGHTS = {
+    "permission_mode": "permissionMode",
+    "allowed_tools": "allowed_tools",
+    "extra_arguments": "extra_args",
+}
 """The fields that raise an agent's rights, and their keys in a file."""
 
 

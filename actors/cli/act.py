@@ -1,17 +1,22 @@
 """Commands that act through the running coordinator."""
 
+import shlex
 import sys
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
+from actors.agents.prompt import PRODUCT_PROMPTS, agents_with_prompts
 from actors.app.settings import Settings
 from actors.cli import render
-from actors.cli.client import operate
+from actors.cli.client import gateway, operate
 from actors.cli.journal import open_journal
 from actors.cli.options import with_settings
-from actors.cli.render import console
+from actors.cli.render import console, print_json
+from actors.cli.starting import start_session
 from actors.lib.errors import NotFound
+from actors.lib.files import write_atomically
 from actors.protocol.base import is_agent_name
 from actors.protocol.names import BACKEND
 from actors.workdir import find_workdir
@@ -35,7 +40,7 @@ def start(
 ) -> None:
     """Start an agent's session, or unblock a blocked one."""
     _check_agent(agent)
-    _operate(settings, f"/api/agents/{agent}/start", {})
+    start_session(find_workdir(settings.work_dir), agent)
 
 
 @with_settings("work_dir")
@@ -44,20 +49,22 @@ def retry(
     what: Annotated[
         str,
         typer.Argument(
-            help="A blocked agent or subtask, a dead letter (the start of its id is enough), or: backend."
+            help="A blocked agent, a blocked subtask or a dead letter (the start of its id is enough), or: backend."
         ),
     ],
 ) -> None:
     """Unblock an agent or a subtask, resend a dead letter, or reconnect to the backend now."""
-    reader = open_journal(find_workdir(settings.work_dir))
-    if any(row["agent"] == what for row in reader.agents()):
-        _operate(settings, f"/api/agents/{what}/start", {})
+    workdir = find_workdir(settings.work_dir)
+    reader = open_journal(workdir)
+    agents = {row["agent"] for row in reader.agents()} | agents_with_prompts(workdir.prompts, PRODUCT_PROMPTS)
+    if what in agents:
+        start_session(workdir, what)
     elif what == BACKEND:
         _operate(settings, "/api/backend/retry", {})
-    elif reader.node(what) is not None:
-        _operate(settings, f"/api/subtasks/{what}/retry", {})
     else:
-        _operate(settings, f"/api/deliveries/{reader.delivery(what)['id']}/retry", {})
+        kind, found = reader.find(what, "task or subtask", "dead letter")
+        route = "deliveries" if kind == "dead letter" else "subtasks"
+        _operate(settings, f"/api/{route}/{quote(found, safe='')}/retry", {})
 
 
 @with_settings("work_dir")
@@ -67,7 +74,24 @@ def drop(
 ) -> None:
     """Drop a dead letter. The journal keeps a record of it."""
     reader = open_journal(find_workdir(settings.work_dir))
-    _operate(settings, f"/api/deliveries/{reader.delivery(delivery)['id']}/drop", {})
+    _operate(settings, f"/api/deliveries/{reader.find(delivery, 'dead letter')[1]}/drop", {})
+
+
+@with_settings("work_dir")
+def api(
+    settings: Settings, *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Show how to call the gateway with curl. The token lies in a file, for curl to read."""
+    workdir = find_workdir(settings.work_dir)
+    url, token = gateway(workdir)
+    header = workdir.operator_header
+    write_atomically(header, f"Authorization: Bearer {token}\n".encode())
+    if as_json:
+        print_json({"url": url, "header_file": str(header)})
+        return
+    curl = shlex.join(["curl", "-H", f"@{header}"])
+    for line in (f"{curl} -N {url}/api/events", f"{curl} -X POST {url}/api/agents/AGENT/start"):
+        console.out(line, highlight=False)
 
 
 def _check_agent(name: str) -> None:

@@ -1,6 +1,7 @@
 """The command line: its commands, and the report of their errors."""
 
 import errno
+import io
 import os
 import sys
 
@@ -25,19 +26,28 @@ app = typer.Typer(
     " for it. The default command is run.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # its tables cut names in a narrow terminal
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (run.run, run.demo, look.status, look.history, look.deliveries, act.send, act.start):
-    app.command()(command)
-app.command(name="dead-letters")(look.dead_letters)
-for command in (look.rejected, act.retry, act.drop):
-    app.command()(command)
+app.command(short_help="Run the coordinator until it is stopped.")(run.run)
+app.command(short_help="Run an example workflow.")(run.demo)
+app.command(short_help="Show the agents and the open subtasks.")(look.status)
+app.command()(look.history)
+app.command(short_help="Show what agents were told, and the receipts.")(look.deliveries)
+app.command()(act.send)
+app.command(short_help="Start or unblock an agent's session.")(act.start)
+app.command(name="dead-letters", short_help="Show what could not be delivered.")(look.dead_letters)
+app.command(short_help="Show input that could not be used.")(look.rejected)
+app.command(short_help="Unblock, resend, or reconnect.")(act.retry)
+app.command()(act.drop)
+app.command(short_help="Show how to call the gateway with curl.")(act.api)
 
 
 def main() -> None:
     """Run the command line. User errors are printed without a traceback."""
-    words = sys.argv[1:]
+    _take_any_encoding()
+    # In the locale C, Python keeps what isn't ASCII as surrogates.
+    words = [word.encode(errors="surrogateescape").decode(errors="replace") for word in sys.argv[1:]]
     if not words or (words[0].startswith("-") and words[0] not in OF_THE_APP):
         words = ["run", *words]
     try:
@@ -52,6 +62,13 @@ def main() -> None:
 
 def _complain(words: object) -> None:
     print(clean(str(words)), file=sys.stderr)  # noqa: T201 - this is the command line
+
+
+def _take_any_encoding() -> None:
+    """Write a question mark for each character that the terminal's encoding lacks, and read what isn't of it."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _call(words: list[str]) -> None:

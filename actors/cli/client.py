@@ -6,7 +6,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from actors.lib.errors import ConfigurationError, CoordinatorError
-from actors.lib.program import program
+from actors.lib.program import command
 from actors.workdir import Holder, WorkDir, find_holder
 
 HEALTH_SECONDS = 2.0
@@ -29,6 +29,20 @@ def health(running: Holder | None) -> dict[str, Any] | None:
         return None
 
 
+def gateway(workdir: WorkDir) -> tuple[str, str]:
+    """Return the address of the running coordinator's gateway, and the operator's token.
+
+    Raises:
+        ConfigurationError: No coordinator runs there.
+    """
+    running = find_holder(workdir.lock_file)
+    if running is None or running.url is None:
+        raise ConfigurationError(f"No coordinator runs in {workdir.path}. Start one first: {command('run')}")
+    from actors.gateway import Tokens, load_secret  # noqa: PLC0415 - read-only commands need not load its libraries
+
+    return running.url, Tokens(load_secret(workdir.secret)).operator
+
+
 def operate(workdir: WorkDir, path: str, body: dict[str, str]) -> str:
     """Send a request to one of the operator's routes, and return the answer's text.
 
@@ -36,21 +50,16 @@ def operate(workdir: WorkDir, path: str, body: dict[str, str]) -> str:
         ConfigurationError: No coordinator runs there.
         CoordinatorError: It refuses, or doesn't answer.
     """
-    running = find_holder(workdir.lock_file)
-    if running is None or running.url is None:
-        raise ConfigurationError(f"No coordinator runs in {workdir.path}. Start one first: {program()}")
-    from actors.gateway import Tokens, load_secret  # noqa: PLC0415 - read-only commands need not load its libraries
-
-    token = Tokens(load_secret(workdir.secret)).operator
+    url, token = gateway(workdir)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = Request(running.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - our own address
+    request = Request(url + path, json.dumps(body).encode(), headers)  # noqa: S310 - our own address
     try:
         with _direct.open(request, timeout=ANSWER_SECONDS) as response:
             return str(json.load(response)["text"])
     except HTTPError as error:
         raise CoordinatorError(_words(error)) from error
     except OSError as error:
-        raise CoordinatorError(f"The coordinator at {running.url} doesn't answer: {error}") from error
+        raise CoordinatorError(f"The coordinator at {url} doesn't answer: {error}") from error
 
 
 def _words(error: HTTPError) -> str:

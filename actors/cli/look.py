@@ -12,6 +12,7 @@ from actors.cli.options import with_settings
 from actors.cli.render import console
 from actors.cli.status import overview
 from actors.lib.errors import NotFound
+from actors.lib.program import command
 from actors.protocol.deliveries import DeliveryState
 from actors.workdir import find_holder, find_workdir
 
@@ -43,7 +44,7 @@ def history(
 ) -> None:
     """Show the latest events."""
     reader = open_journal(find_workdir(settings.work_dir))
-    subject = None if subtask is None else reader.subject(subtask)
+    subject = None if subtask is None else reader.find(subtask, "subject")[1]
     render.events(console, reader.events(limit=limit, subject=subject), as_json=as_json)
 
 
@@ -82,9 +83,11 @@ def dead_letters(
         case []:
             render.dead_letters(console, reader.dead_letters(), as_json=as_json)
             if not as_json and (count := reader.counts()["rejected"]):
-                console.print(f"Rejected input, shown by the command rejected: {count}")
+                console.print(f"Rejected input: {count} ({command('rejected')})", highlight=False)
         case [delivery]:
-            render.whole(console, reader.delivery(delivery), body="text", as_json=as_json)
+            row = reader.delivery(delivery)
+            whole = row | {"text": render.without_tokens(row["text"])}
+            render.whole(console, whole, body="text", as_json=as_json)
         case more:
             raise NotFound(f"Give one id, not {len(more)}: {' '.join(more)}")
 

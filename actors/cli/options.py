@@ -1,6 +1,7 @@
 """Command-line options for the settings: one for each, with the same name, made from its field."""
 
 import inspect
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from actors.app.settings import Settings, load
+from actors.lib.program import repeat_options
 
 
 def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -30,6 +32,8 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
         def run(**values: Any) -> Any:  # noqa: ANN401 - the command's own parameters
             given = {name: values.pop(name) for name in chosen}
             settings = load(starts_agents="claude_command" in chosen, **(others | given))
+            if given.get("work_dir") or os.environ.get("WORK_DIR"):  # else the next command finds it too
+                repeat_options("--work-dir", str(settings.work_dir))
             return command(**values, settings=settings)
 
         run.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]  # typer reads it
@@ -55,8 +59,6 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         if name not in ("claude_command", "project_dir")
         else {"claude_command": "claude"}.get(name, ".")
     )
-    text = f"{field.description} \\[env: {name.upper()}]" + (
-        "" if shown is None else f" \\[default: {shown}]"
-    )
+    text = f"{field.description} [env: {name.upper()}]" + ("" if shown is None else f" [default: {shown}]")
     annotation = Annotated[kind | None, typer.Option(switch, help=text, show_default=False)]  # type: ignore[valid-type]  # made at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

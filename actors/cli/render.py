@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +16,18 @@ from actors.cli.table import UNWRAPPED, Listing
 from actors.journal.reader import Row
 from actors.lib.text import clean
 from actors.protocol.claude import TESTED
+from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE
 
-_UUID = re.compile(r"\b([0-9a-f]{8})-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
+_UUID = re.compile(
+    r"\b[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}\b(?![-./:@#]\w)",  # what follows it would be lost
+    re.IGNORECASE,
+)
+_LENGTHS = (8, 12, 16, 20, 32)
+"""The digits that a UUID may be cut to."""
+
+IN_WORDS = {CONTEXT_FILE: "(the file with the whole of it)", RESULT_FILE: "(the subtask's result file)"}
+"""The tokens in contexts, for people."""
+_TOKEN = re.compile("|".join(map(re.escape, IN_WORDS)))
 
 COLOURS = {
     "completed": "green",
@@ -46,9 +57,19 @@ def text(value: object) -> str:
     return escape(clean(str(value)).replace("\n", " ⏎ "))
 
 
-def short(value: object) -> str:
-    """Return a value as a cell with uuids cut to eight characters, which commands accept as ids."""
-    return _UUID.sub(r"\1", text(value))
+def shortener(*values: object) -> Callable[[object], str]:
+    """Return a function that makes cells in which UUIDs are cut, so that those in the values still differ.
+
+    Commands accept what is left as ids. Eight digits are mostly enough, but UUIDs that begin with the time share them.
+    """
+    found = {match[0].lower() for value in values for match in _UUID.finditer(str(value))}
+    digits = next((each for each in _LENGTHS if len({_cut(uuid, each) for uuid in found}) == len(found)), 32)
+    return lambda value: _UUID.sub(lambda match: _cut(match[0], digits), text(value))
+
+
+def _cut(uuid: str, digits: int) -> str:
+    dashes = min(digits // 4 - 2, uuid.count("-"))
+    return uuid[: digits + dashes]
 
 
 def state(value: str) -> str:
@@ -88,6 +109,10 @@ def status(console: Console, found: dict[str, Any], *, as_json: bool) -> None:
         console.print(f"Claude:      {text(claude['version'])}{note}")
     counts = ", ".join(f"{name}: {count}" for name, count in found["counts"].items())
     console.print(Padding(text(counts), (0, 0, 0, 13), expand=False))
+    short = shortener(
+        *(row["in_hand"] for row in found["agents"]),
+        *(value for node in found["subtasks"] for value in (node["id"], node["why"])),
+    )
     agents = Listing("agent", "state", "in hand", "waiting", "since", "detail")
     for row in found["agents"]:
         agents.add_row(
@@ -110,6 +135,7 @@ def events(console: Console, rows: list[Row], *, as_json: bool) -> None:
         for row in rows:
             print_json(row, indent=None)
         return
+    short = shortener(*(row["subject"] for row in rows))
     found = Listing("#", "at", "from", "event", "subject", "agent", "what")
     for row in rows:
         found.add_row(
@@ -125,11 +151,12 @@ def deliveries(console: Console, rows: list[Row], *, as_json: bool) -> None:
         for row in rows:
             print_json(row, indent=None)
         return
+    short = shortener(*((row["id"], row["subtask_id"]) for row in rows))
     found = Listing("delivery", "agent", "what", "subtask", "state", "receipt", "tries", "queued", "took")
     for row in rows:
         took = f"{row['started_at'] - row['queued_at']:.2f} s" if row["started_at"] else ""
         found.add_row(
-            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), short(row["subtask_id"]), state(row["state"]),
+            short(row["id"]), text(row["agent"]), text(row["kind"]), short(row["subtask_id"]), state(row["state"]),
             text(row["receipt"] or row["reason"])[:60], str(row["attempts"]), clock(row["queued_at"]), took,
         )  # fmt: skip
     found.put(console)
@@ -140,11 +167,12 @@ def dead_letters(console: Console, rows: list[Row], *, as_json: bool) -> None:
     if as_json:
         deliveries(console, rows, as_json=True)
         return
+    short = shortener(*((row["id"], row["subtask_id"]) for row in rows))
     found = Listing("delivery", "agent", "what", "subtask", "tries", "receipts", "reason")
     for row in rows:
         receipts = ", ".join(step for step in ("written", "accepted", "started") if row[f"{step}_at"])
         found.add_row(
-            text(row["id"])[:8], text(row["agent"]), text(row["kind"]), short(row["subtask_id"]),
+            short(row["id"]), text(row["agent"]), text(row["kind"]), short(row["subtask_id"]),
             str(row["attempts"]), receipts or "none", text(row["reason"])[:200],
         )  # fmt: skip
     found.put(console)
@@ -177,6 +205,16 @@ def whole(console: Console, row: Row, *, body: str, as_json: bool) -> None:
             console.print(f"{name:<12} {text(value)}", highlight=False)
     console.print()
     console.print(escape(clean(row[body])), highlight=False)
+
+
+def without_tokens(context: str) -> str:
+    """Return a context with words in place of the tokens that its session would fill in; quotations stay."""
+    lines = context.split("\n")
+    return "\n".join(line if line.startswith("> ") else _TOKEN.sub(_words, line) for line in lines)
+
+
+def _words(token: re.Match[str]) -> str:
+    return IN_WORDS[token[0]]
 
 
 def gist(document: dict[str, Any]) -> str:

@@ -49,7 +49,18 @@ def why(node: Row, agents: dict[str, Row]) -> str:
         return ""
     if assignees := node.get("assignees"):
         return "; ".join(_waits_for(agent, agents.get(agent), node["id"]) for agent in assignees)
-    return "waits for its subtasks" if node.get("entity") == "task" else "nobody is assigned"
+    return _waits_for_parts(node) if node.get("entity") == "task" else "nobody is assigned"
+
+
+def _waits_for_parts(task: Row) -> str:
+    """Return what a task waits for that is assigned to nobody."""
+    parts = task.get("parts") or {"all": 0, "open": 0}
+    if not parts["all"]:
+        return "has no subtasks, and nobody is assigned"
+    if parts["open"]:
+        return f"waits for {parts['open']} of its {parts['all']} subtasks"
+    count = "its only subtask is" if parts["all"] == 1 else f"its {parts['all']} subtasks are all"
+    return f"{count} closed: the backend has to close the task"
 
 
 def _waits_for(agent: str, row: Row | None, subtask: str) -> str:

@@ -52,7 +52,14 @@ class Listing:
             if sum(self._width(each, console) for each in left) + GAP * (len(left) - 1) <= console.width:
                 break
             left = [each for each in left if each != name]
-        console.print(self._table(left))
+        table = self._table(left)
+        if console.is_terminal:
+            console.print(table)
+            return
+        with console.capture() as drawn:
+            console.print(table)
+        for line in drawn.get().splitlines():  # other programs need no blanks behind the last column
+            console.out(line.rstrip(), highlight=False)
 
     def _width(self, column: str, console: Console) -> int:
         """Return the least width of a column at which no word is broken."""

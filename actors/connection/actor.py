@@ -33,6 +33,7 @@ from actors.connection.publication_gate import PublicationGate
 from actors.connection.rejections import Rejections
 from actors.lib.backoff import Retries, uniform
 from actors.lib.failpoints import failpoint
+from actors.lib.program import command
 from actors.lib.urls import redact, secrets_in
 from actors.protocol.backend import (
     BackendChanged,
@@ -224,7 +225,9 @@ class ConnectionActor(Actor):
 
     def _closed(self, event: SocketClosed) -> None:
         if event.retry_in is None:
-            self._change("given_up", f"{event.reason}; no further attempts until `retry backend`")
+            self._change(
+                "given_up", f"{event.reason}; no further attempts until `{command('retry', 'backend')}`"
+            )
         else:
             state: Literal["refused", "closed"] = "refused" if event.refused else "closed"
             self._change(state, f"{event.reason}; next attempt in {event.retry_in:.1f} s")
@@ -334,7 +337,7 @@ class ConnectionActor(Actor):
         """Tell the router of input that can't be used: at once of the first of a kind, later how many followed."""
         first = self._rejections.add(reason, head, size)
         if first is not None:
-            _log.info("input_rejected", reason=reason, size=size)
+            _log.warning("input_rejected", reason=reason, size=size, next=command("rejected"))
             self._router.tell(first)
         elif not self._is_counting:
             self._is_counting = True

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import websocket
 
 from actors.connection.answer import AnswerTooLongError, BoundedAnswer
+from actors.connection.proxy import Proxy, ProxyError, find_proxy
 from actors.connection.websocket_io import WebSocketIO
 from actors.lib.errors import ConfigurationError, CoordinatorError
 from serving import OtherUserError, connect_private
@@ -78,7 +79,7 @@ class HandshakeError(CoordinatorError):
 
 
 class Handshake:
-    """One attempt to connect, which another thread can cut short.
+    """One attempt to connect, through a proxy where the environment names one, which another thread can cut short.
 
     Args:
         address: The backend's address.
@@ -110,6 +111,9 @@ class Handshake:
         except HandshakeError:
             self.hang_up()
             raise
+        except ProxyError as error:
+            self.hang_up()
+            raise HandshakeError(str(error)) from error
         except Exception as error:  # the library may raise anything over a peer's answer
             self.hang_up()
             raise _explained(error, self._address, self._timeout) from error
@@ -133,7 +137,7 @@ class Handshake:
                     opened.close()
 
     def _open(self) -> WebSocketIO:
-        plain = self._connect()
+        plain = self._connect_to_peer()
         ready = self._secure(plain) if self._address.secure else plain
         ws = websocket.WebSocket(skip_utf8_validation=True)
         ws.settimeout(self._timeout)
@@ -149,13 +153,25 @@ class Handshake:
         ws.sock = ready
         return WebSocketIO(ws, ready)
 
-    def _connect(self) -> socket.socket:
+    def _connect_to_peer(self) -> socket.socket:
         if self._address.door is not None:
             connected = connect_private(self._address.door, self._timeout)
             self._hold(connected)
             return connected
+        proxy = find_proxy(self._address.host, secure=self._address.secure)
+        return self._connect(self._address.host, self._address.port) if proxy is None else self._tunnel(proxy)
+
+    def _tunnel(self, proxy: Proxy) -> socket.socket:
+        try:
+            plain = self._connect(proxy.host, proxy.port)
+        except OSError as error:
+            raise ProxyError(f"{proxy} can't be reached: {error.strerror or error}") from error
+        proxy.tunnel(plain, self._address.host, self._address.port)
+        return plain
+
+    def _connect(self, host: str, port: int) -> socket.socket:
         failure: OSError | None = None
-        found = socket.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for family, kind, protocol, _, address in found:
             candidate = socket.socket(family, kind, protocol)
             try:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from actors.protocol.base import AgentName, NodeId, Text
+from actors.protocol.base import AgentName, Text
+from actors.protocol.node_ids import NodeId
 
 KIB = 1024
 

@@ -11,7 +11,8 @@ from actors.gateway.ask import Router
 from actors.gateway.auth import operator_only
 from actors.gateway.errors import RouterSilentError
 from actors.gateway.tokens import Tokens
-from actors.protocol.base import AGENT_PATTERN, NODE_PATTERN
+from actors.protocol.base import AGENT_PATTERN
+from actors.protocol.node_ids import NodeId
 from actors.protocol.reports import (
     AnyReport,
     DropDelivery,
@@ -26,7 +27,8 @@ from actors.protocol.reports import (
 PERSON = "person"
 """The sender's name of a person's messages."""
 
-DeliveryId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
+DeliveryId = Annotated[str, Path(pattern=r"^[0-9a-f-]{8,36}$")]
+"""A delivery's id, or the beginning of it that is shown."""
 
 
 class MessageForAgent(Arguments):
@@ -59,8 +61,8 @@ def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
     async def retry_delivery(delivery_id: DeliveryId) -> JSONResponse:
         return await _ask(router, lambda reply: RetryDelivery(delivery_id=delivery_id, reply=reply))
 
-    @routes.post("/subtasks/{subtask_id}/retry")
-    async def retry_subtask(subtask_id: Annotated[str, Path(pattern=NODE_PATTERN)]) -> JSONResponse:
+    @routes.post("/subtasks/{subtask_id:path}/retry")  # an id may hold a slash
+    async def retry_subtask(subtask_id: NodeId) -> JSONResponse:
         return await _ask(router, lambda reply: RetrySubtask(subtask_id=subtask_id, reply=reply))
 
     @routes.post("/deliveries/{delivery_id}/drop")

@@ -53,11 +53,13 @@ class Held:
     Attributes:
         by: The agent that reported it, if one did.
         backend_knows: True if the backend itself reported it, and need not be told.
+        is_logged: True if what led to it is in the log, with the next command.
     """
 
     node: Node
     by: str | None = None
     backend_knows: bool = False
+    is_logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +69,18 @@ class Resumed:
     node: Node
 
 
-Change = Released | Withdrawn | Amended | UpstreamDone | Closed | Held | Resumed
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """The end of the node's being closed: it is to be done again."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class NotReopened:
+    """A completed node that the backend calls open, though it may not have known of the completion."""
+
+    node: Node
+
+
+Change = Released | Withdrawn | Amended | UpstreamDone | Closed | Held | Resumed | Reopened | NotReopened

@@ -8,7 +8,18 @@ matter, nor does their repetition.
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
-from actors.graph.changes import Amended, Change, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
+from actors.graph.changes import (
+    Amended,
+    Change,
+    Closed,
+    Held,
+    NotReopened,
+    Released,
+    Reopened,
+    Resumed,
+    UpstreamDone,
+    Withdrawn,
+)
 from actors.graph.cycles import knot, shortest_cycle, waits_for
 from actors.graph.node import BY_GRAPH, FINALITY, MANUAL, Hold, Node, Status
 from actors.protocol.events import (
@@ -19,6 +30,7 @@ from actors.protocol.events import (
     NodeDescribed,
     NodeUpdated,
 )
+from actors.protocol.node_ids import spellings
 
 DESCRIBED = {
     "parent": "parent",
@@ -30,12 +42,15 @@ DESCRIBED = {
 }
 """The fields of a description, and the node's attributes for them."""
 CLOSING = {"done": Status.COMPLETED, "completed": Status.COMPLETED, "cancelled": Status.CANCELLED}
-GOING_ON = ("todo", "in_progress", "open", "pending")
+IN_PROGRESS = "in_progress"
+GOING_ON = ("todo", IN_PROGRESS, "open", "pending")
 """The backend's statuses of closed nodes, and of open ones that aren't blocked."""
 TOLD = ("title", "details", "dependencies")
 """The fields whose changes an agent at work is told of."""
 ANSWERS = ("assignees", *TOLD)
 """The fields whose changes answer what a node was held for."""
+DONE = "done"
+"""The backend's status of a completed node, where it hasn't said it in words of its own."""
 BLOCKED = "blocked"
 """The backend's status of a blocked node."""
 
@@ -72,7 +87,15 @@ class Graph:
         self.edges: list[tuple[str, str, bool]] = []
 
     def get(self, node_id: str) -> Node | None:
-        """Return the node with this id, open or closed, or None."""
+        """Return the node with this id, written in whatever way, open or closed, or None."""
+        return next(filter(None, map(self._find, spellings(node_id))), None)
+
+    def known_id(self, node_id: str) -> str:
+        """Return the id under which the node is known that may be written in another way, or will be."""
+        node = self.get(node_id)
+        return spellings(node_id)[0] if node is None else node.id
+
+    def _find(self, node_id: str) -> Node | None:
         return self.open.get(node_id) or self.touched.get(node_id) or self._lookup(node_id)
 
     def apply(self, event: AnyNodeEvent, now: float) -> list[Change]:
@@ -90,6 +113,21 @@ class Graph:
         if self._cycles_changed:
             changes += self._recheck_cycles(now)
         return changes
+
+    def confirm(self, node_id: str, seq: int | None = None) -> None:
+        """Note that the backend knows of the node's completion; ``seq`` is the number of the backend's event of it.
+
+        From then on an active status is a later word, which reopens the node.
+        """
+        node = self.get(node_id)
+        if node is None or node.status is not Status.COMPLETED:
+            return
+        if seq is not None and seq < node.revs.get("status", -1):
+            return
+        node.told = DONE
+        if seq is not None:
+            node.revs["status"] = seq
+        self._touch(node)
 
     def start(self, node: Node, now: float) -> None:
         """Note that an agent has begun to work on the node."""
@@ -150,10 +188,9 @@ class Graph:
         self._touch(node)
         if "dependencies" in changed:
             self._unlink_dropped(node, linked)
-        if node.status is Status.CANCELLED and "status" in changed and event.status in GOING_ON:
-            return self._reopen(node, now)
         if node.is_closed:
-            return []
+            is_open = "status" in changed and event.status in GOING_ON
+            return self._called_open(node, event, told, now) if is_open else []
         if "dependencies" in changed:
             self._relink(node)
         if "status" in changed and event.status in CLOSING:
@@ -183,7 +220,11 @@ class Graph:
             value = getattr(event, field)
             if value is None:
                 continue
-            if field in ("assignees", "dependencies"):
+            if field == "parent":
+                value = self.known_id(value)
+            elif field == "dependencies":
+                value = tuple(dict.fromkeys(map(self.known_id, value)))
+            elif field == "assignees":
                 value = tuple(dict.fromkeys(value))
             present = getattr(node, attribute)
             if self._is_news(node, field, present, event) and present != value:
@@ -219,7 +260,9 @@ class Graph:
 
     def _complete(self, node: Node, event: NodeCompleted, now: float) -> list[Change]:
         node.title = node.title or event.title
-        node.parent = node.parent or event.parent
+        node.parent = node.parent or (event.parent and self.known_id(event.parent))
+        if event.seq is not None and event.seq < node.revs.get("status", -1) and node.told in GOING_ON:
+            return []  # it was reopened since
         news = {"summary": event.summary, "insights": event.insights, "files": event.files, "by": event.by}
         for field, value in news.items():
             if value and not getattr(node, field):
@@ -244,17 +287,39 @@ class Graph:
                 changes += self._upstream_closed(dependent, node, now)
         return changes
 
+    def _called_open(self, node: Node, event: NodeDescribed, told: str | None, now: float) -> list[Change]:
+        """Reopen a closed node if the backend calls it open after it knew of its end; ``told`` was its status before.
+
+        If it may not have known, the event may be older than the completion, however late it arrives. So may one that
+        says "in_progress" without a number: the echo of an agent's start.
+        """
+        is_doubtful = event.seq is None and event.status == IN_PROGRESS
+        if node.status is Status.CANCELLED or (
+            node.status is Status.COMPLETED and told in CLOSING and not is_doubtful
+        ):
+            return self._reopen(node, now)
+        is_said = node.status is Status.COMPLETED and isinstance(event, NodeUpdated)
+        return [NotReopened(node)] if is_said and event.status != IN_PROGRESS else []
+
     def _reopen(self, node: Node, now: float) -> list[Change]:
-        """Reopen a node that was cancelled."""
+        """Reopen a node that was completed or cancelled, without its result.
+
+        Its dependents wait for it again, except those that have started or are over themselves.
+        """
         node.status, node.released, node.started = Status.OPEN, False, False
-        node.times.pop("closed", None)
+        node.summary, node.insights, node.files, node.by = "", (), (), None
+        created = node.times.get("created", now)
+        node.times = {"created": created, "reopened": now, "reported": now}  # older files count no longer
         self.open[node.id] = node
+        self._touch(node)
         self._relink(node)
-        changes: list[Change] = []
+        changes: list[Change] = [Reopened(node)]
         for dependent_id in sorted(node.dependents):
             dependent = self.open.get(dependent_id)
-            if dependent is not None and node.id in dependent.pending:
+            if dependent is not None and node.id in (dependent.upstreams or ()):
+                dependent.pending.add(node.id)
                 dependent.broken.pop(node.id, None)
+                self._touch(dependent)
                 self._tie(dependent, node)
                 changes += self._evaluate(dependent, now)
         return changes + self._evaluate(node, now)
@@ -326,7 +391,7 @@ class Graph:
             upstream = self._ensure(upstream_id)
             if node.id not in upstream.dependents:
                 upstream.dependents.add(node.id)
-                self.edges.append((upstream_id, node.id, True))
+                self.edges.append((upstream.id, node.id, True))
             if upstream.status is not Status.COMPLETED:
                 node.pending.add(upstream.id)
                 self._tie(node, upstream)
@@ -370,8 +435,8 @@ class Graph:
     def _ensure(self, node_id: str) -> Node:
         node = self.get(node_id)
         if node is None:
-            node = Node(node_id)
-            self.open[node_id] = node
+            node = Node(spellings(node_id)[0])
+            self.open[node.id] = node
             self._touch(node)
         return node
 

@@ -54,8 +54,8 @@ class Node:
         hold: The cause of its hold; None if it isn't held.
         reason: The reason of its hold, for people.
         by: The agent that completed it.
-        times: The times at which it was created, released, started and closed, and of the last file that reported on
-            it, in seconds since the epoch.
+        times: The times at which it was created, reopened, released, started and closed, and of the last file that
+            reported on it, in seconds since the epoch.
         revs: The backend's sequence number that each field comes from.
         dependents: The ids of the nodes that depend on it.
         pending: The ids of its upstreams that aren't completed.

@@ -4,12 +4,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from actors.graph.node import state_word
 from actors.journal.conditions import (
+    BEGINS,
+    CANDIDATES,
     DEAD_LETTER,
     DELIVERY_OPEN,
     NODE_OPEN,
@@ -19,6 +21,7 @@ from actors.journal.conditions import (
 from actors.journal.migrations import read_as_newest
 from actors.journal.tables.events import REPEATED
 from actors.lib.errors import ConfigurationError, NotFound
+from actors.protocol.node_ids import spellings
 
 Row = dict[str, Any]
 DELIVERY = (
@@ -31,6 +34,16 @@ REJECTED = (
     f" LEFT JOIN meta ON meta.name = '{REPEATED}' || rejected.number"
 )
 """Rejected inputs, each with the number of those of its kind."""
+
+
+Kind = Literal["task or subtask", "subject", "delivery", "dead letter"]
+"""What has an id; a ``subject`` is a task or subtask too, be it one that only the history knows."""
+IDS: dict[Kind, str] = {
+    "task or subtask": "SELECT id FROM nodes",
+    "subject": "SELECT id FROM (SELECT id FROM nodes UNION SELECT subject FROM events WHERE subject IS NOT NULL)",
+    "delivery": "SELECT id FROM deliveries",
+    "dead letter": f"SELECT id FROM (SELECT id FROM deliveries WHERE {DEAD_LETTER})",  # noqa: S608 - our own words
+}
 
 
 class NoJournal(ConfigurationError):  # noqa: N818 - it says what is the case, not what went wrong
@@ -113,12 +126,27 @@ class JournalReader:
             f" ORDER BY {NODE_OPEN} DESC, id LIMIT ?",
             (limit,),
         )
-        return [node | {"waits_for": self._waits_for(node)} for node in map(_node, rows)]
+        parts = self._parts()
+        return [
+            node
+            | {"waits_for": self._waits_for(node)}
+            | ({"parts": parts[node["id"]]} if node["id"] in parts else {})
+            for node in map(_node, rows)
+        ]
 
     def node(self, node_id: str) -> Row | None:
         """Return one task or subtask, or None."""
         rows = self._rows("SELECT id, status, document FROM nodes WHERE id = ?", (node_id,))
         return _node(rows[0]) if rows else None
+
+    def _parts(self) -> dict[str, Row]:
+        """Return the number of all and of the open subtasks of each open task that has any."""
+        rows = self._rows(
+            f"SELECT task.id, count(*) AS 'all', sum({NODE_OPEN.replace('status', 'part.status')}) AS open"  # noqa: S608 - our own words
+            " FROM (SELECT json_extract(CAST(document AS TEXT), '$.parent') AS parent, status FROM nodes) AS part"
+            f" JOIN (SELECT id FROM nodes WHERE {NODE_OPEN}) AS task ON task.id = part.parent GROUP BY task.id"
+        )
+        return {row["id"]: {"all": row["all"], "open": row["open"]} for row in rows}
 
     def _waits_for(self, node: Row) -> list[str]:
         """Return its upstreams that aren't completed, each with its state."""
@@ -154,12 +182,8 @@ class JournalReader:
         Raises:
             NotFound: There is none, or more than one.
         """
-        rows = self._rows(
-            f"SELECT {DELIVERY}, text FROM deliveries"  # noqa: S608 - our own words
-            " WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 2",
-            (beginning,),
-        )
-        return _only(rows, beginning, "delivery")
+        _, found = self.find(beginning, "delivery")
+        return self._rows(f"SELECT {DELIVERY}, text FROM deliveries WHERE id = ?", (found,))[0]  # noqa: S608 - our own words
 
     def rejected(self, *, limit: int = 20) -> list[Row]:
         """Return the newest rejected inputs, the oldest of them first, without their bytes."""
@@ -192,18 +216,30 @@ class JournalReader:
         )
         return rows[::-1]
 
-    def subject(self, beginning: str) -> str:
-        """Return the one id of a task, a subtask or another subject of an event that begins with this.
+    def find(self, beginning: str, *kinds: Kind) -> tuple[Kind, str]:
+        """Return the kind and the id of the one thing of these kinds that is called so.
+
+        An id is called by itself, in other words of the same meaning, or by its beginning, in any case.
 
         Raises:
-            NotFound: There is none, or more than one.
+            NotFound: There is none, or more than one; the text has the candidates.
         """
-        found = self._rows(
-            "SELECT id FROM nodes WHERE substr(id, 1, length(?1)) = ?1"
-            " UNION SELECT subject FROM events WHERE substr(subject, 1, length(?1)) = ?1 ORDER BY 1 LIMIT 2",
-            (beginning,),
-        )
-        return str(_only(found, beginning, "task or subtask")["id"])
+        what = ", ".join(kinds).replace("subject", "task or subtask")
+        if not beginning:
+            raise NotFound(f"Which {what}? Give its id, or the beginning of it.")
+        for condition, words in [("id = ?1", spellings(beginning)), (BEGINS, (beginning,))]:
+            found = [
+                (kind, row["id"])
+                for kind in kinds
+                for word in words
+                for row in self._rows(f"{IDS[kind]} WHERE {condition} LIMIT {CANDIDATES}", (word,))
+            ]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                candidates = "".join(f"\n  {kind} {found_id}" for kind, found_id in found)
+                raise NotFound(f"{beginning!r} may mean more than one; give more of the id:{candidates}")
+        raise NotFound(f"There is no {what} whose id begins with {beginning!r}.")
 
     def _rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
         with self._named_errors():
@@ -226,21 +262,6 @@ class JournalReader:
                 f"{self._path} is damaged ({error}); the next start of the coordinator sets it aside and keeps"
                 " what can be read."
             ) from error
-
-
-def _only(rows: list[Row], beginning: str, what: str) -> Row:
-    """Return the row that is meant; ``rows`` are the first two whose ids begin with ``beginning``, in order.
-
-    Raises:
-        NotFound: There is none, or more than one.
-    """
-    if not beginning:
-        raise NotFound(f"Which {what}? Give its id, or the beginning of it.")
-    if not rows:
-        raise NotFound(f"There is no {what} whose id begins with {beginning!r}.")
-    if len(rows) > 1 and rows[0]["id"] != beginning:  # a full id sorts first
-        raise NotFound(f"More than one {what} has an id that begins with {beginning!r}; give more of it.")
-    return rows[0]
 
 
 def _read(row: sqlite3.Row) -> Row:

@@ -83,42 +83,6 @@ class Fields:
         found = self._items(*names)
         return None if found is None else tuple(found)
 
-    def checked(
-        self, names: tuple[str, ...], valid: Callable[[str], bool], fault: str, *, strip: str = ""
-    ) -> str | None:
-        """Read a text of a certain form.
-
-        Args:
-            names: The spellings of the field.
-            valid: Returns whether a text has the form.
-            fault: The description of one that doesn't, such as ``no valid id``.
-            strip: A prefix that is removed, if the text begins with it.
-        """
-        found = self.text(*names)
-        if found is None:
-            return None
-        text = found.removeprefix(strip)
-        if valid(text):
-            return text
-        self.problem(f"{quoted(found)} is {fault}")
-        return None
-
-    def all_checked(
-        self, names: tuple[str, ...], valid: Callable[[str], bool], fault: str, *, strip: str = ""
-    ) -> tuple[str, ...] | None:
-        """Read several texts of a certain form, without duplicates; the others are dropped with a problem each."""
-        found = self._items(*names)
-        if found is None:
-            return None
-        kept: dict[str, None] = {}
-        for item in found:
-            text = item.removeprefix(strip)
-            if valid(text):
-                kept[text] = None
-            else:
-                self.problem(f"{names[0]}: {quoted(item)} is {fault}")
-        return tuple(kept)
-
     def required(self, read: Callable[..., str | None], *names: str) -> str | None:
         """Read a field by one of this object's readers; note a problem if it is absent."""
         before = len(self.problems)

@@ -1,6 +1,7 @@
 """The command that people start this program with."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -18,3 +19,23 @@ def program() -> str:
     """
     called = Path(sys.argv[0])
     return os.environ.get(VARIABLE) or (MODULE if called.suffix == ".py" else called.name)
+
+
+def repeat_options(*options: str) -> None:
+    """Have ``command`` repeat these options, with which this program was called."""
+    _repeated[:] = options
+
+
+def command(name: str, *words: str, options: tuple[str, ...] = ()) -> str:
+    """Return a command of this program that can be pasted into a shell.
+
+    Example:
+        >>> command("retry", "step 1")
+        "./scripts/run retry 'step 1'"
+    """
+    end = ["--"] if any(word.startswith("-") for word in words) else []
+    return f"{program()} {shlex.join([name, *options, *_repeated, *end, *words])}"
+
+
+_repeated: list[str] = []
+"""The options that each command needs in order to mean the same coordinator."""

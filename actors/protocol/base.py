@@ -6,26 +6,16 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 AGENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-NODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$"
 
 AgentName = Annotated[str, StringConstraints(pattern=AGENT_PATTERN)]
 """An agent's name. It becomes part of file names, so it can't contain a separator or begin with a dot."""
 
-NodeId = Annotated[str, StringConstraints(pattern=NODE_PATTERN)]
-"""The id of a task or subtask. It stands in header lines, so it can't contain spaces or control bytes."""
-
 _AGENT = re.compile(AGENT_PATTERN)
-_NODE = re.compile(NODE_PATTERN)
 
 
 def is_agent_name(text: str) -> bool:
     """Return whether the text is a valid agent name."""
     return _AGENT.fullmatch(text) is not None
-
-
-def is_node_id(text: str) -> bool:
-    """Return whether the text is a valid id of a task or subtask."""
-    return _NODE.fullmatch(text) is not None
 
 
 def _whole(text: str) -> str:

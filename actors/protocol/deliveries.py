@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from actors.protocol.base import AgentName, Model, NodeId
+from actors.protocol.base import AgentName, Model
+from actors.protocol.node_ids import NodeId
 
 CONTEXT_FILE = "{context_file}"
 """A placeholder in a delivery's text for the path of the file with the whole context; the session fills it in."""

@@ -7,7 +7,8 @@ To add a kind: add its name to ``EventKind``, its model to ``Event``, and a line
 
 from typing import Literal, get_args
 
-from actors.protocol.base import AgentName, Model, NodeId, Text
+from actors.protocol.base import AgentName, Model, Text
+from actors.protocol.node_ids import NodeId
 
 Entity = Literal["task", "subtask"]
 

@@ -64,7 +64,7 @@ class FeedPage(Model):
         moves: Steps of deliveries, oldest first. Each item is a JSON list with the steps of one commit: lists of when
             it happened, the delivery's id, agent, kind, subtask, its state, receipt, reason, attempts (null: unknown).
         last_step: The number of the last of them, or of the last step in the journal.
-        queues: The waiting deliveries of each agent that changed.
+        queues: The open deliveries of each agent that changed.
         current: The subtask in hand of each agent that changed (None: nothing).
         knowledge: The whole shared knowledge, if it changed.
     """

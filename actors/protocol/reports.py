@@ -6,8 +6,9 @@ The router answers by setting the report's ``reply``, after the journal's commit
 from concurrent.futures import Future
 from typing import Any
 
-from actors.protocol.base import AgentName, Model, NodeId, Text
+from actors.protocol.base import AgentName, Model, Text
 from actors.protocol.names import Source, Way
+from actors.protocol.node_ids import NodeId
 
 
 class Completion(Model):

@@ -94,20 +94,32 @@ class Progressed(Model):
     steps: tuple[DeliveryStep, ...]
 
 
+class Refusal(Model):
+    """A use of a tool that was refused for want of permission.
+
+    Attributes:
+        tool: The tool's name.
+        input: The part of its input that says what it was to do, such as a command or a path.
+    """
+
+    tool: str
+    input: str = ""
+
+
 class TurnEnded(Model):
     """Notice that a session is idle: the turn is over and no written message is pending.
 
     Attributes:
         text: Claude's last message.
         error: The error, if the turn failed.
-        denied: Names of the tools that were refused for lack of permission.
+        denied: The uses of tools that were refused.
         cost_usd: The session's cost so far, by its own estimate, in US dollars.
     """
 
     agent: AgentName
     text: str = ""
     error: str | None = None
-    denied: tuple[str, ...] = ()
+    denied: tuple[Refusal, ...] = ()
     cost_usd: float | None = None
 
 

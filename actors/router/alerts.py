@@ -3,6 +3,7 @@
 import structlog
 
 from actors.graph.node import BY_GRAPH, Hold, Node
+from actors.lib.program import command
 from actors.protocol.backend import InputRejected
 from actors.protocol.claude import TESTED, is_tested
 from actors.protocol.deliveries import Delivery
@@ -13,13 +14,29 @@ log = structlog.get_logger(__name__)
 def log_held(node: Node, agent: str | None) -> None:
     """Log that a subtask of this agent is held."""
     event = f"{node.entity}_unfinished" if node.hold is Hold.UNFINISHED else f"{node.entity}_blocked"
-    step = f"change what {node.id} depends on" if node.hold in BY_GRAPH else f"retry {node.id}"
-    log.warning(event, agent=agent, subtask=node.id, reason=node.reason, next=step)
+    if node.hold in BY_GRAPH:
+        advice = f"change what {node.id} depends on, in the backend"
+        log.warning(event, agent=agent, subtask=node.id, reason=node.reason, advice=advice)
+    else:
+        log.warning(event, agent=agent, subtask=node.id, reason=node.reason, next=command("retry", node.id))
+
+
+def log_not_reopened(node: Node) -> str:
+    """Log that a completed subtask stays completed although the backend calls it open; return the reason."""
+    reason = (
+        f"the backend says {node.told}, but it hasn't said or acknowledged yet that the {node.entity} is done"
+    )
+    advice = "to have it done again, set it to done in the backend, then to todo"
+    event = f"{node.entity}_not_reopened"
+    log.warning(event, subtask=node.id, reason=reason, advice=advice)
+    return reason
 
 
 def log_blocked(agent: str, subtask_id: str | None, reason: str, *, is_spoiled: bool) -> None:
     """Log that a session is blocked; where it is the conversation that is spoiled, trying again doesn't help."""
-    step = f"restart {agent} --new-conversation" if is_spoiled else f"retry {agent}"
+    step = (
+        command("restart", agent, options=("--new-conversation",)) if is_spoiled else command("retry", agent)
+    )
     log.warning("session_blocked", agent=agent, subtask=subtask_id, reason=reason, next=step)
 
 
@@ -35,13 +52,13 @@ def log_dead(delivery: Delivery, reason: str | None) -> None:
         agent=delivery.agent,
         subtask=delivery.subtask_id,
         reason=reason,
-        next=f"dead-letters show {delivery.id}",
+        next=command("retry", delivery.id),
     )
 
 
 def log_rejected_file(rejected: InputRejected) -> None:
     """Log a result file that can't be used."""
-    log.warning("result_rejected", reason=rejected.reason, next="rejected")
+    log.warning("result_rejected", reason=rejected.reason, next=command("rejected"))
 
 
 def log_version(version: str) -> None:

@@ -18,6 +18,7 @@ from actors.protocol.deliveries import DeliveryKind
 from actors.protocol.events import (
     AgentBlocked,
     AgentMessage,
+    Event,
     NodeCompleted,
     NodeCreated,
     NodeDeleted,
@@ -26,6 +27,7 @@ from actors.protocol.events import (
 from actors.protocol.names import CONNECTION
 from actors.router.context import Composed, ContextBuilder
 from actors.router.decisions import ContextDue, Decisions
+from actors.router.progress import log_created
 from actors.router.publisher import Publisher
 from actors.router.unit_of_work import UnitOfWork
 
@@ -50,16 +52,25 @@ class Backend:
 
     def event(self, message: EventReceived, work: UnitOfWork) -> Decisions:
         """Record an event and apply it; a known one changes nothing."""
-        event = message.event
+        event = self._as_known(message.event)
         if message.source == "backend" and event.seq is not None:
             self._cursor = max(self._cursor, event.seq)
-        if not work.record(event, message.source):
-            if event.key is not None:
-                self._publisher.resolve(event.key, "published")  # the echo of our own event
-            return ()
+        is_new = work.record(event, message.source)
+        if event.key is not None and not is_new:
+            self._publisher.resolve(event.key, "published")  # the echo of our own event
+        changes = self._apply(event, work) if is_new else ()
+        if isinstance(event, NodeCompleted):
+            self._graph.confirm(event.id, event.seq)
+        return changes
+
+    def _apply(self, event: Event, work: UnitOfWork) -> Decisions:
         match event:
             case NodeCreated() | NodeUpdated() | NodeCompleted() | NodeDeleted():
-                return self._graph.apply(event, work.now)
+                changes = self._graph.apply(event, work.now)
+                node = self._graph.get(event.id) if isinstance(event, NodeCreated) else None
+                if node is not None and node.times.get("created") == work.now:
+                    log_created(node)
+                return changes
             case AgentMessage():
                 return self._message(event)
             case AgentBlocked():
@@ -97,6 +108,8 @@ class Backend:
                 self._publisher.resolve(key, "sent")
             case PublicationConfirmed(key=key):
                 self._publisher.resolve(key, "published")
+                if (completed := self._journal.outbox.completed(key)) is not None:
+                    self._graph.confirm(completed)
             case PublicationRefused(key=key, reason=reason):
                 self._publisher.resolve(key, "refused", reason)
                 work.note("publication.refused", key=key, reason=reason)
@@ -112,6 +125,13 @@ class Backend:
         if self._saved_cursor != self._cursor:
             self._journal.put("cursor", str(self._cursor))
             self._saved_cursor = self._cursor
+
+    def _as_known(self, event: Event) -> Event:
+        """Return the event with the id under which its node is known, so that nobody else meets its other spellings."""
+        if event.subject is None or (known := self._graph.known_id(event.subject)) == event.subject:
+            return event
+        field = "subtask_id" if isinstance(event, AgentMessage | AgentBlocked) else "id"
+        return event.model_copy(update={field: known})
 
     def _message(self, event: AgentMessage) -> Decisions:
         def compose(delivery_id: str) -> Composed:

@@ -23,6 +23,7 @@ from actors.graph.node import Node
 from actors.lib.text import clean
 from actors.protocol.base import is_agent_name
 from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, DeliveryKind
+from actors.protocol.node_ids import file_name
 
 QUOTE = "> "
 LEAST_SHARE = 200
@@ -71,9 +72,16 @@ def quote(text: str) -> str:
     return QUOTE + (cleaned if "\n" not in cleaned else cleaned.replace("\n", "\n" + QUOTE))
 
 
+def quoted_text(context: str) -> str:
+    """Return the foreign text in a context, without its marks."""
+    return "\n".join(
+        line.removeprefix(QUOTE).removeprefix(QUOTE) for line in context.split("\n") if line.startswith(QUOTE)
+    )
+
+
 def header(delivery_id: str, kind: DeliveryKind, subtask_id: str | None) -> str:
     """Return the first line of a context."""
-    subtask = f" subtask={subtask_id}" if subtask_id else ""
+    subtask = f" subtask={file_name(subtask_id)}" if subtask_id else ""
     return f"[coordinator delivery={delivery_id} kind={kind.value}{subtask}]"
 
 
@@ -137,7 +145,7 @@ class ContextBuilder:
     def closed(self, delivery_id: str, node: Node, reason: str) -> Composed:
         """Compose the notice that a subtask is over for this agent."""
         block = (
-            f"Subtask {node.id}:",
+            f"Subtask {file_name(node.id)}:",
             f"Title: {node.name}\nWhy: {reason}",
         )  # quoted, since the reason may contain names from the backend
         return self._compose(delivery_id, DeliveryKind.SUBTASK_CLOSED, node.id, [block])
@@ -221,7 +229,7 @@ def _task(node: Node, parent: Node | None) -> Block:
         lines.append(f"Part of: {one_line(parent.title)}")
     if node.details:
         lines += ["Details:", quote(node.details)]
-    return f"Your {node.entity} {node.id}:", "\n".join(lines)
+    return f"Your {node.entity} {file_name(node.id)}:", "\n".join(lines)
 
 
 def _result(node: Node) -> Block:
@@ -229,7 +237,7 @@ def _result(node: Node) -> Block:
     lines.append(quote(node.summary or "(none was given)"))
     lines += _list("Insights:", node.insights) + _list("Files:", node.files)
     lines.append("Timeline: " + ", ".join(f"{what} {_clock(at)}" for what, at in node.times.items()))
-    return f"Result of {node.entity} {node.id}:", "\n".join(lines)
+    return f"Result of {node.entity} {file_name(node.id)}:", "\n".join(lines)
 
 
 def _said(text: str) -> str:
@@ -245,7 +253,7 @@ def _changes(node: Node, fields: Iterable[str]) -> Block:
         lines.append(f"Depends on: {', '.join(node.upstreams or ()) or 'nothing'}")
         if node.pending:
             lines.append(f"Not done yet: {', '.join(sorted(node.pending))} (you will be told)")
-    return f"Your {node.entity} {node.id}:", "\n".join(lines)
+    return f"Your {node.entity} {file_name(node.id)}:", "\n".join(lines)
 
 
 def _list(title: str, items: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Dispatch of deliveries to sessions: words at once, assignments when the agent is idle."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from actors.graph.graph import Graph
 from actors.graph.node import Node
@@ -12,7 +12,8 @@ from actors.protocol.sessions import Adopt, Deliver, Restart, SessionState, Unbl
 from actors.router.context import ContextBuilder
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes, is_shortened
-from actors.router.progress import tell_under_way
+from actors.router.progress import log_handed_over
+from actors.router.under_way import tell_under_way
 from actors.router.unit_of_work import UnitOfWork
 
 UNREAD = 10
@@ -42,19 +43,28 @@ class Dispatch:
         context: Composes assignments.
         auto_start: Start sessions as they are needed.
         most: The most outstanding deliveries of an agent.
+        agents: Returns the agents that have a prompt; None: any name may be an agent's.
 
     Attributes:
         is_replaying: True while the backend resends missed events, when no assignment is handed over.
     """
 
     def __init__(
-        self, lanes: Lanes, graph: Graph, context: ContextBuilder, *, auto_start: bool, most: int
+        self,
+        lanes: Lanes,
+        graph: Graph,
+        context: ContextBuilder,
+        *,
+        auto_start: bool,
+        most: int,
+        agents: Callable[[], Collection[str] | None],
     ) -> None:
         self._lanes = lanes
         self._graph = graph
         self._context = context
         self._auto_start = auto_start
         self._most = most
+        self._agents = agents
         self.is_replaying = False
 
     def settle(self, agents: Iterable[str], work: UnitOfWork) -> None:
@@ -73,6 +83,10 @@ class Dispatch:
                 due.extend(self._send_words(lane, work))
                 if self._send_assignment(lane, work):
                     due.extend(self._send_words(lane, work))  # those that were to wait for it
+            elif lane.is_at_rest:
+                self._wake(lane, work)
+            elif lane.state is SessionState.BLOCKED:
+                self._lay_to_rest(lane, work)
 
     # ------------------------------------------------------------ sessions
 
@@ -168,6 +182,34 @@ class Dispatch:
         if self._auto_start and wanted and not self.is_replaying:
             work.ensure(lane.session)
 
+    def _lay_to_rest(self, lane: Lane, work: UnitOfWork) -> None:
+        """Call an agent without a prompt blocked no more once nothing is left for it: mostly its name was a mistake."""
+        if self._is_needed(lane) or lane.agent in (self._agents() or {lane.agent}):
+            return
+        lane.is_at_rest = True
+        self._lanes.set_state(lane, SessionState.STOPPED, "", work)
+        work.note("session.stopped", agent=lane.agent, detail="it has no prompt, and nothing is left for it")
+
+    def _wake(self, lane: Lane, work: UnitOfWork) -> None:
+        if self._is_needed(lane):
+            lane.is_at_rest = False
+            self.start_session(lane.agent, work)
+
+    def _is_needed(self, lane: Lane) -> bool:
+        """Return whether there is anything for the agent but words about what is over, or isn't its own any more."""
+        lane.words.head()  # reads on in the journal
+        lane.assignments.head()
+        waiting = [*lane.words.in_memory(), *lane.assignments.in_memory()]
+        return bool(self._graph.held(lane.agent)) or any(
+            self._concerns(lane.agent, each) for each in [*lane.outstanding.values(), *waiting]
+        )
+
+    def _concerns(self, agent: str, delivery: Delivery) -> bool:
+        if delivery.subtask_id is None:
+            return True
+        node = self._graph.get(delivery.subtask_id)
+        return node is not None and not node.is_closed and agent in (node.assignees or ())
+
     def _send_words(self, lane: Lane, work: UnitOfWork) -> list[str]:
         """Send words up to the capacity; return the other agents that go on because of them."""
         others: list[str] = []
@@ -201,6 +243,7 @@ class Dispatch:
             if node is not None and node.hold is None:
                 self._lanes.take_in_hand(lane, node.id)
                 self._send(lane, self._write(delivery, node), work)
+                log_handed_over(node, lane.agent)
                 break
             # Not left in the queue, where it would keep others waiting: ``go_on`` queues it anew after the hold.
             reason = "its subtask is unknown" if node is None else "its subtask is held"

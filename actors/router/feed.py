@@ -141,7 +141,7 @@ class Feed:
             after_step=request.steps or 0,
             moves=moves,
             last_step=each.steps or 0,
-            queues={agent: self._lanes.waiting(agent) for agent in changed},
+            queues={agent: self._lanes.open_deliveries(agent) for agent in changed},
             current={agent: self._current(agent) for agent in changed},
             knowledge=(self._journal.knowledge.latest(KNOWLEDGE, KNOWLEDGE_SIZE) or None)
             if knowledge

@@ -88,6 +88,7 @@ class Lane:
             count: the agent may have had no gateway to report to.
         reminders: The number of unanswered reminders of the subtask in hand.
         in_background: True while it works between turns only.
+        is_at_rest: True where its session is blocked, and isn't called so, since nothing is left for it.
         is_up: True once a session's actor has reported that it is ready.
         session: The address of its session.
         courtesy: Its account of messages to and from other agents.
@@ -105,6 +106,7 @@ class Lane:
     is_reminded: bool = False
     reminders: int = 0
     in_background: bool = False
+    is_at_rest: bool = False
     is_up: bool = False
     session: SessionAddress = field(init=False)
     outstanding: dict[str, Delivery] = field(default_factory=dict)
@@ -140,17 +142,10 @@ class Lane:
             self.reached[delivery.id] = step.state, step.attempts or attempts
         return True
 
-    def state_of(self, delivery: Delivery) -> DeliveryState:
-        """Return the state of an outstanding delivery."""
-        reached = self.reached.get(delivery.id)
-        return delivery.state if reached is None else reached[0]
-
     @property
     def unread(self) -> int:
         """The number of outstanding deliveries that Claude has not read yet."""
-        return sum(
-            ORDER[self.state_of(each)] < ORDER[DeliveryState.STARTED] for each in self.outstanding.values()
-        )
+        return sum(ORDER[each.state] < ORDER[DeliveryState.STARTED] for each in self.under_way())
 
     def under_way(self) -> list[Delivery]:
         """Return the outstanding deliveries, with their present states and attempts."""

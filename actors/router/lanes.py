@@ -1,5 +1,6 @@
 """The lanes of all agents, the same in memory as in the journal."""
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -9,10 +10,13 @@ from actors.journal.journal import Journal
 from actors.lib.ids import new_id
 from actors.protocol.deliveries import CONTEXT_FILE, Delivery, DeliveryKind, DeliveryState, DeliveryStep
 from actors.protocol.sessions import SessionState
-from actors.router.context import unwritten
+from actors.router.context import one_line, quoted_text, unwritten
 from actors.router.decisions import Compose
 from actors.router.lane import Lane, Window
 from actors.router.unit_of_work import UnitOfWork
+
+LISTED, BEGINNING = 100, 200
+"""The most open deliveries that are listed for people, and the most characters of each."""
 
 
 class Lanes:
@@ -168,6 +172,13 @@ class Lanes:
         on_its_way = (each.subtask_id for each in lane.outstanding.values() if each.kind.assigns)
         return subtask_id in (lane.in_hand, *on_its_way) or self.has_waiting_assignment(subtask_id, agent)
 
+    def set_state(
+        self, lane: Lane, state: SessionState, detail: str, work: UnitOfWork, pid: int | None = None
+    ) -> None:
+        """Set the state of the agent's session, with its reason and its process."""
+        lane.state = state
+        self._journal.agents.set_state(lane.agent, state.value, detail, pid, work.now)
+
     # ------------------------------------------------------------ the subtask in hand
 
     def in_hand(self, lane: Lane) -> Node | None:
@@ -202,12 +213,25 @@ class Lanes:
 
     # ------------------------------------------------------------ for people
 
-    def waiting(self, agent: str) -> list[dict[str, Any]]:
-        """Return the open deliveries in memory, as ``<agent>_queue.json`` lists them."""
-        lane = self.by_agent[agent]
-        given = [_describe(each, lane.state_of(each)) for each in lane.outstanding.values()]
-        queued = [*lane.words.in_memory(), *lane.assignments.in_memory()]
-        return given + [_describe(each, each.state) for each in queued]
+    def open_deliveries(self, agent: str) -> list[dict[str, Any]]:
+        """Return the open deliveries, as ``<agent>_queue.json`` lists them; the last entry counts those left out."""
+        found, count = self._journal.deliveries.open_of(agent, LISTED)
+        times = self._journal.deliveries.times([delivery.id for _, delivery in found])
+        listed = [self._describe(delivery, times[delivery.id]) for _, delivery in found]
+        more = count - len(listed)
+        return [*listed, {"more": more}] if more else listed
+
+    def _describe(self, delivery: Delivery, queued_at: float) -> dict[str, Any]:
+        node = self._graph.get(delivery.subtask_id) if delivery.subtask_id else None
+        return {
+            "delivery_id": delivery.id,
+            "type": delivery.kind,
+            "subtask_id": delivery.subtask_id,
+            "title": node.title if node else None,
+            "text": _beginning(quoted_text(delivery.text) or (node.details if node else None) or ""),
+            "queued_at": datetime.fromtimestamp(queued_at, UTC).isoformat(timespec="seconds"),
+            "state": delivery.state,
+        }
 
     # ------------------------------------------------------------ inside
 
@@ -241,10 +265,6 @@ def _without_document(delivery: Delivery) -> Delivery:
     return delivery.model_copy(update={"document": ""}) if delivery.document else delivery
 
 
-def _describe(delivery: Delivery, state: DeliveryState) -> dict[str, Any]:
-    return {
-        "delivery_id": delivery.id,
-        "type": delivery.kind,
-        "subtask_id": delivery.subtask_id,
-        "state": state,
-    }
+def _beginning(text: str) -> str:
+    line = one_line(text)
+    return line if len(line) <= BEGINNING else line[:BEGINNING] + "…"

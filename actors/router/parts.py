@@ -83,7 +83,12 @@ class RouterParts:
         self.publisher = Publisher(journal, self.outgoing)
         self.lanes = lanes = Lanes(journal, graph, settings.queue_size)
         self.dispatch = Dispatch(
-            lanes, graph, context, auto_start=settings.auto_start, most=settings.queue_size
+            lanes,
+            graph,
+            context,
+            auto_start=settings.auto_start,
+            most=settings.queue_size,
+            agents=settings.agents,
         )
         self.workflow = Workflow(lanes, self.dispatch, context)
         self.reports = Reports(journal, graph, lanes, context, settings.agents)

@@ -7,6 +7,7 @@ from actors.graph.graph import Graph
 from actors.graph.node import BY_GRAPH, MANUAL, Hold, Node, Status
 from actors.journal.journal import Journal
 from actors.lib.ids import new_id
+from actors.lib.program import command
 from actors.protocol.backend import ConnectNow, InputRejected
 from actors.protocol.deliveries import Delivery, DeliveryKind
 from actors.protocol.events import NodeCompleted
@@ -39,6 +40,8 @@ from actors.router.lanes import Lanes
 from actors.router.publisher import completed_payload
 from actors.router.unit_of_work import UnitOfWork
 
+SHORTEST = 8
+"""The shortest beginning of an id that stands for it: as long as one is shown. Commands accept shorter ones."""
 NOTHING_IN_HAND = "You have no subtask in hand, so there is nothing to report. Wait for the next message."
 TAKEN = "This file was taken already."
 CLOCK_STEP = 0.1
@@ -215,7 +218,7 @@ class Reports:
             return ()
         held = self._graph.held(report.agent)
         what = f"It goes on with {_names(held)}." if held else "None of its subtasks was held."
-        work.answer(report.reply, f"The session of {report.agent} is started. {what}")
+        work.answer(report.reply, f"The session of {report.agent} starts. {what}")
         return [SessionWanted(report.agent), *(each for node in held for each in self._graph.resume(node))]
 
     def _restart_session(self, report: RestartSession, work: UnitOfWork) -> Decisions:
@@ -232,9 +235,9 @@ class Reports:
 
     def _retry_subtask(self, report: RetrySubtask, work: UnitOfWork) -> Decisions:
         """Resume a held subtask."""
-        node = self._graph.get(report.subtask_id)
-        if node is None or node.hold not in MANUAL:
-            work.answer(report.reply, _why_not(report.subtask_id, node), ok=False)
+        node = self._find(report.subtask_id)
+        if isinstance(node, str) or node.hold not in MANUAL:
+            work.answer(report.reply, node if isinstance(node, str) else _why_not(node), ok=False)
             return ()
         agents = node.assignees or ()
         if agents:
@@ -274,7 +277,10 @@ class Reports:
     def _retry_backend(report: RetryBackend, work: UnitOfWork) -> Decisions:
         work.tell(CONNECTION, ConnectNow())
         work.note("backend.retried")
-        work.answer(report.reply, "If the backend isn't connected, the coordinator tries now; see `status`.")
+        work.answer(
+            report.reply,
+            f"If the backend isn't connected, the coordinator tries now; see `{command('status')}`.",
+        )
         return ()
 
     # ------------------------------------------------------------ inside
@@ -295,7 +301,8 @@ class Reports:
         is_free = lane is None or self._lanes.in_hand(lane) is None
         if not held or (is_free and self._lanes.meant_by(agent, None)):
             return ""
-        return f" It doesn't resume {_names(held)}; `retry SUBTASK` does."
+        commands = " or ".join(f"`{command('retry', node.id)}`" for node in held)
+        return f" It doesn't resume {_names(held)}; {commands} does."
 
     def _is_outdated(self, delivery: Delivery, node: Node | None) -> str | None:
         """Return the reason why this assignment must not be delivered any more, or None."""
@@ -310,10 +317,15 @@ class Reports:
         return None
 
     def _find_dead(self, report: RetryDelivery | DropDelivery, work: UnitOfWork) -> Delivery | None:
-        delivery = self._journal.deliveries.find_dead(report.delivery_id)
-        if delivery is None:
-            work.answer(report.reply, f"There is no dead letter {report.delivery_id}.", ok=False)
-        return delivery
+        found = self._journal.deliveries.find_dead(report.delivery_id)
+        if len(found) == 1:
+            return found[0]
+        text = f"There is no dead letter {report.delivery_id}."
+        if found:
+            candidates = " or ".join(each.id for each in found)
+            text = f"{report.delivery_id} may mean {candidates}; give the whole id."
+        work.answer(report.reply, text, ok=False)
+        return None
 
     def _subject(self, report: SubtaskReport) -> Node | str:
         """Return the subtask that a report is about, or the reason for refusing it.
@@ -327,12 +339,24 @@ class Reports:
             subtask_id = lane.in_hand if lane else None
             if subtask_id is None:
                 return NOTHING_IN_HAND
+        node = self._find(subtask_id)
+        if isinstance(node, str):
+            return node
+        if agent is not None and agent not in (node.assignees or ()):
+            return f"Subtask {node.id} is not yours, so you can't report on it."
+        return node if node.is_closed else _if_released(node, report.written_at)
+
+    def _find(self, subtask_id: str) -> Node | str:
+        """Return the subtask with this id, or whose id is shown like this, or the reason why there is none."""
         node = self._graph.get(subtask_id)
+        if node is None and len(subtask_id) >= SHORTEST:
+            found = self._journal.nodes.beginning_with(subtask_id)
+            if len(found) > 1:
+                return f"{subtask_id} may mean {' or '.join(found)}; give the whole id."
+            node = self._graph.get(found[0]) if found else None
         if node is None or node.status is Status.UNKNOWN:
             return f"There is no subtask {subtask_id}."
-        if agent is not None and agent not in (node.assignees or ()):
-            return f"Subtask {subtask_id} is not yours, so you can't report on it."
-        return node if node.is_closed else _if_released(node, report.written_at)
+        return node
 
     @staticmethod
     def _refuse(report: ReportCompletion | ReportBlocked, text: str, work: UnitOfWork) -> Decisions:
@@ -362,10 +386,8 @@ def _if_released(node: Node, written_at: float | None) -> Node | str:
     return node
 
 
-def _why_not(subtask_id: str, node: Node | None) -> str:
+def _why_not(node: Node) -> str:
     """Return why a subtask can't be resumed."""
-    if node is None or node.status is Status.UNKNOWN:
-        return f"There is no subtask {subtask_id}."
     if node.hold in BY_GRAPH:
         return f"Subtask {node.id} is held by what it depends on ({node.reason}); change that."
     return f"Subtask {node.id} isn't held: it is {node.state}."

@@ -1,7 +1,10 @@
 """Handling of messages from sessions: steps of deliveries, session states, ends of turns."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from actors.agents.refusals import describe_refusals
+from actors.graph.changes import Held
 from actors.graph.graph import Graph
 from actors.graph.node import Hold, Node
 from actors.journal.journal import Journal
@@ -28,9 +31,9 @@ from actors.router.decisions import (
 from actors.router.lane import Lane
 from actors.router.lanes import Lanes
 from actors.router.markers import find_marker
-from actors.router.progress import tell_under_way
 from actors.router.publisher import blocked_payload
 from actors.router.reports import Reports
+from actors.router.under_way import tell_under_way
 from actors.router.unit_of_work import UnitOfWork
 
 DEAD, STARTED = DeliveryState.DEAD, DeliveryState.STARTED  # looked up for each step: an enum's lookup is slow
@@ -74,10 +77,8 @@ class Turns:
             work.note(
                 f"session.{message.state.value}", agent=message.agent, detail=message.detail, pid=message.pid
             )
-        lane.state, lane.in_background = message.state, message.in_background
-        self._journal.agents.set_state(
-            message.agent, message.state.value, message.detail, message.pid, work.now
-        )
+        lane.is_at_rest, lane.in_background = False, message.in_background
+        self._lanes.set_state(lane, message.state, message.detail, work, message.pid)
         decisions: list[Decision] = [LanesChanged((message.agent,))]
         if message.is_spoiled and self._may_renew(lane):
             log_renewed(lane.agent, lane.in_hand, message.detail)
@@ -169,8 +170,13 @@ class Turns:
             return ()  # there is more to come
         if node is not None:
             why = f"its context could not be delivered: {reason}"
-            decisions += self._graph.hold(node, Hold.BLOCKED, why, by=lane.agent)
+            decisions += self._hold(node, why, lane)
         return decisions
+
+    def _hold(self, node: Node, reason: str, lane: Lane) -> Decisions:
+        """Hold a subtask for what is in the log already."""
+        held = self._graph.hold(node, Hold.BLOCKED, reason, by=lane.agent)
+        return [replace(each, is_logged=True) if isinstance(each, Held) else each for each in held]
 
     def _find_result(
         self, node: Node, lane: Lane, turn: TurnEnded
@@ -188,8 +194,7 @@ class Turns:
                 agent=lane.agent, way="marker", reason=str(stated.reason), subtask_id=node.id
             )
         if turn.denied:
-            tools = ", ".join(dict.fromkeys(turn.denied))
-            reason = f"claude was refused the use of {tools}: it has no permission for it"
+            reason = describe_refusals(lane.agent, turn.denied)
             return ReportBlocked(agent=lane.agent, way="marker", reason=reason, subtask_id=node.id)
         return None
 
@@ -204,7 +209,7 @@ class Turns:
     def _blocked(self, lane: Lane, reason: str, work: UnitOfWork) -> Decisions:
         node = self._lanes.in_hand(lane)
         if node is not None:
-            return self._graph.hold(node, Hold.BLOCKED, reason, by=lane.agent)
+            return self._hold(node, reason, lane)
         work.note("agent.blocked", agent=lane.agent, reason=reason)
         work.publish("agent.blocked", blocked_payload(lane.agent, None, reason))
         return ()

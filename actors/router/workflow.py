@@ -3,10 +3,20 @@
 from collections.abc import Iterable
 from typing import assert_never
 
-from actors.graph.changes import Amended, Closed, Held, Released, Resumed, UpstreamDone, Withdrawn
+from actors.graph.changes import (
+    Amended,
+    Closed,
+    Held,
+    NotReopened,
+    Released,
+    Reopened,
+    Resumed,
+    UpstreamDone,
+    Withdrawn,
+)
 from actors.graph.node import BY_GRAPH, Node, Status
 from actors.protocol.deliveries import DeliveryKind
-from actors.router.alerts import log_held
+from actors.router.alerts import log_held, log_not_reopened
 from actors.router.context import ContextBuilder
 from actors.router.decisions import (
     ContextDue,
@@ -22,8 +32,9 @@ from actors.router.decisions import (
 )
 from actors.router.dispatch import Dispatch
 from actors.router.lanes import Lanes
-from actors.router.progress import tell_under_way
+from actors.router.progress import log_closed
 from actors.router.publisher import blocked_payload
+from actors.router.under_way import tell_under_way
 from actors.router.unit_of_work import UnitOfWork
 
 Agents = Iterable[str]
@@ -69,6 +80,12 @@ class Workflow:
                 return ()
             case Resumed(node):
                 return self._resume(node, work)
+            case Reopened(node):
+                work.note(f"{node.entity}.reopened", node.id)
+                return ()
+            case NotReopened(node):
+                work.note(f"{node.entity}.not_reopened", node.id, reason=log_not_reopened(node))
+                return ()
             case ReminderDue(agent, node):
                 return self._remind(agent, node, work)
             case SessionWanted(agent):
@@ -106,6 +123,7 @@ class Workflow:
 
     def _close(self, node: Node, by: str | None, work: UnitOfWork) -> Agents:
         """Withdraw a closed subtask from all its agents; the one that completed it isn't told."""
+        log_closed(node)
         others = tuple(agent for agent in node.assignees or () if agent != by)
         changed = list(self._withdraw(node, others, _how_closed(node), work))
         if by in (node.assignees or ()):
@@ -172,7 +190,8 @@ class Workflow:
             return  # a later change of the same event ended it
         agent = held.by or next(iter(node.assignees or ()), None)
         work.note(f"{node.entity}.blocked", node.id, agent, reason=node.reason, hold=node.hold)
-        log_held(node, agent)
+        if not held.is_logged:
+            log_held(node, agent)
         if agent is not None and (node.hold in BY_GRAPH or not held.backend_knows):
             work.publish("agent.blocked", blocked_payload(agent, node.id, node.reason))
 

@@ -140,6 +140,7 @@ class SessionActor(Actor):
         self._from_elsewhere = 0
         self._timers: dict[type[Model], Alarm] = {}
         self._is_running = False
+        self._is_wanted = False
 
     # ------------------------------------------------------------ life
 
@@ -235,7 +236,8 @@ class SessionActor(Actor):
         if self._conversation_id not in ("", session_id):
             self._leave_conversation()
         self._conversation_id = session_id
-        if not self._conversation.is_idle:  # after ``Unblock``, for one: its deliveries are here already
+        # After ``Unblock``, for one: its deliveries are here already.
+        if self._is_wanted or not self._conversation.is_idle:
             self._wake()
 
     def _leave_conversation(self) -> None:
@@ -290,12 +292,15 @@ class SessionActor(Actor):
 
     def _unblock(self) -> None:
         self._crashes.clear()
+        if self._is_running and self._conversation.is_idle and self._drive.is_outdated:
+            self._stop_process()  # it is resumed with the prompt and the permissions of now
         if not self._is_running:
+            self._is_wanted = True
             self._change(SessionState.STARTING)
         elif self._router.state is SessionState.BLOCKED or self._conversation.has_suspended_turn:
             self._conversation.go_on()
             self._change(SessionState.WORKING)
-        self._announce()  # the router's ``Adopt`` starts the program, if there is anything to do
+        self._announce()  # the router's ``Adopt`` starts the program
 
     # ------------------------------------------------------------ the program comes and goes
 
@@ -325,6 +330,9 @@ class SessionActor(Actor):
             self._router.conversation_began(self._conversation_id)
         self._conversation.begin(past)
         self._report_idleness()
+        if self._is_wanted and self._conversation.is_idle and not self._incoming:
+            self._change(SessionState.READY)
+        self._is_wanted = False
 
     def _not_started(self, error: CoordinatorError | OSError) -> None:
         """Try again later, without counting a crash; block the session where waiting won't help, or hasn't helped."""

@@ -21,7 +21,7 @@ A turn that the API has failed goes one of two ways. Where waiting helps it is *
 continued (``retry``); where it doesn't it is *dropped* (``drop_turn``), until a person has it continued (``go_on``).
 """
 
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 from uuid import uuid4
 
 from actors.lib.failpoints import failpoint
@@ -29,6 +29,9 @@ from actors.protocol.deliveries import Delivery, DeliveryState, DeliveryStep
 from actors.session.background import Background
 from actors.session.drive import BackgroundTask, MessageMoved, Past, ReceiptState, Refused, TurnOver
 from actors.session.receipts import InFlight, Receipts, was_retried
+
+if TYPE_CHECKING:
+    from actors.protocol.sessions import Refusal
 
 GO_ON = (
     "[coordinator] Your turn was stopped before it was over (the API failed, or a hook stopped it). Go on where you"
@@ -87,7 +90,7 @@ class Conversation:
         # The last turn that ended, until it is reported; and the one before a turn that has begun since.
         self._turn: TurnOver | None = None
         self._earlier: TurnOver | None = None
-        self._denied: tuple[str, ...] = ()
+        self._denied: tuple[Refusal, ...] = ()
         # Messages that claude is done with, and that only the history can prove to have arrived.
         self._unproven: dict[str, None] = {}
         # Set where claude has dropped a message, for the reason that this gives.

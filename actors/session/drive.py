@@ -12,6 +12,7 @@ from actors.lib.errors import CoordinatorError
 from actors.protocol.base import Model
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.feed import Activity
+from actors.protocol.sessions import Refusal
 from actors.session.clock import Clock
 from actors.session.settings import SessionSettings
 
@@ -135,7 +136,7 @@ class TurnOver(Model):
         error: Why it failed, if it did.
         by_api: True where the API failed, after the program's own attempts.
         status: The API's HTTP status, where there was an answer.
-        denied: The tools that were refused.
+        denied: The uses of tools that were refused.
         cost_usd: The cost of the session so far, in dollars, by the program's own reckoning.
         origin: What began it where that was no message of ours, in the program's own words, such as ``peer``; empty for
             our messages, and for background work that has ended.
@@ -147,7 +148,7 @@ class TurnOver(Model):
     error: str | None = None
     by_api: bool = False
     status: int | None = None
-    denied: tuple[str, ...] = ()
+    denied: tuple[Refusal, ...] = ()
     cost_usd: float | None = None
     origin: str = ""
     was_asked: bool = True
@@ -289,6 +290,7 @@ class Drive(Protocol):
         receipts: The receipts that it can give for a message.
         epoch: The number of the process, or of the last one that was started; 0 before that, and once it is closed.
         pid: The id of that process; None where there is none.
+        is_outdated: True where that process runs with options that it would not be started with now.
         is_resumed: True where that process resumed a conversation that existed before.
         heard_at: The time of its last output, on the clock that was handed in; 0.0 where there is no process.
     """
@@ -305,6 +307,9 @@ class Drive(Protocol):
 
     @property
     def is_resumed(self) -> bool: ...  # noqa: D102
+
+    @property
+    def is_outdated(self) -> bool: ...  # noqa: D102
 
     @property
     def heard_at(self) -> float: ...  # noqa: D102

@@ -9,6 +9,7 @@ from pathlib import Path
 from actors.lib.failpoints import failpoint
 from actors.lib.files import ensure_directory, write_atomically
 from actors.protocol.deliveries import CONTEXT_FILE, RESULT_FILE, Delivery
+from actors.protocol.node_ids import file_name
 
 QUOTE = "> "
 """The beginning of each line that was written by others."""
@@ -19,7 +20,7 @@ class Places:
 
     Args:
         readable: The directory that the agent may read: whole contexts lie there, as ``<delivery id>.md``.
-        results: The result files, as a path with a ``*`` in place of a subtask's id.
+        results: The result files, as a path with a ``*`` in place of a subtask's id (see ``file_name``).
     """
 
     def __init__(self, readable: Path, results: Path) -> None:
@@ -41,7 +42,7 @@ class Places:
             return delivery
         paths = {CONTEXT_FILE: str(self._readable / f"{delivery.id}.md")}
         if delivery.subtask_id is not None:
-            name = self._results.name.replace("*", delivery.subtask_id)
+            name = self._results.name.replace("*", file_name(delivery.subtask_id))
             paths[RESULT_FILE] = str(self._results.with_name(name))
         if delivery.document:
             ensure_directory(self._readable)  # a cleaner of old files may have removed it

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.lib.errors import ConfigurationError
-from actors.protocol.base import is_agent_name, is_node_id
+from actors.protocol.base import is_agent_name
+from actors.protocol.node_ids import file_name, is_node_id
 from actors.workdir.ancestors import find_intruder
 from actors.workdir.lock import Lock
 
@@ -83,6 +84,11 @@ class WorkDir:
         return self.path / "gateway.secret"
 
     @property
+    def operator_header(self) -> Path:
+        """The header with the operator's token, for those who call the gateway with curl."""
+        return self.path / "operator.header"
+
+    @property
     def backend_token(self) -> Path:
         """The embedded backend's bearer token."""
         return self.path / "backend.token"
@@ -127,7 +133,7 @@ class WorkDir:
         if not is_node_id(subtask_id):
             raise ValueError(f"no valid id: {subtask_id!r}")
         directory = self.path if agent is None else self.results / _agent(agent)
-        return directory / f"{RESULT_PREFIX}{subtask_id}{RESULT_SUFFIX}"
+        return directory / f"{RESULT_PREFIX}{file_name(subtask_id)}{RESULT_SUFFIX}"
 
     def check_room(self) -> None:
         """Check that the disk has ``ROOM`` for a start, which would otherwise fail halfway.

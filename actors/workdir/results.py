@@ -10,7 +10,7 @@ import orjson
 from actors.lib.files import UnsafeFileError, open_ours
 from actors.lib.lenient_json import Fields, load_json
 from actors.lib.outcome import Outcome, read_outcome
-from actors.protocol.base import is_node_id
+from actors.protocol.node_ids import from_file_name, is_node_id
 from actors.protocol.reports import Completion, ReportBlocked, ReportCompletion
 from actors.workdir.directory import RESULT_PREFIX, RESULT_SUFFIX
 
@@ -18,8 +18,8 @@ MAX_RESULT = 1024 * 1024
 """The longest result file, in bytes."""
 
 WRONG_NAME = (
-    f"its name must be {RESULT_PREFIX}<id>{RESULT_SUFFIX}, with the id of the subtask as it was given: letters, digits"
-    " and . _ : @ -"
+    f"its name must be {RESULT_PREFIX}<id>{RESULT_SUFFIX}, with the id of the subtask as it stands in the message that"
+    " gave it"
 )
 HARD_LINK = "it is a hard link to another file; write a file of its own"
 _BEING_WRITTEN = (".tmp", ".swp", ".part", "~")
@@ -97,7 +97,7 @@ def read_result(path: Path, agent: str | None = None) -> ResultFile | ResultProb
         path: The file.
         agent: The agent in whose directory it lies; None: in the work directory itself.
     """
-    subtask_id = path.name.removeprefix(RESULT_PREFIX).removesuffix(RESULT_SUFFIX)
+    subtask_id = from_file_name(path.name.removeprefix(RESULT_PREFIX).removesuffix(RESULT_SUFFIX))
     if not path.name.endswith(RESULT_SUFFIX) or not is_node_id(subtask_id):
         return _misnamed(path)
     try:

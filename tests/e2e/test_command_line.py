@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import IO, Any
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -215,6 +216,17 @@ def test_looking_at_it_and_talking_to_an_agent(environment: dict[str, str]) -> N
             for line in main(environment, "history", code_it[:8], "--json").stdout.splitlines()
         ]
         assert {event["subject"] for event in about} == {code_it}
+        again = main(environment, "retry", code_it[:8])
+        assert (again.returncode, again.stderr) == (1, f"Subtask {code_it} isn't held: it is completed.\n")
+        # A session starts, and it is said what became of it.
+        started = main(environment, "start", "test-agent")
+        assert (started.returncode, started.stdout.splitlines()[-1]) == (0, "test-agent is ready.")
+        # The gateway can be called with the token's file.
+        api = json.loads(main(environment, "api", "--json").stdout)
+        name, _, value = Path(api["header_file"]).read_text().strip().partition(": ")
+        request = Request(f"{api['url']}/api/backend/retry", b"", {name: value})
+        with urlopen(request, timeout=10) as answer:
+            assert json.load(answer)["ok"]
         unknown = main(environment, "history", "no-such-id")
         assert (unknown.returncode, unknown.stderr) == (
             2, "There is no task or subtask whose id begins with 'no-such-id'.\n",

@@ -13,10 +13,9 @@ FORMATS = "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U000
 _ODD = re.compile(r"[^\n\t -~]")
 _HARMLESS = re.compile(FORMATS)
 _OURS = re.compile(
-    r"(?:Your|Result of) (?:task|subtask) [\w.:@-]{1,200}:|From [\w.-]{1,64}:|Your subtask:"
-    r"|Subtask [\w.:@-]{1,200}:|When it is done, call .*|If you lack these tools, write .*"
+    r"(?:Your|Result of) (?:task|subtask) [\w.:@#%-]{1,200}:|From [A-Za-z0-9._-]{1,64}:|Your subtask:"
+    r"|Subtask [\w.:@#%-]{1,200}:|When it is done, call .*|If you lack these tools, write .*"
     r"|It is shortened here\. .*|",
-    re.ASCII,
 )
 
 

@@ -11,7 +11,7 @@ class ControlDialect(Dialect):
     """Messages that are no events: welcomes, answers to subscriptions and publications, errors."""
 
     def recognises(self, message: dict[str, Any]) -> bool:
-        """Recognise a message with a ``type``."""
+        """Recognise a message with a ``type``, which names no event."""
         return "type" in message
 
     def read(self, message: dict[str, Any]) -> Parsed:

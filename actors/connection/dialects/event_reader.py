@@ -1,6 +1,7 @@
 """The reader of events in the design and the flat dialect, which share the names of fields."""
 
-from typing import Any, TypeGuard, assert_never, get_args
+import re
+from typing import Any, assert_never, get_args
 
 from actors.connection.dialects.fields import EventFields
 from actors.connection.dialects.parsed import Parsed, rejected
@@ -23,19 +24,32 @@ Envelope = dict[str, Any]
 ID_FIELDS = {"subtask": ("subtask_id", "id"), "task": ("id", "task_id")}
 """The fields that may hold a node's id, by its entity, in order of precedence."""
 _DONE = ("done", "completed")
-_KINDS: frozenset[str] = frozenset(get_args(EventKind))
+_LONGEST = 80
+"""The most characters of an event's name that are looked at."""
+_KINDS: dict[str, EventKind] = {kind: kind for kind in get_args(EventKind)}
+_BETWEEN = re.compile(r"[\s._:/-]+|(?<=[a-z])(?=[A-Z])")
+"""What separates the two words of an event's name, which may be written in one as well: ``SubtaskCreated``."""
 
 
 def read_event(kind: object, envelope: Envelope, fields: EventFields) -> Parsed:
     """Read an event of the kind that a message names, or return why there is none."""
-    if not _is_kind(kind):
+    known = event_kind(kind)
+    if known is None:
         return rejected(f"unknown event type {quoted(kind)}")
-    event = _read(kind, envelope, fields)
+    event = _read(known, envelope, fields)
     return Parsed(event=event, problems=tuple(dict.fromkeys(fields.problems)))
 
 
-def _is_kind(kind: object) -> TypeGuard[EventKind]:
-    return isinstance(kind, str) and kind in _KINDS
+def event_kind(name: object) -> EventKind | None:
+    """Return the kind of event that a message names, in whatever case and with whatever between its words, or None."""
+    if not isinstance(name, str):
+        return None
+    return _KINDS.get(name) or _KINDS.get(".".join(_BETWEEN.split(name[:_LONGEST].strip())).lower())
+
+
+def names_event(message: dict[str, Any], mark: str) -> bool:
+    """Return whether a message names an event in this field, which may also be the ``type`` of a control message."""
+    return mark in message and (mark != "type" or event_kind(message[mark]) is not None)
 
 
 def _read(kind: EventKind, envelope: Envelope, fields: EventFields) -> Event | None:

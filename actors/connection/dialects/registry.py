@@ -17,7 +17,19 @@ from actors.protocol.backend import Publish
 
 DEFAULT = DesignDialect()
 """The dialect for a backend that hasn't sent an event yet."""
-DIALECTS: tuple[Dialect, ...] = (V2Dialect(), DEFAULT, FlatDialect(), ControlDialect())
+DIALECTS: tuple[Dialect, ...] = (
+    V2Dialect(),
+    DEFAULT,
+    DesignDialect("event_type", "data"),
+    FlatDialect("event_type"),
+    DesignDialect("event"),
+    DesignDialect("event", "data"),
+    FlatDialect(),
+    DesignDialect("type"),
+    DesignDialect("type", "data"),
+    FlatDialect("type"),
+    ControlDialect(),
+)
 """Asked in this order; the first that recognises a message reads it."""
 
 _log = structlog.stdlib.get_logger(__name__)

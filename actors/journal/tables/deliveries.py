@@ -1,10 +1,10 @@
 """The table of deliveries."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from actors.journal.batching import Execute, Table
-from actors.journal.conditions import DEAD_LETTER, DELIVERY_OPEN
+from actors.journal.conditions import BEGINS, CANDIDATES, DEAD_LETTER, DELIVERY_OPEN
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState, DeliveryStep
 
 ASSIGNING = tuple(kind.value for kind in DeliveryKind if kind.assigns)
@@ -116,10 +116,12 @@ class Deliveries(Table):
         row = self._execute("SELECT document FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
         return str(row[0]) if row else ""
 
-    def find_dead(self, delivery_id: str) -> Delivery | None:
-        """Return the dead letter with this id, or None."""
-        found = self._select(f"id = ? AND {DEAD_LETTER}", (delivery_id,))
-        return found[0][1] if found else None
+    def find_dead(self, beginning: str) -> list[Delivery]:
+        """Return the dead letters whose ids begin with this, at most ``CANDIDATES``."""
+        return [
+            delivery
+            for _, delivery in self._select(f"{BEGINS} AND {DEAD_LETTER} LIMIT {CANDIDATES}", (beginning,))
+        ]
 
     def requeue(self, delivery_id: str) -> Numbered:
         """Queue a dead letter again, behind all others; its number of attempts stays above zero."""
@@ -159,6 +161,19 @@ class Deliveries(Table):
             f" AND kind {which} {ASSIGNING} ORDER BY number LIMIT ?",
             (agent, after, limit),
         )
+
+    def open_of(self, agent: str, limit: int) -> tuple[list[Numbered], int]:
+        """Return the agent's oldest open deliveries, and the number of them all."""
+        where = f"agent = ? AND {DELIVERY_OPEN}"
+        found = self._select(f"{where} ORDER BY number LIMIT ?", (agent, limit))
+        (count,) = self._execute(f"SELECT count(*) FROM deliveries WHERE {where}", (agent,)).fetchone()  # noqa: S608 - our own words
+        return found, count
+
+    def times(self, delivery_ids: Sequence[str]) -> dict[str, float]:
+        """Return the times at which these were queued, in seconds since the epoch."""
+        marks = ", ".join("?" * len(delivery_ids))
+        rows = self._execute(f"SELECT id, queued_at FROM deliveries WHERE id IN ({marks})", delivery_ids)  # noqa: S608 - marks only
+        return dict(rows.fetchall())
 
     def of_subtask(self, subtask_id: str, agent: str) -> list[Numbered]:
         """Return the deliveries about this subtask that wait for this agent."""

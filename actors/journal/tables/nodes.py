@@ -6,7 +6,7 @@ import orjson
 
 from actors.graph.node import Node, Status, from_document, to_document
 from actors.journal.batching import Table
-from actors.journal.conditions import NODE_OPEN
+from actors.journal.conditions import BEGINS, CANDIDATES, NODE_OPEN
 
 
 class Nodes(Table):
@@ -36,6 +36,11 @@ class Nodes(Table):
             for (dependent,) in self._execute("SELECT dependent FROM edges WHERE upstream = ?", (node_id,))
         }
         return node
+
+    def beginning_with(self, beginning: str) -> list[str]:
+        """Return the ids that begin with this, at most ``CANDIDATES``."""
+        statement = f"SELECT id FROM nodes WHERE {BEGINS} ORDER BY id LIMIT {CANDIDATES}"  # noqa: S608 - our own words
+        return [node_id for (node_id,) in self._execute(statement, (beginning,))]
 
     def load_open(self) -> list[Node]:
         """Return all open nodes, with their pending and broken upstreams and their dependents."""

@@ -34,6 +34,13 @@ class Outbox(Table):
             (row[0], Publish(key=row[1], event_type=row[2], payload=orjson.loads(row[3]))) for row in rows
         ]
 
+    def completed(self, key: str) -> str | None:
+        """Return the id of the node whose completion was published under this key, or None."""
+        row = self._execute(
+            "SELECT payload FROM publications WHERE key = ? AND event_type LIKE '%.completed'", (key,)
+        ).fetchone()
+        return None if row is None else orjson.loads(row[0])["id"]
+
     def resolve(self, key: str, state: str, reason: str | None = None) -> None:
         """Record the end of a waiting publication: ``published``, ``sent`` or ``refused``."""
         self._execute(

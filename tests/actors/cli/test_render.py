@@ -6,9 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
+from typer.testing import CliRunner
 
+from actors.app.settings import Settings
 from actors.cli import render
+from actors.cli.app import app
 from actors.cli.table import Listing
 
 UUID = "de04c502-6537-47b6-8f60-43448ccee03e"
@@ -56,7 +60,7 @@ def test_even_where_there_is_no_room_something_is_shown() -> None:
     ],
 )
 def test_uuids_are_short(value: str | None, expected: str) -> None:
-    assert render.short(value) == expected
+    assert render.shortener(value)(value) == expected
 
 
 def test_a_time_of_another_day_has_its_date() -> None:
@@ -106,3 +110,34 @@ def test_no_command_shows_anything_that_a_terminal_obeys(capsys: pytest.CaptureF
     written = stream.getvalue() + capsys.readouterr().out
     assert written.count("[31mb") > 20
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", written)
+
+
+def test_uuids_that_begin_with_the_same_time_are_cut_so_that_they_differ() -> None:
+    # Given: ids as UUID version 7 makes them within a minute.
+    first, second = "0190a5b2-6d1c-7000-8000-000000000001", "0190a5b2-6d1d-7000-8000-000000000002"
+    short = render.shortener(first, f"waits for {second.upper()} (working)")
+    assert [short(first), short(second)] == ["0190a5b2-6d1c", "0190a5b2-6d1d"]
+    # And: those of a part that is no UUID's end stay whole, since the beginning would not stand for them.
+    assert render.shortener()(f"{UUID}/7") == f"{UUID}/7"
+    assert render.shortener()(f"{UUID}: no key") == "de04c502: no key"
+
+
+def test_lines_for_other_programs_end_with_their_last_word() -> None:
+    shorter = {"number": 1, "at": 1.0, "source": "agent", "kind": "a", "subject": None, "agent": None}
+    longer = shorter | {"document": {"title": "a longer title"}}
+    stream = io.StringIO()
+    render.events(Console(file=stream, width=200), [shorter | {"document": {}}, longer], as_json=False)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3
+    assert lines == [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize("command", [*typer.main.get_command(app).commands, None])  # type: ignore[attr-defined]
+def test_help_cuts_nothing_in_eighty_columns(command: str | None) -> None:
+    done = CliRunner().invoke(app, [*([command] if command else []), "--help"], env={"COLUMNS": "80"})
+    assert done.exit_code == 0
+    assert "…" not in done.output
+    assert "..." not in done.output.replace("]...", "")
+    assert max(map(len, done.output.splitlines())) <= 80
+    if command == "run":
+        assert all(f"--{name.replace('_', '-')}" in done.output for name in Settings.model_fields)

@@ -9,8 +9,10 @@ from actors.cli.status import overview, why
 from actors.journal.journal import Journal
 from actors.journal.reader import JournalReader
 from actors.workdir import Holder
+from tests.actors.router.office import Office
 
 READY = {"id": "B", "state": "ready", "assignees": ["coding-agent"], "waits_for": []}
+TASK = READY | {"assignees": [], "entity": "task"}
 
 
 def agent(state: str, in_hand: str | None = None) -> dict[str, Any]:
@@ -28,7 +30,18 @@ def agent(state: str, in_hand: str | None = None) -> dict[str, Any]:
         (READY, agent("working", "B"), "is on its way to coding-agent"),
         (READY, {}, "waits for coding-agent, which has not been started"),
         (READY | {"assignees": []}, {}, "nobody is assigned"),
-        (READY | {"assignees": [], "entity": "task"}, {}, "waits for its subtasks"),
+        (TASK, {}, "has no subtasks, and nobody is assigned"),
+        (TASK | {"parts": {"all": 3, "open": 2}}, {}, "waits for 2 of its 3 subtasks"),
+        (
+            TASK | {"parts": {"all": 3, "open": 0}},
+            {},
+            "its 3 subtasks are all closed: the backend has to close the task",
+        ),
+        (
+            TASK | {"parts": {"all": 1, "open": 0}},
+            {},
+            "its only subtask is closed: the backend has to close the task",
+        ),
         (READY | {"state": "waiting", "waits_for": ["A (working)"]}, {}, "waits for A (working)"),
         (READY | {"state": "blocked", "reason": "no key"}, agent("ready"), "no key"),
         (READY | {"state": "working"}, agent("crashed"), ""),
@@ -36,6 +49,22 @@ def agent(state: str, in_hand: str | None = None) -> dict[str, Any]:
 )
 def test_why_nobody_works_on_it(node: dict[str, Any], agents: dict[str, Any], said: str) -> None:
     assert why(node, agents) == said
+
+
+def test_a_task_is_shown_with_how_many_of_its_subtasks_are_open(tmp_path: Path) -> None:
+    office = Office(tmp_path, on_disk=True)
+    for task in ("T", "U"):
+        office.create(task, entity="task")
+        for part in "123":
+            office.create(task + part, "coder", parent=task)
+    for part in ("T1", "T2", "T3", "U1"):
+        office.complete(part)
+    office.close()
+    reader = JournalReader(tmp_path / "journal.db")
+    found = {node["id"]: why(node, {}) for node in reader.nodes(closed=False, limit=10)}
+    reader.close()
+    assert found["T"] == "its 3 subtasks are all closed: the backend has to close the task"
+    assert found["U"] == "waits for 2 of its 3 subtasks"
 
 
 def test_what_was_so_at_the_end_is_not_said_of_now(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from actors.connection import ConnectionActor, actor, websocket_io
 from actors.connection.actor import CHANNELS
 from actors.connection.client import Epoch, MessageReceived, SocketClosed, SocketFailed, SocketOpened
 from actors.connection.dialects import dialect as dialect_module
+from actors.lib.program import command
 from actors.protocol.backend import (
     BackendChanged,
     BackendOpened,
@@ -388,7 +389,8 @@ def test_an_event_of_which_a_part_was_dropped_is_used_and_reported(listener: Lis
         assert isinstance(event, NodeCreated)
         assert event.assignees == ("coder",)
         assert record.wait_for(InputRejected).reason == (
-            "details: a list is no text; assignees: '../escaped' is no valid agent name"
+            "details: a list is no text; assignees: '../escaped' is no valid agent name: give the name of its"
+            " prompt's file, such as coding-agent"
         )
 
 
@@ -425,7 +427,7 @@ def test_giving_up_is_told_and_it_tries_again_where_a_person_asks_for_it() -> No
     with _connected(url, record, max_reconnect_attempts=2) as system:
         given_up = record.wait_for(BackendChanged, lambda change: change.state == "given_up")
         assert given_up.detail == (
-            f"nothing listens at 127.0.0.1:{port}; no further attempts until `retry backend`"
+            f"nothing listens at 127.0.0.1:{port}; no further attempts until `{command('retry', 'backend')}`"
         )
         # When it is there again, and a person says so
         with Listener(port) as late:

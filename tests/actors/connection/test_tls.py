@@ -97,8 +97,8 @@ def test_a_record_that_comes_in_byte_by_byte(
     record, (host, port) = Record(), ("127.0.0.1", Address(url).port)
     opened = _open(f"wss://{host}:{listener.port}/ws", record)
     with listener.accept() as client, socket.create_connection((host, port)) as server:
-        up = threading.Thread(target=_pass_on, args=(client.socket, server, 4096))
-        down = threading.Thread(target=_pass_on, args=(server, client.socket, 1))
+        up = threading.Thread(target=pass_on, args=(client.socket, server, 4096))
+        down = threading.Thread(target=pass_on, args=(server, client.socket, 1))
         up.start()
         down.start()
         record.wait_for(SocketOpened)
@@ -110,7 +110,7 @@ def test_a_record_that_comes_in_byte_by_byte(
         down.join(DEADLINE)
 
 
-def _pass_on(source: socket.socket, sink: socket.socket, at_once: int) -> None:
+def pass_on(source: socket.socket, sink: socket.socket, at_once: int) -> None:
     sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.suppress(OSError):
         while data := source.recv(at_once):

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -90,11 +91,12 @@ def test_a_person_starts_a_session(gateway: Gateway) -> None:
 
 def test_a_person_has_a_held_subtask_go_on(gateway: Gateway) -> None:
     with gateway.http(gateway.tokens.operator) as http:
-        answer = http.post("/api/subtasks/a:1@x/retry")
-        assert http.post("/api/subtasks/.a/retry").status_code == 422
-    assert answer.status_code == 200
-    assert len(gateway.office.reports) == 1
-    assert gateway.office.last == RetrySubtask(subtask_id="a:1@x")
+        assert http.post("/api/subtasks/a%1Bb/retry").status_code == 422
+        for subtask in ("a:1@x", "proj/12", "#12", "step 1", "ä"):
+            answer = http.post(f"/api/subtasks/{quote(subtask, safe='')}/retry")
+            assert answer.status_code == 200
+            assert gateway.office.last == RetrySubtask(subtask_id=subtask)
+    assert len(gateway.office.reports) == 5
 
 
 def test_a_refusal_is_a_conflict(gateway: Gateway) -> None:

@@ -255,7 +255,7 @@ def test_a_session_survives_a_crash_of_the_gateway(start_gateway: Callable[..., 
             "insights_found: Tuple should have at most 200",
         ),
         ("complete_subtask", DONE | {"files_modified": ["x" * 4097]}, "files_modified.0: is 4097 bytes long"),
-        ("complete_subtask", DONE | {"subtask_id": "a b"}, "subtask_id: String should match pattern"),
+        ("complete_subtask", DONE | {"subtask_id": "a\nb"}, "subtask_id: must be printable"),
         ("report_blocked", {"reason": ""}, "reason: must not be empty"),
         ("send_message", {"agent": "../tester", "message": "hello"}, "agent: String should match pattern"),
         (

@@ -168,4 +168,4 @@ def test_one_that_was_withdrawn_is_neither_open_nor_a_dead_letter(journal: Journ
         ("withdrawn", "it was cancelled", 2.0)
     ]
     assert journal.deliveries.agents() == []
-    assert journal.deliveries.find_dead(delivery.id) is None
+    assert journal.deliveries.find_dead(delivery.id) == []

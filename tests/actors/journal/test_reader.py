@@ -137,7 +137,10 @@ def test_a_delivery_is_found_by_the_beginning_of_its_id(path: Path) -> None:
     [
         ("", "Which delivery? Give its id, or the beginning of it."),
         ("x", "There is no delivery whose id begins with 'x'."),
-        ("a", "More than one delivery has an id that begins with 'a'; give more of it."),
+        (
+            "a",
+            "'a' may mean more than one; give more of the id:\n  delivery ab\n  delivery abc\n  delivery abd",
+        ),
     ],
 )
 def test_one_that_is_not_clearly_meant_is_asked_for(path: Path, beginning: str, told: str) -> None:

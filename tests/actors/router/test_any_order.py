@@ -63,13 +63,27 @@ def _created(number: int, agent: str, upstreams: list[int]) -> dict[str, Any]:
 
 def _ending(draw: st.DrawFn, number: int, *, counted: bool) -> list[dict[str, Any]]:
     node_id = f"S{number}"
-    match draw(st.sampled_from([None, None, NodeCompleted, NodeCompleted, NodeDeleted, "cancelled"])):
+    endings = [None, None, NodeCompleted, NodeCompleted, NodeDeleted, "cancelled", "reopened"]
+    match draw(st.sampled_from(endings if counted else endings[:-1])):
         case None:
             return []
         case "cancelled":
             cancelled = {"type": NodeUpdated, "id": node_id, "status": "cancelled"}
             after_all = {"type": NodeUpdated, "id": node_id, "status": "todo"}
             return [cancelled, after_all] if counted and draw(st.booleans()) else [cancelled]
+        case "reopened":
+            completed = {
+                "type": NodeCompleted,
+                "id": node_id,
+                "summary": draw(st.text(max_size=5)),
+                "by": "a",
+            }
+            todo = {
+                "type": NodeUpdated,
+                "id": node_id,
+                "status": draw(st.sampled_from(["todo", "in_progress"])),
+            }
+            return [completed, todo, *([dict(completed)] if draw(st.booleans()) else [])]
         case kind if kind is NodeCompleted:
             return [{"type": kind, "id": node_id, "summary": draw(st.text(max_size=5)), "by": "a"}]
         case kind:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from actors.journal.history import PAGE_BYTES
 from actors.journal.journal import PAGE
-from actors.protocol.deliveries import Delivery, DeliveryKind
+from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState
 from actors.protocol.feed import FeedPage, FeedRequest
 from actors.router.feed import Feed
+from actors.router.lanes import BEGINNING, LISTED
 from tests.actors.router.office import Office
 
 
@@ -246,3 +248,38 @@ def test_the_last_page_is_sent_unasked(stage: Stage) -> None:
     stage.receive(subscriber)
     stage.receive(subscriber)
     stage.assert_each_once()
+
+
+def test_the_queue_of_an_agent_is_listed_whole_whatever_is_in_memory(tmp_path: Path) -> None:
+    # Given: five subtasks and a message for an agent of which two are kept in memory.
+    office = Office(tmp_path, queue_size=2)
+    for number in range(5):
+        office.create(f"S{number}", "coder", details=f"Do {number}.\nWell.")
+    office.message("coder", "hello\nthere")
+    # When: they are listed for people.
+    listed = office.parts.lanes.open_deliveries("coder")
+    # Then: all are there, oldest first, with what they are about.
+    assert [each["subtask_id"] for each in listed] == ["S0", "S1", "S2", "S3", "S4", None]
+    first, last = listed[0], listed[-1]
+    assert first.pop("delivery_id") != last.pop("delivery_id")
+    assert first == {
+        "type": "task_ready", "subtask_id": "S0", "title": "Title of S0", "text": "Do 0. Well.",
+        "queued_at": "1970-01-12T13:46:43+00:00", "state": "queued",
+    }  # fmt: skip
+    assert (last["type"], last["text"], last["title"]) == ("message", "hello there", None)
+    # And: one that is on its way has its state.
+    office.up("coder")
+    office.receive("coder", office.delivered("coder")[0], DeliveryState.WRITTEN)
+    assert "written" in [each["state"] for each in office.parts.lanes.open_deliveries("coder")]
+    office.close()
+
+
+def test_a_long_queue_says_how_many_more_wait(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    for number in range(LISTED + 3):
+        office.message("coder", f"{number} " + "x" * 1000)
+    listed = office.parts.lanes.open_deliveries("coder")
+    assert len(listed) == LISTED + 1
+    assert listed[-1] == {"more": 3}
+    assert len(listed[0]["text"]) == BEGINNING + 1
+    office.close()

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from actors.lib.program import command
 from actors.protocol.backend import BackendChanged, EventReceived
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
-from actors.protocol.events import AgentMessage, NodeUpdated
+from actors.protocol.events import AgentMessage, NodeDeleted, NodeUpdated
 from actors.protocol.names import session_name
 from actors.protocol.reports import ReportBlocked, RetryDelivery, RetrySubtask, SendMessage, StartSession
 from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState, Unblock
@@ -45,7 +46,7 @@ def die(office: Office, agent: str) -> str:
 def test_all_that_an_agent_holds_goes_on_when_it_is_started(office: Office) -> None:
     block_two(office)
     answer = office.ask(StartSession, agent="coder")
-    assert (answer.ok, answer.text) == (True, "The session of coder is started. It goes on with A, B.")
+    assert (answer.ok, answer.text) == (True, "The session of coder starts. It goes on with A, B.")
     # Given again, they wait until it is idle
     assert [office.node(each).state for each in "ABC"] == ["working", "working", "ready"]
     for _ in "CAB":
@@ -73,7 +74,7 @@ def test_an_agent_that_holds_nothing_is_said_to(office: Office) -> None:
     office.up("coder")
     office.create("A", "coder")
     answer = office.ask(StartSession, agent="coder")
-    assert answer.text == "The session of coder is started. None of its subtasks was held."
+    assert answer.text == "The session of coder starts. None of its subtasks was held."
 
 
 def test_one_subtask_can_be_retried_and_the_other_stays_held(office: Office) -> None:
@@ -142,7 +143,9 @@ def test_words_that_could_be_about_several_held_subtasks_say_so(office: Office) 
     block_two(office)
     office.report("coder")
     office.end_turn("coder")
-    assert say(office).endswith(" It doesn't resume A, B; `retry SUBTASK` does.")
+    assert say(office).endswith(
+        f" It doesn't resume A, B; `{command('retry', 'A')}` or `{command('retry', 'B')}` does."
+    )
     assert [office.node(each).state for each in "AB"] == ["blocked", "blocked"]
     # But words about one of them are
     office.end_turn("coder")
@@ -155,7 +158,7 @@ def test_words_for_a_busy_agent_leave_what_is_held(office: Office) -> None:
     office.create("A", "coder")
     office.create("B", "coder")
     block(office)
-    assert say(office).endswith(" It doesn't resume A; `retry SUBTASK` does.")
+    assert say(office).endswith(f" It doesn't resume A; `{command('retry', 'A')}` does.")
     assert office.node("A").state == "blocked"
 
 
@@ -392,25 +395,27 @@ def test_the_log_says_what_needs_a_person_and_what_to_do(office: Office) -> None
         office.create("C", "coder")
         for _ in range(3):
             office.end_turn("coder")
+        office.create("D", "coder")
         office.tell(SessionChanged(agent="coder", state=SessionState.BLOCKED, detail="wrong key"))
+    lines = [line for line in lines if line["log_level"] == "warning"]
     said = [
         (line["event"], line["log_level"], line["agent"], line["subtask"], line["next"]) for line in lines
     ]
     assert said == [
-        ("subtask_blocked", "warning", "coder", "A", "retry A"),
-        ("delivery_dead", "warning", "coder", "B", f"dead-letters show {dead}"),
-        ("subtask_blocked", "warning", "coder", "B", "retry B"),
-        ("subtask_unfinished", "warning", "coder", "C", "retry C"),
-        ("session_blocked", "warning", "coder", "C", "retry coder"),
-    ]
+        ("subtask_blocked", "warning", "coder", "A", command("retry", "A")),
+        ("delivery_dead", "warning", "coder", "B", command("retry", dead)),
+        ("subtask_unfinished", "warning", "coder", "C", command("retry", "C")),
+        ("session_blocked", "warning", "coder", "D", command("retry", "coder")),
+    ], "one line for each, also where a session or a delivery takes its subtask with it"
+    assert [office.node(each).hold for each in "ABCD"] == ["blocked", "blocked", "unfinished", "blocked"]
     assert lines[0]["reason"] == "no password " * 50
 
 
 def test_the_log_says_that_a_cycle_is_to_be_broken(office: Office) -> None:
     with capture_logs() as lines:
         office.create("A", "coder", "A")
-    assert [(line["event"], line["next"]) for line in lines] == [
-        ("subtask_blocked", "change what A depends on")
+    assert [(line["event"], line["advice"]) for line in lines if "advice" in line] == [
+        ("subtask_blocked", "change what A depends on, in the backend")
     ]
 
 
@@ -478,3 +483,48 @@ def test_a_reminder_that_does_not_arrive_holds_the_subtask(office: Office) -> No
         "blocked",
         "its context could not be delivered: no receipt",
     )
+
+
+@pytest.mark.parametrize("way", ["assigned to another", "deleted", "completed"])
+def test_an_agent_without_a_prompt_is_blocked_no_more_once_its_subtasks_are_gone(
+    tmp_path: Path, way: str
+) -> None:
+    # Given: a subtask for a misspelled agent, whose session is blocked.
+    office = Office(tmp_path, agents=lambda: {"coder"})
+    office.create("A", "codr")
+    office.tell(
+        SessionReady(agent="codr"),
+        SessionChanged(agent="codr", state=SessionState.BLOCKED, detail="there is no prompt for codr"),
+    )
+    lane = office.parts.lanes.by_agent["codr"]
+    assert lane.state is SessionState.BLOCKED
+    # When: its only subtask is gone.
+    if way == "assigned to another":
+        office.update("A", assignees=("coder",))
+    elif way == "deleted":
+        office.tell(EventReceived(event=NodeDeleted(entity="subtask", id="A")))
+    else:
+        office.complete("A")
+    # Then: it isn't called blocked any more.
+    assert "stopped" in next(row for row in office.parts.journal.agents.load() if row[0] == "codr")
+    # And: should it be given another one, its session tries again.
+    office.told.clear()
+    office.create("B", "codr")
+    assert (session_name("codr"), Unblock()) in office.told
+    office.tell(
+        SessionReady(agent="codr"),
+        SessionChanged(agent="codr", state=SessionState.BLOCKED, detail="no prompt"),
+    )
+    assert lane.state is SessionState.BLOCKED
+    office.close()
+
+
+def test_an_agent_with_a_prompt_stays_blocked_for_what_it_is_blocked(tmp_path: Path) -> None:
+    office = Office(tmp_path, agents=lambda: {"coder"})
+    office.up("coder")
+    office.create("A", "coder")
+    office.tell(SessionChanged(agent="coder", state=SessionState.BLOCKED, detail="wrong key"))
+    office.complete("A")
+    office.end_turn("coder")
+    assert office.parts.lanes.by_agent["coder"].state is SessionState.BLOCKED
+    office.close()

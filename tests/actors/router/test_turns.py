@@ -21,7 +21,7 @@ from actors.protocol.reports import (
     StartSession,
     SubtaskReport,
 )
-from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionState
+from actors.protocol.sessions import Progressed, Refusal, SessionChanged, SessionReady, SessionState
 from actors.router.feed import KNOWLEDGE_SIZE
 from tests.actors.router.office import Office
 
@@ -360,12 +360,14 @@ def test_a_blocked_agent_that_nobody_answers_takes_its_next_subtask(office: Offi
     assert office.kinds("coder") == ["task_ready A", "task_ready B"]
 
 
-def test_a_refused_tool_blocks_the_subtask_with_the_tools_name(office: Office) -> None:
+def test_a_refused_tool_blocks_the_subtask_and_what_would_allow_it_is_said(office: Office) -> None:
     office.up("coder")
     office.create("A", "coder")
-    office.end_turn("coder", denied=("Bash", "Bash"))
+    office.end_turn("coder", denied=(Refusal(tool="Bash", input="npm test"),) * 2)
     assert office.node("A").state == "blocked"
-    assert "the use of Bash:" in office.node("A").reason
+    assert office.node("A").reason == (
+        "claude was refused Bash: `npm test`; allow it with `allowed_tools: Bash(npm test:*)` in prompts/coder.md"
+    )
 
 
 def test_an_agent_without_a_prompt_is_a_clear_agent_blocked(office: Office) -> None:

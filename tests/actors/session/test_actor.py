@@ -5,19 +5,29 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 
 from actors.protocol.deliveries import DeliveryState
 from actors.protocol.router import RouterStarted
-from actors.protocol.sessions import Deliver, Progressed, SessionReady, SessionState, TurnEnded, Unblock
+from actors.protocol.sessions import (
+    Deliver,
+    Progressed,
+    Refusal,
+    SessionReady,
+    SessionState,
+    TurnEnded,
+    Unblock,
+)
 from actors.session.actor import MOST_MISSES
 from actors.session.drives.stream import drive
 from actors.session.drives.stream.drive import StreamDrive
 from actors.session.drives.stream.lock import SessionLock
 from supervisors import Handle
-from tests.actors.session.stage import NAME, NoRoom, Stage
+from tests.actors.session.stage import NAME, NoRoom, Stage, lives
 from tests.actors.support import DEADLINE
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -185,6 +195,45 @@ def test_to_unblock_one_that_works_changes_nothing(scripted: Stage, gate: Path) 
     assert scripted.changes == ["starting", "working", "ready"]
 
 
+def test_unblocking_starts_a_session_that_has_nothing_to_do(stage: Stage) -> None:
+    stage.start()
+    stage.tell(Unblock())
+    stage.wait_state(SessionState.READY)
+    assert lives(psutil.Process(stage.pid))
+    # And: its first delivery finds it there.
+    stage.deliver(message(say("hello")))
+    assert stage.wait_turn().text == "hello"
+    assert len(stage.of_state(SessionState.RESUMING)) == 0
+
+
+def test_a_changed_prompt_is_applied_to_an_idle_session_by_unblocking_it(stage: Stage) -> None:
+    # Given: an idle session, and a prompt that was changed since.
+    stage.start()
+    stage.deliver(message(say("one")))
+    stage.wait_turn()
+    before = stage.pid
+    (stage.prompts / "coder.txt").unlink()
+    (stage.prompts / "coder.md").write_text("---\nallowed_tools: Bash(npm test:*)\n---\nYou write poems.")
+    # When: a person has it try again.
+    stage.tell(Unblock())
+    stage.wait_state(SessionState.READY, 2)
+    # Then: it runs anew in its conversation, with what the prompt says now.
+    assert stage.pid != before
+    arguments = psutil.Process(stage.pid).cmdline()
+    assert "Bash(npm test:*)" in arguments
+    assert ("--resume", stage.session_id) in pairwise(arguments)
+    stage.deliver(message(say("two")))
+    assert stage.wait_turn(2).text == "two"
+    if stage.api is not None:
+        assert "You write poems." in str(stage.api.turns()[-1].body["system"])
+    # And: where nothing was changed, it goes on as it is.
+    now = stage.pid
+    stage.tell(Unblock())
+    stage.deliver(message(say("three")))
+    stage.wait_turn(3)
+    assert stage.pid == now
+
+
 def test_a_context_that_waited_for_an_earlier_incarnation_is_not_forgotten(scripted: Stage) -> None:
     """It is in the mailbox before the conversation is known, and comes again with it."""
     # Given: a context told before the session lives.
@@ -213,7 +262,7 @@ def test_a_tool_that_was_denied_is_named_at_the_turns_end(stage: Stage, tmp_path
     stage.start()
     stage.deliver(message({"bash": f"curl file://{tmp_path}"}, say("I could not.")))
     turn = stage.wait_turn()
-    assert turn.denied == ("Bash",)
+    assert turn.denied == (Refusal(tool="Bash", input=f"curl file://{tmp_path}"),)
     assert turn.error is None
     # And: it is told once.
     stage.deliver(message(say("fine")))

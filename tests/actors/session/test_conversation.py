@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.protocol.deliveries import Delivery, DeliveryKind, DeliveryState
+from actors.protocol.sessions import Refusal
 from actors.session.conversation import CONTINUE, GO_ON, Conversation
 from actors.session.drive import MessageMoved, Past, ReceiptState, TurnOver
 
@@ -95,14 +96,14 @@ def test_it_is_idle_when_all_is_done_and_a_turn_is_over_and_tells_so_once() -> N
     talk = talk_with("a", "b")
     write(talk)
     move(talk, "a", COMPLETED)
-    talk.turn_over(TurnOver(text="one", denied=("Bash",)))
+    talk.turn_over(TurnOver(text="one", denied=(Refusal(tool="Bash"),)))
     assert talk.take_turn() is None
     talk.turn_began()
     move(talk, "b", COMPLETED)
     assert talk.take_turn() is None, "that turn still runs"
-    talk.turn_over(TurnOver(text="two", denied=("Write",)))
+    talk.turn_over(TurnOver(text="two", denied=(Refusal(tool="Write"),)))
     turn = talk.take_turn()
-    assert turn == TurnOver(text="two", denied=("Bash", "Write"))
+    assert turn == TurnOver(text="two", denied=(Refusal(tool="Bash"), Refusal(tool="Write")))
     assert talk.take_turn() is None
     talk.turn_over(TurnOver(text="three"))
     assert talk.take_turn() == TurnOver(text="three")

@@ -9,6 +9,7 @@ import pytest
 
 from actors.lib.errors import ConfigurationError
 from actors.workdir import WorkDir, find_workdir, prepare
+from actors.workdir.results import ResultFile, read_result
 
 
 def _mode(path: Path) -> int:
@@ -60,8 +61,25 @@ def test_a_name_that_could_lead_elsewhere_has_no_path(workdir: WorkDir, name: st
     for path in (workdir.queue_file, workdir.current_task_file, workdir.pipe, workdir.result_files):
         with pytest.raises(ValueError, match="no valid agent name"):
             path(name)
+
+
+@pytest.mark.parametrize("node_id", ["", "a\n", "a\x00b", "x" * 201])
+def test_what_is_no_id_has_no_result_file(workdir: WorkDir, node_id: str) -> None:
     with pytest.raises(ValueError, match="no valid id"):
-        workdir.result_file(name if len(name) != 65 else "x" * 201)
+        workdir.result_file(node_id)
+
+
+@pytest.mark.parametrize(
+    "node_id", ["../escaped", "/etc/passwd", "..", ".hidden", "proj/12", "#12", "step 1", "ä" * 100]
+)
+def test_a_result_file_stays_in_its_place_whatever_the_id(workdir: WorkDir, node_id: str) -> None:
+    path = workdir.result_file(node_id)
+    assert path.parent == workdir.path
+    assert path.match("task_result_*.json")
+    path.write_text('{"status": "success"}')
+    found = read_result(path)
+    assert isinstance(found, ResultFile)
+    assert found.subtask_id == node_id
 
 
 def test_a_symlink_is_refused(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_the_longest_and_what_is_longer(workdir: WorkDir) -> None:
     assert not problem.unfinished
 
 
-@pytest.mark.parametrize("subtask", ["", "a b", ".x", "ä", "x" * 201, "a\n"])
+@pytest.mark.parametrize("subtask", ["", " a", "x" * 201, "a\n", "a%0Ab"])
 def test_a_name_without_a_valid_id(workdir: WorkDir, subtask: str) -> None:
     assert _problem(workdir, {}, f"task_result_{subtask}.json").reason == WRONG_NAME
 

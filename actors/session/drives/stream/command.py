@@ -41,14 +41,27 @@ def command_line(
     prompt = settings.prompt(agent)
     prompt_file = settings.files / f"{agent}.prompt.md"
     mcp_file = settings.files / f"{agent}.mcp.json"
+    first_file = settings.files / f"{session_id}.prompt.md"
     write(prompt_file, prompt.text.encode())
+    if not resume:
+        write(first_file, prompt.text.encode())
     write(mcp_file, _mcp(settings, agent))
     arguments = [*settings.command, *STREAM]
     arguments += ["--resume" if resume else "--session-id", session_id]
     arguments += ["--append-system-prompt-file", str(prompt_file)]
+    if resume and _is_other(first_file, prompt.text):
+        arguments += [
+            "--system-prompt-snapshot",
+            "off",
+        ]  # claude keeps the prompt that a conversation began with
     arguments += ["--mcp-config", str(mcp_file)]
     arguments += ["--permission-mode", prompt.permission_mode or settings.permission_mode]
-    arguments += ["--allowedTools", f"mcp__{SERVER}", f"Edit(/{settings.results(agent)})"]
+    arguments += [
+        "--allowedTools",
+        f"mcp__{SERVER}",
+        f"Edit(/{settings.results(agent)})",
+        *prompt.allowed_tools,
+    ]
     arguments += ["--disallowedTools", ",".join(("AskUserQuestion", *prompt.disallowed_tools))]
     # Claude may edit the directories added to it, but other agents' contexts lie there as well.
     arguments.append(f"Edit(/{settings.readable}/**)")
@@ -60,6 +73,13 @@ def command_line(
     if prompt.tools:
         arguments += ["--tools", ",".join(prompt.tools)]
     return [*arguments, *prompt.extra_arguments]
+
+
+def _is_other(file: Path, text: str) -> bool:
+    try:
+        return file.read_text() != text
+    except FileNotFoundError:
+        return False  # of a conversation that an earlier version began
 
 
 def _mcp(settings: SessionSettings, agent: str) -> bytes:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import structlog
 
+from actors.agents.prompt import AgentPrompt, PromptError
 from actors.lib.children import descendants
 from actors.lib.deadlines import CLAUDE as STOP_SECONDS
 from actors.lib.descriptors import PLACES
@@ -67,6 +68,7 @@ class StreamDrive:
         self._place: TranscriptPlace | None = None
         # What claude said of the conversation when it refused to start.
         self._is_unknown = self._is_in_use = False
+        self._prompt: AgentPrompt | None = None
         # The close contract rests on this lock: the owner is told only under it, and only while the news' epoch is the
         # present one. ``close`` takes it to reset the epoch. So nothing is told once close has begun.
         self._current = threading.Lock()
@@ -80,6 +82,16 @@ class StreamDrive:
     def heard_at(self) -> float:
         """The time of its last output; 0.0 where there is no process."""
         return self._process.heard_at if self._process else 0.0
+
+    @property
+    def is_outdated(self) -> bool:
+        """True where the agent's prompt, or an option in it, is another one than when the process was started."""
+        if self._process is None:
+            return False
+        try:
+            return self._settings.prompt(self._agent) != self._prompt
+        except (PromptError, OSError):
+            return False  # there is nothing better to start with
 
     # ------------------------------------------------------------ its life
 
@@ -134,6 +146,7 @@ class StreamDrive:
 
     def _spawn(self, epoch: int) -> ClaudeProcess:
         settings = self._settings
+        self._prompt = settings.prompt(self._agent)
         arguments = self._command_line(resume=self.is_resumed)
         self.epoch = epoch
         parser = StreamParser(self._conversation)

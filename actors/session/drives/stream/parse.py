@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from actors.lib.lenient_json import load_json
+from actors.protocol.sessions import Refusal
 from actors.session.drive import (
     Acted,
     Answering,
@@ -29,6 +30,8 @@ from actors.session.drives.stream.activity import of_assistant, of_result, of_us
 from actors.session.drives.stream.evidence import Evidence
 from actors.session.drives.stream.place import named_in
 
+TELLING = ("command", "file_path", "notebook_path", "url", "query", "path", "pattern")
+"""The fields of a tool's input that say what it was to do, the first that is there."""
 LONGEST_DELAY = 86400.0
 """The longest wait of claude's own retries that is believed, in seconds."""
 MOST_TASKS = 50
@@ -204,7 +207,7 @@ def _result(data: dict[str, Any]) -> tuple[Fact, ...]:
             by_api=error is not None
             and (isinstance(status, int) or data.get("terminal_reason") == "api_error"),
             status=status if isinstance(status, int) else None,
-            denied=tuple(str(each.get("tool_name")) for each in _objects(data.get("permission_denials"))),
+            denied=tuple(_refusal(each) for each in _objects(data.get("permission_denials"))),
             cost_usd=_number(data.get("total_cost_usd")),
             origin=_origin(data.get("origin")),
             was_asked=error is not None or data.get("num_turns") != 0,
@@ -216,6 +219,13 @@ def _origin(value: object) -> str:
     """Return what began a turn; empty for the end of background work, which belongs to the turn that began it."""
     kind = str(value.get("kind") or "") if isinstance(value, dict) else ""
     return "" if kind == BACKGROUND else kind[:MOST_VERSION]
+
+
+def _refusal(data: dict[str, Any]) -> Refusal:
+    given = data.get("tool_input")
+    values = [given.get(key) for key in TELLING] if isinstance(given, dict) else []
+    text = next((value for value in values if isinstance(value, str)), "")
+    return Refusal(tool=str(data.get("tool_name"))[:200], input=text[:1000])
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

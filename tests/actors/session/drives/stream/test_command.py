@@ -68,6 +68,10 @@ def test_a_conversation_is_resumed_under_its_id(tmp_path: Path) -> None:
         ({"model": "opus"}, ("--model", "opus")),
         ({"tools": ("Read", "Bash")}, ("--tools", "Read,Bash")),
         (
+            {"allowed_tools": ("Bash(npm test:*)", "WebSearch")},
+            ("Bash(npm test:*)", "WebSearch"),
+        ),
+        (
             {"disallowed_tools": ("Write", "Bash(rm:*)")},
             ("--disallowedTools", "AskUserQuestion,Write,Bash(rm:*)"),
         ),

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.protocol.deliveries import DeliveryState
+from actors.protocol.sessions import Refusal
 from actors.session.drive import (
     Acted,
     Answering,
@@ -224,7 +225,12 @@ def test_a_retry_in_words_and_no_wait_of_a_lifetime() -> None:
 
 
 def test_a_turn_is_over() -> None:
-    denials = [{"tool_name": "Bash", "tool_use_id": "t", "tool_input": {}}, "?"]
+    denials = [
+        {"tool_name": "Bash", "tool_use_id": "t", "tool_input": {"command": "npm test", "description": "d"}},
+        {"tool_name": "Write", "tool_input": {"content": "x" * 5000, "file_path": "/a"}},
+        {"tool_name": "Odd", "tool_input": []},
+        "?",
+    ]
     fact = parse(
         type="result",
         subtype="success",
@@ -233,7 +239,8 @@ def test_a_turn_is_over() -> None:
         total_cost_usd=0.25,
         permission_denials=denials,
     )
-    assert fact == TurnOver(text="Done.", denied=("Bash",), cost_usd=0.25)
+    denied = (Refusal(tool="Bash", input="npm test"), Refusal(tool="Write", input="/a"), Refusal(tool="Odd"))
+    assert fact == TurnOver(text="Done.", denied=denied, cost_usd=0.25)
 
 
 @pytest.mark.parametrize(
