@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -41,6 +41,24 @@ def start(
     """Start an agent's session, or unblock a blocked one."""
     _check_agent(agent)
     start_session(find_workdir(settings.work_dir), agent)
+
+
+@with_settings("work_dir")
+def restart(
+    settings: Settings,
+    agent: Annotated[str, typer.Argument(help="The agent, such as coding-agent.")],
+    *,
+    new_conversation: Annotated[
+        bool,
+        typer.Option(
+            "--new-conversation",
+            help="Begin a new conversation, in which the subtask in hand is given again, whole.",
+        ),
+    ] = False,
+) -> None:
+    """Restart an agent's claude, with its prompt and permissions as they are now."""
+    _check_agent(agent)
+    _operate(settings, f"/api/agents/{agent}/restart", {"new_conversation": new_conversation})
 
 
 @with_settings("work_dir")
@@ -99,5 +117,5 @@ def _check_agent(name: str) -> None:
         raise NotFound(f"{name!r} can't be the name of an agent.")
 
 
-def _operate(settings: Settings, path: str, body: dict[str, str]) -> None:
+def _operate(settings: Settings, path: str, body: dict[str, Any]) -> None:
     console.print(render.text(operate(find_workdir(settings.work_dir), path, body)))

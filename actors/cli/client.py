@@ -43,7 +43,7 @@ def gateway(workdir: WorkDir) -> tuple[str, str]:
     return running.url, Tokens(load_secret(workdir.secret)).operator
 
 
-def operate(workdir: WorkDir, path: str, body: dict[str, str]) -> str:
+def operate(workdir: WorkDir, path: str, body: dict[str, Any]) -> str:
     """Send a request to one of the operator's routes, and return the answer's text.
 
     Raises:

@@ -17,6 +17,7 @@ from actors.protocol.reports import (
     AnyReport,
     DropDelivery,
     Reply,
+    RestartSession,
     RetryBackend,
     RetryDelivery,
     RetrySubtask,
@@ -38,6 +39,12 @@ class MessageForAgent(Arguments):
     text: Words
 
 
+class RestartOptions(Arguments):
+    """The body of ``POST /api/agents/{agent}/restart``."""
+
+    new_conversation: bool = False
+
+
 def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
     """Return the routes below ``/api``, which need the operator's token.
 
@@ -56,6 +63,15 @@ def operator_routes(router: Router, tokens: Tokens) -> APIRouter:
     @routes.post("/agents/{agent}/start")
     async def start_session(agent: Annotated[str, Path(pattern=AGENT_PATTERN)]) -> JSONResponse:
         return await _ask(router, lambda reply: StartSession(agent=agent, reply=reply))
+
+    @routes.post("/agents/{agent}/restart")
+    async def restart_session(
+        agent: Annotated[str, Path(pattern=AGENT_PATTERN)], body: RestartOptions
+    ) -> JSONResponse:
+        return await _ask(
+            router,
+            lambda reply: RestartSession(agent=agent, new_conversation=body.new_conversation, reply=reply),
+        )
 
     @routes.post("/deliveries/{delivery_id}/retry")
     async def retry_delivery(delivery_id: DeliveryId) -> JSONResponse:

@@ -333,18 +333,29 @@ class Reports:
         This is the one place that decides who may report on what, whichever way the report came: an agent on its own
         subtasks, a file without an agent on any, and both only once the subtask was released.
         """
-        agent, subtask_id = report.agent, report.subtask_id
-        if subtask_id is None:
-            lane = self._lanes.by_agent.get(agent or "")
-            subtask_id = lane.in_hand if lane else None
-            if subtask_id is None:
-                return NOTHING_IN_HAND
-        node = self._find(subtask_id)
+        agent = report.agent
+        node = self._meant(agent) if report.subtask_id is None else self._find(report.subtask_id)
         if isinstance(node, str):
             return node
         if agent is not None and agent not in (node.assignees or ()):
             return f"Subtask {node.id} is not yours, so you can't report on it."
         return node if node.is_closed else _if_released(node, report.written_at)
+
+    def _meant(self, agent: str | None) -> Node | str:
+        """Return the subtask that a report without an id is about: the one in hand, unless another may be meant.
+
+        One that the agent has begun, and that is held, may still have work in the background, whose end it reports.
+        """
+        lane = self._lanes.by_agent.get(agent or "")
+        if lane is None or lane.in_hand is None:
+            return NOTHING_IN_HAND
+        others = [node for node in self._graph.held(lane.agent) if node.started and node.id != lane.in_hand]
+        if others:
+            return (
+                f"You have {lane.in_hand} in hand, and {_names(others)} is not over either, so it isn't clear which one"
+                " you mean: name it with subtask_id."
+            )
+        return self._find(lane.in_hand)
 
     def _find(self, subtask_id: str) -> Node | str:
         """Return the subtask with this id, or whose id is shown like this, or the reason why there is none."""

@@ -84,6 +84,7 @@ class _Heard:
 
     Attributes:
         goes_on_at: The end of the API's wait that claude has announced, on the monotonic clock.
+        is_retrying: True while claude asks the API again that has failed.
         was_hung: True once it was killed because it was considered hung.
         is_readable: True once it has written an event.
         noise: Its last output that was no event.
@@ -91,6 +92,7 @@ class _Heard:
     """
 
     goes_on_at: float = 0.0
+    is_retrying: bool = False
     was_hung: bool = False
     is_readable: bool = False
     noise: str = ""
@@ -468,8 +470,12 @@ class SessionActor(Actor):
             case TurnBegan():
                 self._turn_began(fact)
             case Answering():
+                self._heard.is_retrying = False
                 self._change(SessionState.WORKING)
             case Retrying():
+                if not self._heard.is_retrying:
+                    log.warning("api_fails", agent=self._agent, reason=fact.words)
+                self._heard.is_retrying = True
                 self._heard.goes_on_at = self._clock.monotonic() + fact.seconds
                 self._change(SessionState.RATE_LIMITED, self._later("goes on", fact.seconds, fact.words))
             case Limited() | ApiFailed():

@@ -10,6 +10,7 @@ from actors.protocol.reports import (
     Answer,
     Completion,
     ReportCompletion,
+    RestartSession,
     RetrySubtask,
     SendMessage,
     StartSession,
@@ -62,7 +63,9 @@ def test_no_tools_without_an_agents_token(header: str | None, gateway: Gateway) 
     assert "tools" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/api/messages", "/api/agents/coder/start", "/api/subtasks/A/retry"])
+@pytest.mark.parametrize(
+    "path", ["/api/messages", "/api/agents/coder/start", "/api/agents/coder/restart", "/api/subtasks/A/retry"]
+)
 def test_no_operators_door_without_the_operators_token(path: str, gateway: Gateway) -> None:
     for token in ("", "wrong", gateway.tokens.for_agent("coder")):
         with gateway.http(token) as http:
@@ -87,6 +90,14 @@ def test_a_person_starts_a_session(gateway: Gateway) -> None:
         answer = http.post("/api/agents/coder/start")
     assert (answer.status_code, answer.json()) == (200, {"ok": True, "text": "Recorded."})
     assert gateway.office.last == StartSession(agent="coder")
+
+
+def test_a_person_restarts_a_session(gateway: Gateway) -> None:
+    with gateway.http(gateway.tokens.operator) as http:
+        for body in ({}, {"new_conversation": True}):
+            assert http.post("/api/agents/coder/restart", json=body).status_code == 200
+    assert gateway.office.reports[0] == RestartSession(agent="coder")
+    assert gateway.office.last == RestartSession(agent="coder", new_conversation=True)
 
 
 def test_a_person_has_a_held_subtask_go_on(gateway: Gateway) -> None:

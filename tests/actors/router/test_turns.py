@@ -476,3 +476,22 @@ def test_what_was_withdrawn_before_anybody_had_it_is_no_dead_letter(office: Offi
         "SELECT id FROM deliveries WHERE state = 'withdrawn'"
     ).fetchall()
     assert not office.ask(RetryDelivery, delivery_id=delivery_id).ok
+
+
+def test_a_report_without_an_id_is_for_the_subtask_in_hand_where_only_that_can_be_meant(
+    office: Office,
+) -> None:
+    office.up("coder")
+    office.create("A", "coder")
+    office.receive("coder", office.delivered("coder")[0], DeliveryState.STARTED, DeliveryState.COMPLETED)
+    office.ask(ReportBlocked, agent="coder", way="gateway", reason="which database?")
+    office.create("B", "coder")
+    assert office.kinds("coder")[-1] == "task_ready B"
+    # A is held, and something of it may still run: its end must not complete B
+    answer = office.report("coder", "the build of A is done")
+    assert not answer.ok
+    assert "You have B in hand, and A is not over either" in answer.text
+    assert office.node("B").state != "completed"
+    assert office.ask(
+        ReportCompletion, agent="coder", way="gateway", completion=Completion(summary="b"), subtask_id="B"
+    ).ok

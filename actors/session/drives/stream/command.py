@@ -4,10 +4,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from actors.agents.prompt import AgentPrompt
 from actors.session.settings import SessionSettings
 
 SERVER = "coordinator"
 """The name of the gateway's MCP server; its tools are ``mcp__coordinator__…``."""
+
+PAST_US = (
+    *("ListAgents", "SendMessage"),
+    *("CronCreate", "CronDelete", "CronList", "Monitor", "ScheduleWakeup", "Workflow"),
+)  # fmt: skip
+"""Claude's own tools that reach other sessions, or begin turns by themselves: they would bypass the coordinator."""
 
 STREAM = (
     "-p",
@@ -62,7 +69,7 @@ def command_line(
         f"Edit(/{settings.results(agent)})",
         *prompt.allowed_tools,
     ]
-    arguments += ["--disallowedTools", ",".join(("AskUserQuestion", *prompt.disallowed_tools))]
+    arguments += ["--disallowedTools", ",".join(_disallowed(prompt))]
     # Claude may edit the directories added to it, but other agents' contexts lie there as well.
     arguments.append(f"Edit(/{settings.readable}/**)")
     arguments += ["--add-dir", str(settings.readable)]
@@ -73,6 +80,12 @@ def command_line(
     if prompt.tools:
         arguments += ["--tools", ",".join(prompt.tools)]
     return [*arguments, *prompt.extra_arguments]
+
+
+def _disallowed(prompt: AgentPrompt) -> list[str]:
+    """Return the tools that an agent may not use; those that its prompt names are left to it."""
+    named = {*prompt.tools, *prompt.allowed_tools}
+    return ["AskUserQuestion", *(tool for tool in PAST_US if tool not in named), *prompt.disallowed_tools]
 
 
 def _is_other(file: Path, text: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from actors.agents.prompt import AgentPrompt, NoPrompt
 from actors.lib.files import write_atomically
 from actors.session import SessionSettings
-from actors.session.drives.stream.command import STREAM, command_line
+from actors.session.drives.stream.command import PAST_US, STREAM, command_line
 
 SESSION = "11111111-2222-3333-4444-555555555555"
 
@@ -51,9 +51,24 @@ def test_the_whole_of_it_for_the_plainest_prompt(tmp_path: Path) -> None:
         *("--mcp-config", str(tmp_path / "tester.mcp.json")),
         *("--permission-mode", "acceptEdits"),
         *("--allowedTools", "mcp__coordinator", f"Edit(/{tmp_path}/results/tester/task_result_*.json)"),
-        *("--disallowedTools", "AskUserQuestion", f"Edit(/{tmp_path}/context/**)"),
+        *("--disallowedTools", ",".join(("AskUserQuestion", *PAST_US)), f"Edit(/{tmp_path}/context/**)"),
         *("--add-dir", str(tmp_path / "context")),
     ]
+
+
+@pytest.mark.parametrize("key", ["tools", "allowed_tools"])
+def test_a_tool_that_reaches_past_the_coordinator_is_off_unless_the_prompt_names_it(
+    tmp_path: Path, key: str
+) -> None:
+    assert {"SendMessage", "ListAgents", "CronCreate"} <= disallowed(arguments(tmp_path))
+    named: dict[str, Any] = {key: ("Monitor",)}
+    given = disallowed(arguments(tmp_path, **named))
+    assert "Monitor" not in given
+    assert "SendMessage" in given
+
+
+def disallowed(given: list[str]) -> set[str]:
+    return set(given[given.index("--disallowedTools") + 1].split(","))
 
 
 def test_a_conversation_is_resumed_under_its_id(tmp_path: Path) -> None:
@@ -73,7 +88,7 @@ def test_a_conversation_is_resumed_under_its_id(tmp_path: Path) -> None:
         ),
         (
             {"disallowed_tools": ("Write", "Bash(rm:*)")},
-            ("--disallowedTools", "AskUserQuestion,Write,Bash(rm:*)"),
+            ("--disallowedTools", ",".join(("AskUserQuestion", *PAST_US, "Write", "Bash(rm:*)"))),
         ),
         ({"permission_mode": "plan"}, ("--permission-mode", "plan")),
         ({"extra_arguments": ("--effort", "high")}, ("--effort", "high")),
