@@ -92,12 +92,12 @@ def test_a_person_starts_a_session(gateway: Gateway) -> None:
     assert gateway.office.last == StartSession(agent="coder")
 
 
-def test_a_person_restarts_a_session(gateway: Gateway) -> None:
+@pytest.mark.parametrize("new", [False, True])
+def test_a_person_restarts_a_session(gateway: Gateway, *, new: bool) -> None:
     with gateway.http(gateway.tokens.operator) as http:
-        for body in ({}, {"new_conversation": True}):
-            assert http.post("/api/agents/coder/restart", json=body).status_code == 200
-    assert gateway.office.reports[0] == RestartSession(agent="coder")
-    assert gateway.office.last == RestartSession(agent="coder", new_conversation=True)
+        answer = http.post("/api/agents/coder/restart", json={"new_conversation": True} if new else {})
+    assert answer.status_code == 200
+    assert gateway.office.last == RestartSession(agent="coder", new_conversation=new)
 
 
 def test_a_person_has_a_held_subtask_go_on(gateway: Gateway) -> None:
