@@ -30,8 +30,22 @@ if TYPE_CHECKING:
 ENDING = float(os.environ.get("LEAK_SECONDS", "5"))
 # Seconds that all tries of a property may take.
 TRYING = 300
-# Folders and files with the longest tests.
-LONGEST = ("tests/types/", "tests/test_scripts.py", "tests/test_installation.py", "tests/e2e/")
+# Files that take longest, and folders of such, the longest first.
+LONGEST = (
+    *(
+        "tests/e2e/test_crash_points",
+        "tests/types/",
+        "tests/e2e/test_command_line",
+        "tests/test_installation",
+    ),
+    *(
+        "tests/test_scripts",
+        "tests/e2e/",
+        "tests/actors/session/",
+        "tests/contract/",
+        "tests/backend/test_process",
+    ),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,7 +64,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("hypothesis") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TRYING))
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Return the place of a test among those that take long; all others come last."""
+    places = (place for place, begin in enumerate(LONGEST) if item.nodeid.startswith(begin))
+    return next(places, len(LONGEST))
 
 
 @pytest.fixture(autouse=True)

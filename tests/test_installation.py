@@ -15,7 +15,7 @@ from tests.claude import ROOT
 
 PACKAGES = ("actors", "backend", "serving", "supervisors")
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("installation")]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

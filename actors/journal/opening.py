@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import structlog
@@ -132,6 +133,25 @@ def _check(database: sqlite3.Connection, path: Path | str, *, look: bool) -> Non
         if version < VERSION:
             log.info("journal_migrated", version=VERSION)
     _make(database)
+    # A byte that changed within a table's definition may have renamed a column: all pages are sound then.
+    if look and version and _columns(database) != _newest_columns():
+        raise sqlite3.DatabaseError("damaged")
+
+
+@cache
+def _newest_columns() -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        _make(database)
+        return _columns(database)
+
+
+def _columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return the columns of all tables, each with its table's name, in order."""
+    statement = (
+        "SELECT master.name, info.name FROM sqlite_master AS master, pragma_table_info(master.name) AS info"
+        " WHERE master.type = 'table' ORDER BY master.name, info.cid"
+    )
+    return database.execute(statement).fetchall()
 
 
 def _version(database: sqlite3.Connection) -> int:

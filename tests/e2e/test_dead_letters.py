@@ -55,7 +55,7 @@ def test_a_dead_letter_is_shown_retried_and_dropped(environment: dict[str, str])
             dropped = main(environment, "drop", each["id"][:8])
             assert dropped.returncode == 0, dropped.stderr
         assert [each["id"] for each in letters(environment)] == [task["id"]]
-        assert main(environment, "drop", message["id"]).returncode == 1
+        assert main(environment, "drop", message["id"]).returncode == 2
         process.terminate()
         process.wait(timeout=10)
     # Then the other goes on as soon as somebody hears it, under its own id

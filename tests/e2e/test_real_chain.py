@@ -178,7 +178,7 @@ def test_a_tool_that_is_refused_blocks_the_subtask_with_its_name(make_real: Make
     ids = product.create("T", {"key": "S", "title": "S", "agent": "coding-agent", "details": details})
     product.wait_for(lambda event: event["event_type"] == "subtask.blocked")
     assert product.node(ids["S"])["state"] == "blocked"
-    assert "the use of Write" in product.node(ids["S"])["reason"]
+    assert "claude was refused Write" in product.node(ids["S"])["reason"]
     assert not elsewhere.exists()
 
 

@@ -100,7 +100,6 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.xdist_group("exhaustive")
 @pytest.mark.parametrize("added", EXPECTED)
 def test_what_is_added_and_not_handled_is_a_type_error(added: str, complaints: dict[str, list[str]]) -> None:
     for name in EXPECTED[added]:

@@ -91,7 +91,7 @@ def test_no_command_shows_anything_that_a_terminal_obeys(capsys: pytest.CaptureF
         "title", "why", "in_hand", "detail", "raw",
     )  # fmt: skip
     numbers = dict.fromkeys(
-        ("attempts", "queued_at", "started_at", "size", "number", "at", "since", "waiting"), 1
+        ("attempts", "queued_at", "started_at", "size", "count", "number", "at", "since", "waiting"), 1
     )
     steps = dict.fromkeys(("written_at", "accepted_at", "started_at"), 1)
     row: dict[str, Any] = dict.fromkeys(names, HARMFUL) | numbers | steps

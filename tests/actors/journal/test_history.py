@@ -1,6 +1,5 @@
 """Pages of the event history: read once, and the same for all subscribers."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,13 +11,6 @@ from actors.journal.history import EventHistory
 from actors.journal.journal import Journal
 from actors.journal.reader import JournalReader
 from actors.protocol.backend import InputRejected
-
-
-@pytest.fixture
-def journal() -> Iterator[Journal]:
-    made = Journal(":memory:")
-    yield made
-    made.close()
 
 
 def numbers(page: tuple[tuple[bytes, ...], int]) -> list[int]:
@@ -103,8 +95,9 @@ def test_of_one_kind_of_junk_the_first_is_kept_and_the_rest_are_counted(path: Pa
 
 
 def test_files_are_told_apart_by_their_names(journal: Journal, path: Path) -> None:
-    for name in ("task_result_1.json", "task_result_2.json", "task_result_2.json"):
-        reject(journal, f"{name}: not JSON", origin="file")
+    for name, raw in (("1", b"a"), ("2", b"a"), ("2", b"b")):
+        reason = f"task_result_{name}.json: not JSON"
+        EventHistory(journal).reject(InputRejected(origin="file", reason=reason, raw=raw), 1.0)
     journal.commit()
     with closing(JournalReader(path)) as reader:
         assert [row["count"] for row in reader.rejected()] == [1, 2]

@@ -154,7 +154,10 @@ class Office:
     def report(self, agent: str, summary: str = "done", **values: Any) -> Answer:
         """Report the completion of a subtask, as by ``complete_subtask``."""
         completion = Completion(summary=summary, **values)
-        return self.ask(ReportCompletion, agent=agent, way="gateway", completion=completion)
+        in_hand = self.parts.lanes.by_agent[agent].in_hand
+        return self.ask(
+            ReportCompletion, agent=agent, way="gateway", completion=completion, subtask_id=in_hand
+        )
 
     # ------------------------------------------------------------ looking
 

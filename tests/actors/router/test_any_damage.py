@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.protocol.deliveries import DeliveryState
@@ -42,6 +42,7 @@ def sound() -> Iterator[Path]:
 @pytest.mark.expected_errors("journal_damaged")
 @settings(max_examples=60, deadline=None)
 @given(damages, st.one_of(st.none(), st.floats(0, 1)))
+@example([(0.01953125, b" ")], None)  # a table's definition
 def test_a_start_goes_on_with_what_can_be_read(
     sound: Path, damage: list[tuple[float, bytes]], cut: float | None
 ) -> None:

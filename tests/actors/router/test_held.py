@@ -18,7 +18,8 @@ from tests.actors.router.office import Office
 
 def block(office: Office, agent: str = "coder", reason: str = "no password") -> None:
     """Report the agent's subtask in hand as blocked, and end its turn."""
-    assert office.ask(ReportBlocked, agent=agent, way="gateway", reason=reason).ok
+    in_hand = office.parts.lanes.by_agent[agent].in_hand
+    assert office.ask(ReportBlocked, agent=agent, way="gateway", reason=reason, subtask_id=in_hand).ok
     office.end_turn(agent)
 
 

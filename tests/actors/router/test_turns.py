@@ -488,7 +488,8 @@ def test_a_report_without_an_id_is_for_the_subtask_in_hand_where_only_that_can_b
     office.create("B", "coder")
     assert office.kinds("coder")[-1] == "task_ready B"
     # A is held, and something of it may still run: its end must not complete B
-    answer = office.report("coder", "the build of A is done")
+    done = Completion(summary="the build of A is done")
+    answer = office.ask(ReportCompletion, agent="coder", way="gateway", completion=done)
     assert not answer.ok
     assert "You have B in hand, and A is not over either" in answer.text
     assert office.node("B").state != "completed"

@@ -6,8 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from actors.protocol.deliveries import DeliveryState
-from actors.protocol.sessions import Adopt, ConversationBegan, Restart, SessionState
+from actors.protocol.sessions import ConversationBegan, Restart, SessionState
 from tests.actors.session.stage import Stage
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -115,9 +114,9 @@ def test_a_conversation_that_the_api_refuses_is_told_to_be_spoiled(stage: Stage)
     # When it is given another conversation, then the same context arrives there
     if stage.api:
         stage.api.recover()
+    stage.environment["SCRIPTED_CLAUDE_FAULTS"] = "{}"
     stage.session_id = str(uuid4())
-    stage.outstanding.setdefault(delivery, stage.given[delivery])
-    stage.tell(Adopt(session_id=stage.session_id))
+    stage.outstanding[delivery] = stage.given[delivery]
     stage.give(stage.system)
-    stage.wait_step(delivery, DeliveryState.COMPLETED)
+    assert stage.wait_turn().text == "never"
     assert stage.told("never") == 1
