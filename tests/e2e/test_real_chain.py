@@ -1,9 +1,11 @@
 """Tests of the whole chain with the real claude: every context reaches the model exactly once."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from actors.scripted_claude.play import COMPLETE
 from tests.e2e.conftest import Make
 from tools.common.model_api import ModelApi
 
@@ -215,3 +217,65 @@ def test_a_long_context_lies_in_a_file_that_may_be_read_without_asking(
     assert any(
         "the whole of it" in json.dumps(result) for turn in api.turns() for result in turn.tool_results
     )
+
+
+def test_a_build_in_the_background_completes_its_own_subtask_and_the_next_waits_for_it(
+    make_real: Make, api: ModelApi, gate: Path
+) -> None:
+    # Given a subtask whose build goes on after the turn, and is reported without an id when it ends
+    report = {"tool": COMPLETE, "input": {"completion_summary": "built"}}
+    command = f"until [ -e {gate} ]; do sleep 0.05; done; echo BUILD-OK"
+    details = "@play " + json.dumps([{"background": command}, {"say": "I go on when it is over."}])
+    details += "\n@wake " + json.dumps([{"call": report}, {"say": "It is over."}])
+    product = make_real()
+    ids = product.create(
+        "Builds",
+        {"key": "A", "title": "A", "agent": "coding-agent", "details": details},
+        {"key": "B", "title": "B", "agent": "coding-agent", "details": play("B is done", "b")},
+        {
+            "key": "C",
+            "title": "C",
+            "agent": "test-agent",
+            "depends_on": ["A"],
+            "details": play("C is done", "c"),
+        },
+    )
+    # When the turn has ended, then nothing is handed over or reminded, and it is shown what runs
+    product.wait_for(
+        lambda event: (
+            event["event_type"] == "session.working"
+            and "runs in the background" in str(event["payload"].get("detail"))
+        )
+    )
+    assert [each["kind"] for each in product.deliveries(agent="coding-agent")] == ["task_ready", "task_ready"]
+    assert product.node(ids["B"])["state"] == "ready"
+    gate.touch()
+    # Then the build's end is A's
+    product.wait_completed(*ids.values(), seconds=90)
+    assert product.node(ids["A"])["summary"] == "built"
+    assert product.node(ids["B"])["summary"] == "B is done"
+    assert [each["kind"] for each in product.deliveries(agent="coding-agent")] == ["task_ready", "task_ready"]
+    assert_told_once(api, [each["id"] for each in product.deliveries()])
+
+
+def test_a_hook_that_refuses_blocks_the_agent_and_delivers_nothing(
+    make_real: Make, api: ModelApi, tmp_path: Path
+) -> None:
+    product = make_real()
+    settings = tmp_path / "home" / ".claude" / "settings.json"
+    settings.parent.mkdir(exist_ok=True)
+    hook = {"type": "command", "command": "echo nope >&2; exit 2"}
+    settings.write_text(json.dumps({"hooks": {"UserPromptSubmit": [{"hooks": [hook]}]}}))
+    ids = product.create(
+        "T", {"key": "A", "title": "A", "agent": "coding-agent", "details": play("done", "a")}
+    )
+    product.wait_for(lambda event: event["event_type"] == "subtask.blocked")
+    assert product.node(ids["A"])["reason"] == "a hook refused a message: nope"
+    (delivery,) = product.deliveries()
+    assert delivery["state"] in ("written", "accepted")
+    assert api.turns() == []
+    # When the hook is gone, and a person says so
+    settings.unlink()
+    product.operate("/api/agents/coding-agent/start", {})
+    product.wait_completed(ids["A"], seconds=90)
+    assert_told_once(api, [delivery["id"]])
