@@ -64,7 +64,8 @@ class TranscriptPlace:
             OSError: It can't be noted now.
         """
         if transcript and transcript != self._noted:
-            write_atomically(self._note, transcript.encode(errors="surrogateescape"), durable=True)
+            # Not flushed to the disk, which would hold up all sessions: after a power cut claude is asked.
+            write_atomically(self._note, transcript.encode(errors="surrogateescape"))
             self._noted = transcript
 
     def ask(self, command: Sequence[str], answer: Path) -> Path:
