@@ -35,6 +35,7 @@ class Keeper:
         pass_fds: Descriptors that it inherits.
 
     Attributes:
+        before_start: Called before each start.
         started: The times at which it became ready, in seconds since the epoch.
         restarts: The restarts of its actors, from its log.
         exits: The number of ends by exit code, without the requested ends.
@@ -59,6 +60,7 @@ class Keeper:
         self._is_over = False
         self._is_down = False
         self._killed = False
+        self.before_start: Callable[[], object] = lambda: None
         self.started: list[float] = []
         self.restarts: list[ActorRestart] = []
         self.exits: Counter[int] = Counter()
@@ -135,6 +137,7 @@ class Keeper:
                 self._live(log)
 
     def _begin(self) -> bool:
+        self.before_start()
         with self._changed:
             if self._is_over or self._is_down:
                 return False

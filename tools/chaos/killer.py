@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tools.chaos import agents
 from tools.chaos.keeper import Keeper
-from tools.chaos.kinds import CLEANED_ALIVE, FROZEN, LASTING, NEEDED_TO_START, THEFT, Kill
+from tools.chaos.kinds import CLEANED_ALIVE, FROZEN, LASTING, THEFT, Kill
 from tools.chaos.looking import sessions
 from tools.chaos.proxy import Proxy
 from tools.chaos.surroundings import Surroundings
@@ -123,8 +123,6 @@ class Killer:
             self._kill_program(kind, what, how)
 
     def _kill_program(self, kind: str, what: str, how: str) -> None:
-        if what == "coordinator":
-            self._surroundings.give_back(math.inf, NEEDED_TO_START)
         if how == "gives up":
             self._crash_all_actors(kind)
         else:

@@ -4,6 +4,7 @@ import json
 import math
 import random
 import resource
+import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from tools.chaos.keeper import Keeper
-from tools.chaos.kinds import DESCRIPTORS, HOOKS, LASTING, PROGRAM
+from tools.chaos.kinds import DESCRIPTORS, HOOKS, LASTING, NEEDED_TO_START, PROGRAM
 
 HOOK = "a hook of the chaos says no"
 """The words of the hook that refuses."""
@@ -41,6 +42,8 @@ class Surroundings:
         self._home, self._cleaned = home, cleaned
         # What is away at present, at most one thing, and until when on the monotonic clock.
         self._away: tuple[float, str, GiveBack] | None = None
+        self._lock = threading.RLock()
+        coordinator.before_start = lambda: self.give_back(math.inf, NEEDED_TO_START)
 
     def take_away(self, kind: str, rng: random.Random, until: float) -> bool:
         """Take something away, and give back what was taken before.
@@ -53,18 +56,20 @@ class Surroundings:
         Returns:
             False if it can't be taken away now.
         """
-        self.give_back(math.inf)
-        taken = self._take(kind, rng)
-        if taken is not None:
-            self._away = until, kind, taken
-        return taken is not None
+        with self._lock:
+            self.give_back(math.inf)
+            taken = self._take(kind, rng)
+            if taken is not None:
+                self._away = until, kind, taken
+            return taken is not None
 
     def give_back(self, now: float, kinds: Collection[str] = LASTING) -> None:
         """Give back what is due, if it is one of these kinds."""
-        if self._away is not None and self._away[0] <= now and self._away[1] in kinds:
-            *_, give_back = self._away
-            self._away = None
-            give_back()
+        with self._lock:
+            if self._away is not None and self._away[0] <= now and self._away[1] in kinds:
+                *_, give_back = self._away
+                self._away = None
+                give_back()
 
     def _take(self, kind: str, rng: random.Random) -> GiveBack | None:
         if kind == HOOKS:
