@@ -30,6 +30,7 @@ KNOWN = {
     " long a usage limit lasts",
     "refuse_prompt": "{reason, kept, until}: a hook stops each message until this file exists; kept: it stays in the"
     " history",
+    "refuse_as_told": "path: while this file exists, a hook stops each message; it holds {reason, kept}",
     "sleeps_through": "true: the end of a background command begins no turn",
     "deny_tool": "[names]: these tools are denied",
     "hang_in_turn": "nth: never answers",

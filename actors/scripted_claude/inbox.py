@@ -98,7 +98,8 @@ class Inbox:
     def take(self) -> Message | None:
         """Wait for the next message; return None when no more will come.
 
-        Messages that came during a turn, and that no tool had taken in, are joined to one.
+        Messages that came during a turn, and that no tool had taken in, are joined to one. The end of background work
+        begins a turn of its own.
         """
         with self._changed:
             self._working = False
@@ -112,7 +113,7 @@ class Inbox:
             first = self._pop()
             if first is self._alone or first.text.startswith("/") or first.wakes:
                 return first
-            return _joined([first, *self._pop_waiting()])
+            return _joined([first, *self._pop_waiting(wakes=False)])
 
     def absorb(self) -> list[Message]:
         """Return the messages that came while a tool ran; a command of claude's own stays for a turn of its own."""
@@ -142,8 +143,8 @@ class Inbox:
         if self.interrupted.wait(seconds):
             raise Interrupted("aborted_streaming")
 
-    def _pop_waiting(self) -> Iterator[Message]:
-        while self._queue and not self._queue[0].text.startswith("/"):
+    def _pop_waiting(self, *, wakes: bool = True) -> Iterator[Message]:
+        while self._queue and not self._queue[0].text.startswith("/") and (wakes or not self._queue[0].wakes):
             yield self._pop()
 
     def _pop(self) -> Message:

@@ -1,9 +1,11 @@
 """The faults within a turn, which the worker commits on request."""
 
+import json
 import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,9 @@ class Mishaps:
 
     def refusal(self) -> dict[str, Any] | None:
         """Return the reason for which a hook stops the message, and whether it stays in the history; or None."""
+        if order := self._faults.get("refuse_as_told"):
+            with suppress(FileNotFoundError):
+                return dict(json.loads(Path(order).read_text(encoding="utf-8")))
         fault = self._faults.get("refuse_prompt")
         if fault is None or Path(fault["until"]).exists():
             return None

@@ -69,3 +69,19 @@ def test_between_a_turn_and_the_one_that_follows_by_itself_it_is_not_idle(claude
     assert told(run) == [
         *["running", "turn", "1 tasks", "0 tasks", "result slow", "turn", "result it has ended", "idle"],
     ]
+
+
+def test_a_message_that_waits_is_not_joined_with_the_end_of_a_command(claude: Claude, gate: Path) -> None:
+    run = start(claude)
+    a = run.send(in_background(gate, say("it has ended")))
+    run.wait_state(a, "completed")
+
+    b = run.send(message({"sleep": 1.5}, say("slow")))
+    run.wait_state(b, "started")
+    c = run.send(message(say("c")))
+    run.wait_state(c, "queued")
+    gate.touch()
+    run.wait_state(c, "completed")
+    run.wait(lambda event: event.get("result") == "it has ended")
+
+    assert {"result slow", "result c", "result it has ended"} <= set(told(run))

@@ -74,3 +74,20 @@ def test_the_same_process_does_not_take_a_refused_message_again(claude: Claude) 
     again.send(text, a)
     assert again.finish(a)[-1] == "A completed"
     assert claude.told(text) == 1
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_stand_in_refuses_as_long_as_a_file_says_so(scripted: Claude, *, kept: bool) -> None:
+    order = scripted.home / "order"
+    order.write_text(json.dumps({"reason": "not now", "kept": kept}))
+    run = scripted.start(env={"SCRIPTED_CLAUDE_FAULTS": json.dumps({"refuse_as_told": str(order)})})
+
+    a = run.send(message(say("refused")))
+    run.wait_state(a, "completed")
+    order.unlink()
+    b = run.send(message(say("said")))
+    run.wait_state(b, "completed")
+
+    outcomes = [event["prompt_submit_outcome"] for event in run.events if "prompt_submit_outcome" in event]
+    assert [(each["reason"], each["prompt_kept"]) for each in outcomes] == [("not now", kept)]
+    assert "result said" in [f"result {event.get('result')}" for event in run.events]

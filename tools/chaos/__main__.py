@@ -9,17 +9,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.chaos.killer import SCRIPTED_ODDS
+from tools.chaos.kinds import OF_THE_STAND_IN, SCRIPTED_ODDS
 from tools.chaos.report import SHOW, is_clean
 from tools.chaos.run import ChaosResult, Scale, run
 from tools.chaos.testbed import real, scripted
 from tools.chaos.verdict import judge_model
 
-SCRIPTED = Scale(agents=6, busy=24, pause=0.25, think=0.5, freeze=4.0, settle=120.0)
-REAL = Scale(agents=3, busy=8, pause=1.0, think=1.0, freeze=6.0, settle=240.0)
+SCRIPTED = Scale(agents=6, busy=24, pause=0.25, think=0.5, freeze=4.0, settle=120.0, background=0.15)
+REAL = Scale(agents=3, busy=8, pause=1.0, think=1.0, freeze=6.0, settle=240.0, background=0.0)
 KILL_SECONDS, REAL_KILL_SECONDS = 0.4, 2.0
 """Average seconds between two kills."""
-REAL_ODDS = {**SCRIPTED_ODDS, "coordinator, SIGKILL": 5, "actor": 15}
+OF_BOTH = {kind: odds for kind, odds in SCRIPTED_ODDS.items() if kind not in OF_THE_STAND_IN}
+REAL_ODDS = {**OF_BOTH, "coordinator, SIGKILL": 5, "actor": 15}
 
 
 def options() -> argparse.Namespace:

@@ -22,11 +22,16 @@ Row = dict[str, Any]
 
 
 class Received(NamedTuple):
-    """A message that an agent received, according to its transcript."""
+    """A message that an agent received, according to a transcript.
+
+    Attributes:
+        part: The part of the conversation that had it: how often its transcript had been cleaned away before.
+    """
 
     agent: str
     id: str
     text: str
+    part: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Evidence:
         told: The backend's events, in order.
         items: The backend's tasks and subtasks, by id.
         received: The messages that the agents received, each agent's in order.
+        cleaned: The times at which the transcripts of agents were cleaned away, each agent's in order.
         continued: The number of turns that were continued after claude had died in the middle.
         sound: The result of SQLite's check of the journal's file.
         rejected: The numbers of rejected inputs, by origin.
@@ -51,6 +57,7 @@ class Evidence:
     told: list[Row]
     items: dict[str, Row]
     received: list[Received]
+    cleaned: list[tuple[str, float]]
     continued: int
     sound: str
     rejected: Counter[str]
@@ -62,13 +69,14 @@ class Evidence:
         return sorted([*steps, *(each["at"] for each in self.events)])
 
 
-def gather(journal: Path, backend: Path, home: Path) -> Evidence:
+def gather(journal: Path, backend: Path, home: Path, cleaned: Path) -> Evidence:
     """Read all evidence, after all processes have ended.
 
     Args:
         journal: The journal's file.
         backend: The backend's database.
         home: The home directory with the transcripts.
+        cleaned: The directory with those that were cleaned away.
     """
     with _open(journal) as database:
         agents = {row["session_id"]: row["agent"] for row in _rows(database, "SELECT * FROM agents")}
@@ -82,10 +90,11 @@ def gather(journal: Path, backend: Path, home: Path) -> Evidence:
     with _open(backend) as database:
         told = [json.loads(row["text"]) for row in _rows(database, "SELECT text FROM events ORDER BY seq")]
         items = {row["id"]: row for row in _rows(database, "SELECT * FROM items")}
+    parts = {session_id: sorted((cleaned / session_id).glob("*.jsonl")) for session_id in agents}
     messages = [
-        Received(agent, message_id, text)
+        Received(agent, message_id, text, part)
         for session_id, agent in agents.items()
-        for path in home.glob(f"**/projects/*/{session_id}.jsonl")
+        for part, path in enumerate([*parts[session_id], *home.glob(f"**/projects/*/{session_id}.jsonl")])
         for message_id, text in _messages(path)
     ]
     return Evidence(
@@ -96,6 +105,7 @@ def gather(journal: Path, backend: Path, home: Path) -> Evidence:
         told=told,
         items=items,
         received=[each for each in messages if each.text.startswith(HEADER)],
+        cleaned=[(agents[each], int(path.stem) / 1e9) for each, paths in parts.items() for path in paths],
         continued=sum(each.text.startswith(CONTINUE) for each in messages),
         sound=sound,
         rejected=rejected,

@@ -32,8 +32,10 @@ class Keeper:
         directory: Its working directory.
         ready: Tells whether a line of its standard output or error is its ready line.
         log: The file for its standard error.
+        pass_fds: Descriptors that it inherits.
 
     Attributes:
+        before_start: Called before each start.
         started: The times at which it became ready, in seconds since the epoch.
         restarts: The restarts of its actors, from its log.
         exits: The number of ends by exit code, without the requested ends.
@@ -47,15 +49,18 @@ class Keeper:
         directory: Path,
         ready: Callable[[bytes], bool],
         log: Path,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self._command, self._environment = list(command), dict(environment)
         self._directory, self._ready, self._log = directory, ready, log
+        self._pass_fds = tuple(pass_fds)
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
         self._is_ready = False
         self._is_over = False
         self._is_down = False
         self._killed = False
+        self.before_start: Callable[[], object] = lambda: None
         self.started: list[float] = []
         self.restarts: list[ActorRestart] = []
         self.exits: Counter[int] = Counter()
@@ -77,6 +82,11 @@ class Keeper:
                 raise TimeoutError(f"not ready within {seconds} s; see {self._log}")
             if self._is_down:
                 raise DownError(f"it ended with exit code {STAYS_DOWN}; see {self._log}")
+
+    @property
+    def is_ready(self) -> bool:
+        """True while it runs and is ready."""
+        return self._is_ready
 
     @property
     def pid(self) -> int | None:
@@ -127,6 +137,7 @@ class Keeper:
                 self._live(log)
 
     def _begin(self) -> bool:
+        self.before_start()
         with self._changed:
             if self._is_over or self._is_down:
                 return False
@@ -138,6 +149,7 @@ class Keeper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                pass_fds=self._pass_fds,
                 start_new_session=True,
             )
             return True

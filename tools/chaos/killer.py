@@ -1,4 +1,4 @@
-"""The killer: chooses and kills parts of the product at random."""
+"""The killer: chooses and kills parts of the product at random, and takes away what they rely on."""
 
 import math
 import random
@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tools.chaos import agents
 from tools.chaos.keeper import Keeper
+from tools.chaos.kinds import CLEANED_ALIVE, FROZEN, LASTING, THEFT, Kill
 from tools.chaos.looking import sessions
 from tools.chaos.proxy import Proxy
+from tools.chaos.surroundings import Surroundings
+from tools.chaos.thief import Thief
 
 if TYPE_CHECKING:
     import psutil
@@ -23,39 +26,8 @@ ROUNDS, ROUND_SECONDS = 8, 0.3
 """Number of crashes of all actors that make the coordinator give up."""
 
 
-class Kill(NamedTuple):
-    """One kill.
-
-    Attributes:
-        at: Its time, in seconds since the epoch.
-        kind: The kind of part and of kill.
-        target: The name of the part, if there are several of that kind.
-    """
-
-    at: float
-    kind: str
-    target: str = ""
-
-
 LONGEST_SWALLOW = 2.5
 """Longest silence of the network, as a multiple of ``freeze``."""
-FROZEN = "agent, SIGSTOP and SIGKILL"
-SCRIPTED_ODDS = {
-    "coordinator, SIGKILL": 8,
-    "coordinator, SIGTERM": 2,
-    "coordinator, gives up": 1,
-    "agent, SIGKILL": 16,
-    "agent, group": 8,
-    "agent, SIGTERM": 6,
-    FROZEN: 6,
-    "backend": 7,
-    "actor": 24,
-    "network, cut": 7,
-    "network, cut in a message": 6,
-    "network, half-open": 3,
-    "network, delay": 6,
-}
-"""Percentage of each kind of kill."""
 
 
 class Killer:
@@ -66,7 +38,9 @@ class Killer:
         pause: Average seconds between two kills.
         most: Greatest number of kills.
         odds: The weight of each kind of kill.
-        freeze: Longest stop of a process before it is killed, in seconds.
+        surroundings: What is taken away for a while.
+        thief: Comes while the backend is down.
+        freeze: Longest stop of a process before it is killed, in seconds, and longest time without what was taken away.
         alarm: Set if it can't continue; ``stop`` raises the reason.
     """
 
@@ -77,6 +51,8 @@ class Killer:
         coordinator: Keeper,
         backend: Keeper,
         proxy: Proxy,
+        surroundings: Surroundings,
+        thief: Thief,
         journal: Path,
         pause: float,
         most: int,
@@ -86,6 +62,7 @@ class Killer:
     ) -> None:
         self._rng, self._pause, self._most, self._odds = rng, pause, most, dict(odds)
         self._coordinator, self._backend, self._proxy = coordinator, backend, proxy
+        self._surroundings, self._thief = surroundings, thief
         self._journal, self._freeze = journal, freeze
         self._stopped, self._alarm = threading.Event(), alarm
         self._frozen: list[tuple[float, str, psutil.Process]] = []
@@ -117,12 +94,15 @@ class Killer:
                 if self._stopped.wait(max(0.0, due - time.monotonic())):
                     break
                 self._kill_frozen(time.monotonic())
+                self._surroundings.give_back(time.monotonic())
                 (kind,) = self._rng.choices(list(self._odds), list(self._odds.values()))
                 self._kill(kind)
             self._kill_frozen(math.inf)
         except BaseException as error:  # noqa: BLE001 - the thread's boundary: `stop` tells
             self._error = error
             self._alarm.set()
+        finally:
+            self._surroundings.give_back(math.inf)
 
     def _kill(self, kind: str) -> None:
         what, _, how = kind.partition(", ")
@@ -132,7 +112,18 @@ class Killer:
             self._disturb(kind, how)
         elif what == "actor":
             self._crash_actor()
-        elif how == "gives up":
+        elif what == "transcript":
+            self._clean(kind)
+        elif kind in LASTING:
+            self._take_away(kind)
+        elif kind == THEFT:
+            self._note_if(self._backend.kill(), kind)
+            self._thief.start(lambda: self._backend.is_ready)
+        else:
+            self._kill_program(kind, what, how)
+
+    def _kill_program(self, kind: str, what: str, how: str) -> None:
+        if how == "gives up":
             self._crash_all_actors(kind)
         else:
             program = self._coordinator if what == "coordinator" else self._backend
@@ -166,6 +157,20 @@ class Killer:
             self._frozen.remove(frozen)
             _, agent, claude = frozen
             self._note_if(agents.send(claude, signal.SIGKILL), FROZEN, agent)
+
+    def _clean(self, kind: str) -> None:
+        """Remove the transcript of an agent, which runs or was killed just before."""
+        known = sessions(self._journal)
+        alive = agents.claudes(known)
+        if not alive:
+            return
+        agent, claude = self._rng.choice(sorted(alive.items()))
+        if kind == CLEANED_ALIVE or agents.send(claude, signal.SIGKILL):
+            self._note_if(self._surroundings.clean(known[agent]), kind, agent)
+
+    def _take_away(self, kind: str) -> None:
+        seconds = self._freeze * self._rng.uniform(0.2, 1)
+        self._note_if(self._surroundings.take_away(kind, self._rng, time.monotonic() + seconds), kind)
 
     def _crash_actor(self) -> None:
         names = [*ACTORS, *(f"session:{agent}" for agent in sessions(self._journal))]

@@ -15,6 +15,8 @@ class Step:
 
     Attributes:
         upstreams: The ids of the subtasks that it waits for.
+        play: What its agent does.
+        background: A command that outlasts the turn; the turn that its end begins completes the subtask.
         summary: Its expected result, different for each.
     """
 
@@ -22,6 +24,7 @@ class Step:
     agents: tuple[str, ...]
     upstreams: tuple[str, ...]
     play: tuple[dict[str, Any], ...] = ()
+    background: str = ""
 
     @property
     def summary(self) -> str:
@@ -31,14 +34,21 @@ class Step:
     @property
     def request(self) -> dict[str, Any]:
         """The part of the request to the backend."""
-        steps = [*self.play, {"complete": {"completion_summary": self.summary}}]
         return {
             "id": self.id,
             "title": f"Step {self.id}",
-            "details": f"@play {json.dumps(steps)}",
+            "details": self._details,
             "assignees": list(self.agents),
             "dependencies": list(self.upstreams),
         }
+
+    @property
+    def _details(self) -> str:
+        end = {"complete": {"completion_summary": self.summary}}
+        if not self.background:
+            return f"@play {json.dumps([*self.play, end])}"
+        begun = [*self.play, {"background": self.background}, {"say": "It runs in the background."}]
+        return f"@play {json.dumps(begun)}\n@wake {json.dumps([end])}"
 
 
 @dataclass(frozen=True)
@@ -66,11 +76,13 @@ class Planner:
         rng: The random generator.
         agents: The agents that may get work.
         think: The longest time that an agent thinks about a step, in seconds.
+        background: The part of the steps that are done in the background.
     """
 
     rng: random.Random
     agents: Sequence[str]
     think: float
+    background: float = 0.0
     _made: int = 0
     _earlier: list[str] = field(default_factory=list)
 
@@ -102,7 +114,13 @@ class Planner:
         if not upstreams and self._earlier and self.rng.random() < 0.2:  # noqa: PLR2004 - now and then
             upstreams = [self.rng.choice(self._earlier)]  # from another workflow, done or not
         agents = self.rng.sample(list(self.agents), 2 if self.rng.random() < 0.1 else 1)  # noqa: PLR2004 - the same
-        return Step(step_id, tuple(agents), tuple(upstreams), tuple(self._play(step_id)))
+        play = tuple(self._play(step_id))
+        return Step(step_id, tuple(agents), tuple(upstreams), play, self._background())
+
+    def _background(self) -> str:
+        if self.rng.random() >= self.background:
+            return ""
+        return f"echo begun; sleep {self.rng.uniform(0, 2 * self.think):.2f}"
 
     def _play(self, step_id: str) -> Iterator[dict[str, Any]]:
         yield {"say": f"I work on {step_id}."}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tools.chaos.evidence import Evidence
 from tools.chaos.keeper import Keeper
-from tools.chaos.killer import Kill
+from tools.chaos.kinds import Kill
 
 
 class Recovery(NamedTuple):
@@ -69,6 +69,8 @@ def _of_kind(kind: str, kills: Sequence[Kill], signs: Signs, ends: Sequence[floa
         return _measure(
             kind, "its claude runs again", kills, lambda kill: f"agent {kill.target}", signs, ends
         )
+    if not kind.startswith(("backend", "network")):
+        return _measure(kind, "any progress at all", kills, lambda _: "anything", signs, [])
     return _measure(kind, "the backend is connected again", kills, lambda _: "backend", signs, ends)
 
 

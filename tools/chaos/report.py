@@ -39,6 +39,13 @@ def figures(outcome: ChaosResult) -> Iterator[Line]:
     yield "written more than once", str(sum(each["attempts"] > 1 for each in found.deliveries))
     yield "known from the transcript", str(sum(each["receipt"] == "transcript" for each in found.deliveries))
     yield "turns cut off and continued", str(found.continued)
+    behind = [step for step in given.steps.values() if step.background]
+    woken = sum(found.nodes.get(step.id, {}).get("summary") == step.summary for step in behind)
+    yield "done in the background", f"{len(behind)} ({woken} completed by the turn that its end began)"
+    again = sum(event["kind"] == "subtask.given_again" for event in found.events)
+    yield "given again, conversation gone", f"{again} (of {len(found.cleaned)} transcripts cleaned away)"
+    yield "retried by a person", str(outcome.retried)
+    yield "tries to get the backend's port", str(outcome.thefts)
     yield "gave up, was started again", str(outcome.exits.get("coordinator 70", 0))
     yield "longest pause", f"{max(_pauses(outcome), default=0.0):.1f} s"
     for kind, count in counts(outcome).items():
@@ -54,10 +61,10 @@ def show(outcome: ChaosResult, seed: str) -> None:
     """Print the report for people."""
     print(f"seed {seed}; {machine.describe()}")
     for name, value in figures(outcome):
-        print(f"{name:<30}{value}")
-    print(f"\n{'seconds from a kill until':<30}{'kills':>6}{'p50':>8}{'p99':>8}{'max':>8}")
+        print(f"{name:<36}{value}")
+    print(f"\n{'seconds from a kill until':<36}{'kills':>6}{'p50':>8}{'p99':>8}{'max':>8}")
     for each in outcome.recoveries:
-        print(f"{each.kind:<30}{each.kills:>6}{_times(each)}  {each.sign}")
+        print(f"{each.kind:<36}{each.kills:>6}{_times(each)}  {each.sign}")
     for finding in outcome.findings[:SHOWN]:
         print(f"{finding.kind}: {finding.text}", file=sys.stderr)
     if any(outcome.left.values()):

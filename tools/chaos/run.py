@@ -10,13 +10,16 @@ from pathlib import Path
 from actors.app.serve import ESCALATED
 from actors.gateway import Tokens, load_secret
 from tools.chaos.evidence import Evidence, gather
+from tools.chaos.helper import Helper
 from tools.chaos.keeper import DownError
-from tools.chaos.killer import Kill, Killer
+from tools.chaos.killer import Killer
+from tools.chaos.kinds import Kill
 from tools.chaos.people import Given, People, RestClient
 from tools.chaos.plans import Planner
 from tools.chaos.recovery import Recovery, recoveries
 from tools.chaos.settling import Left, Settling
 from tools.chaos.testbed import Claude, Testbed
+from tools.chaos.thief import Thief
 from tools.chaos.verdict import Finding, judge
 from tools.common.chance import dice
 
@@ -32,6 +35,7 @@ class Scale:
         think: The longest time that an agent thinks about a step, in seconds.
         freeze: The longest stop of a process before it is killed, in seconds.
         settle: The longest time until all work is done after the last kill, in seconds.
+        background: The part of the subtasks that are done in the background.
     """
 
     agents: int
@@ -40,11 +44,17 @@ class Scale:
     think: float
     freeze: float
     settle: float
+    background: float
 
 
 @dataclass(frozen=True)
 class ChaosResult:
-    """The result of a run."""
+    """The result of a run.
+
+    Attributes:
+        retried: The number of times that a person retried an agent that a hook had stopped.
+        thefts: The number of attempts to get the backend's port.
+    """
 
     seconds: float
     given: Given
@@ -55,6 +65,8 @@ class ChaosResult:
     found: Evidence
     findings: list[Finding]
     recoveries: list[Recovery]
+    retried: int
+    thefts: int
 
 
 def run(
@@ -85,25 +97,31 @@ def run(
     with Testbed(directory, claude, names, seed) as testbed:
         alarm = threading.Event()
         people = _people(testbed, scale, names, seed, alarm)
+        helper = Helper(dice(seed, "helper"), _gateway(testbed), testbed.journal)
+        thief = Thief(testbed.backend_port, testbed.token)
         killer = Killer(
             dice(seed, "kills"), coordinator=testbed.coordinator, backend=testbed.backend, proxy=testbed.proxy,
-            journal=testbed.journal, pause=seconds / kills, most=kills, odds=odds, freeze=scale.freeze,
-            alarm=alarm,
+            surroundings=testbed.surroundings, thief=thief, journal=testbed.journal, pause=seconds / kills,
+            most=kills, odds=odds, freeze=scale.freeze, alarm=alarm,
         )  # fmt: skip
         people.start()
+        helper.start()
         killer.start()
         try:
             alarm.wait(seconds)
         finally:
             killed, given = killer.stop(), people.stop()
+            thief.stop()
         with suppress(DownError):  # unfinished work is a finding
             testbed.backend.wait_until_ready()
             testbed.coordinator.wait_until_ready()
         settling = time.monotonic()
         left = Settling(testbed.journal, testbed.database).wait(scale.settle)
         settled_after = time.monotonic() - settling
-    found = gather(testbed.journal, testbed.database, testbed.home)
+        helper.stop()
+    found = gather(testbed.journal, testbed.database, testbed.home, testbed.cleaned)
     findings = judge(given, found) + check(found) + _ends(testbed)
+    findings += [Finding("wrong", stolen) for stolen in thief.loot]
     return ChaosResult(
         seconds=time.monotonic() - began,
         given=given,
@@ -114,21 +132,26 @@ def run(
         found=found,
         findings=findings,
         recoveries=recoveries(killed, found, testbed.coordinator),
+        retried=helper.retried,
+        thefts=thief.tried,
     )
 
 
 def _people(testbed: Testbed, scale: Scale, names: list[str], seed: str, alarm: threading.Event) -> People:
-    tokens = Tokens(load_secret(testbed.work / "gateway.secret"))
     return People(
         dice(seed, "people"),
-        Planner(dice(seed, "plans"), names, scale.think),
+        Planner(dice(seed, "plans"), names, scale.think, scale.background),
         backend=RestClient(testbed.backend_port, testbed.token),
-        gateway=RestClient(testbed.gateway_port, tokens.operator),
+        gateway=_gateway(testbed),
         journal=testbed.journal,
         busy=scale.busy,
         pause=scale.pause,
         alarm=alarm,
     )
+
+
+def _gateway(testbed: Testbed) -> RestClient:
+    return RestClient(testbed.gateway_port, Tokens(load_secret(testbed.work / "gateway.secret")).operator)
 
 
 def _exits(testbed: Testbed) -> list[tuple[str, int, int]]:

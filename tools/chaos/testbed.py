@@ -1,10 +1,11 @@
 """The processes of a run, started in order and ended in every case."""
 
+import json
 import os
 import secrets
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from actors.scripted_claude.launch import command as scripted_command
+from serving import listen
 from tools.chaos import agents, log
 from tools.chaos.keeper import Keeper
 from tools.chaos.looking import sessions
 from tools.chaos.proxy import Proxy
+from tools.chaos.surroundings import HOOK, Surroundings
 from tools.common.chance import dice
 from tools.common.machine import free_ports
 
@@ -42,6 +45,12 @@ def scripted(pace: float) -> Claude:
     return Claude(tuple(scripted_command()), {"SCRIPTED_CLAUDE_PACE": str(pace)})
 
 
+def _wrap(program: Path, command: Sequence[str]) -> None:
+    """Write a program that is replaced by a command, so that the command can vanish without being touched."""
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    program.chmod(0o755)
+
+
 def real(url: str) -> Claude:
     """Return the pinned claude, connected only to a double of the Messages API at this address.
 
@@ -60,6 +69,18 @@ def real(url: str) -> Claude:
     return Claude((str(REAL),), environment)
 
 
+def _write_hook(home: Path, told: Path) -> None:
+    """Give the real claude the hook that the stand-in has: it refuses messages while a file says so."""
+    stop = json.dumps({"continue": False, "stopReason": HOOK})
+    command = (
+        f"test -e {told} || exit 0; if grep -q true {told}; then echo {shlex.quote(stop)};"
+        f" else echo {shlex.quote(HOOK)} >&2; exit 2; fi"
+    )
+    hooks = {"UserPromptSubmit": [{"hooks": [{"type": "command", "command": command}]}]}
+    (home / ".claude").mkdir()
+    (home / ".claude" / "settings.json").write_text(json.dumps({"hooks": hooks}))
+
+
 class Testbed:
     """The backend, the network before it, and the coordinator with its agents. A context manager.
 
@@ -74,10 +95,15 @@ class Testbed:
     """
 
     def __init__(self, directory: Path, claude: Claude, names: list[str], seed: str) -> None:
-        self.home = directory / "home"
+        self.home, self.cleaned = directory / "home", directory / "cleaned"
         self.work, self._tasks, self._project = (directory / name for name in ("work", "tasks", "project"))
-        for each in (self.home, self._project, self._tasks, self.work / "prompts"):
+        self._program, self._hook = directory / "bin" / "claude", directory / "hook"
+        disk = directory / "disk"
+        for each in (self.home, disk, self._tasks, self.work / "prompts", self._program.parent, self.cleaned):
             each.mkdir(parents=True)
+        self._project.symlink_to(disk)  # as if it were mounted there
+        _write_hook(self.home, self._hook)
+        _wrap(self._program, claude.command)
         for each in (self.work, self._tasks):
             each.chmod(0o700)
         self.token = secrets.token_urlsafe()
@@ -86,22 +112,30 @@ class Testbed:
         for name in names:
             (self.work / "prompts" / f"{name}.md").write_text(PROMPT)
         self.journal, self.database = self.work / "journal.db", self._tasks / "backend.db"
-        self.backend_port, self.gateway_port = free_ports(2)
+        (self.gateway_port,) = free_ports(1)
         self._undo = ExitStack()
+        # As the coordinator does for its embedded backend, so that the port is never free.
+        listener = self._undo.enter_context(listen("127.0.0.1", 0))
+        self.backend_port = int(listener.getsockname()[1])
         self.proxy = Proxy(self.backend_port, dice(seed, "network"))
         environment = self._environment(claude)
         self.backend = Keeper(
-            [sys.executable, "-m", "backend", "--port", str(self.backend_port),
+            [sys.executable, "-m", "backend", f"--listener={listener.fileno()}",
              "--work-dir", str(self._tasks), "--exit-with-stdin"],
             environment, directory=ROOT, ready=lambda line: line.startswith(b"ready "), log=directory / "backend.log",
+            pass_fds=[listener.fileno()],
         )  # fmt: skip
         self.coordinator = Keeper(
             [sys.executable, "-m", "tools.chaos.coordinator"],
-            environment | self._settings(claude),
+            environment | self._settings(),
             directory=ROOT,
             ready=log.is_ready,
             log=directory / "coordinator.log",
         )
+        self.surroundings = Surroundings(
+            self.coordinator, program=self._program, project=self._project, hook=self._hook,
+            home=self.home, cleaned=self.cleaned,
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         try:
@@ -136,16 +170,17 @@ class Testbed:
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "400",
+            "SCRIPTED_CLAUDE_FAULTS": json.dumps({"refuse_as_told": str(self._hook)}),
             **claude.environment,
         }
 
-    def _settings(self, claude: Claude) -> dict[str, str]:
+    def _settings(self) -> dict[str, str]:
         return {
             "WORK_DIR": str(self.work),
             "PROJECT_DIR": str(self._project),
             "WS_URL": f"ws://127.0.0.1:{self.proxy.port}/ws",
             "WS_TOKEN": self.token,
-            "CLAUDE_COMMAND": shlex.join(claude.command),
+            "CLAUDE_COMMAND": str(self._program),
             "GATEWAY_PORT": str(self.gateway_port),
             "PING_SECONDS": "1",
             "RECEIPT_SECONDS": "2",

@@ -1,9 +1,11 @@
 """The verdict: a comparison of the evidence with the work given out. Each difference is a finding."""
 
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from tools.chaos.evidence import Evidence, Received, Row
@@ -62,21 +64,29 @@ def _deliveries(_given: Given, found: Evidence) -> Iterator[Finding]:
     for delivery in found.deliveries:
         what = f"delivery {delivery['id']} ({delivery['kind']} for {delivery['agent']}, {delivery['state']})"
         copies = received[delivery["id"]]
-        if len(copies) > 1:
+        known = [copy for copy in copies if _is_kept(copy, delivery, found)]
+        if len(known) > 1 or len({copy.part for copy in copies}) < len(copies):
             yield Finding("doubled", f"{what} was received {len(copies)} times")
-        yield from _outcome(what, delivery, copies)
+        yield from _outcome(what, delivery, copies, known)
         for copy in copies:
             if (copy.agent, copy.text) != (delivery["agent"], delivery["text"]):
                 yield Finding("wrong", f"{what} was received by {copy.agent} as {copy.text[:200]!r}")
 
 
-def _outcome(what: str, delivery: Row, copies: list[Received]) -> Iterator[Finding]:
+def _is_kept(copy: Received, delivery: Row, found: Evidence) -> bool:
+    """Tell whether a copy counts, unlike one whose conversation was cleaned away before the delivery was over."""
+    cleaned = [at for agent, at in found.cleaned if agent == copy.agent]
+    over = delivery["completed_at"]
+    return copy.part == len(cleaned) or (over is not None and over <= cleaned[copy.part])
+
+
+def _outcome(what: str, delivery: Row, copies: list[Received], known: list[Received]) -> Iterator[Finding]:
     match delivery["state"]:
         case "completed":
             if not copies:
                 yield Finding("lost", f"{what} was never received")
         case "withdrawn":
-            if copies:
+            if known:
                 yield Finding("wrong", f"{what} was received")
         case "dead":
             yield Finding("lost", f"{what}: {delivery['reason']}")
@@ -92,14 +102,14 @@ def _strangers(_given: Given, found: Evidence) -> Iterator[Finding]:
 
 
 def _order(_given: Given, found: Evidence) -> Iterator[Finding]:
-    """Check that each agent received its deliveries in the order in which the router handed them over."""
+    """Check that each conversation received its deliveries in the order in which the router handed them over."""
     handed = {each["id"]: (each["handed_at"] or 0.0, each["number"]) for each in found.deliveries}
-    last: dict[str, Received] = {}
+    last: dict[tuple[str, int], Received] = {}
     for each in found.received:
-        before = last.get(each.agent)
+        before = last.get((each.agent, each.part))
         if before is not None and handed.get(before.id, (0.0, 0)) > handed.get(each.id, (0.0, 0)):
             yield Finding("reordered", f"{each.agent} received {before.id} before {each.id}")
-        last[each.agent] = each
+        last[each.agent, each.part] = each
 
 
 def _subtasks(given: Given, found: Evidence) -> Iterator[Finding]:
@@ -149,16 +159,34 @@ def _contexts(given: Given, found: Evidence) -> Iterator[Finding]:
         if delivery["kind"] in ASSIGNING and delivery["state"] not in ("withdrawn", "dead"):
             assignments[delivery["subtask_id"]].append(delivery)
     for step in given.steps.values():
-        times = Counter(each["agent"] for each in assignments[step.id])
-        if not times:
+        by_agent: dict[str, list[Row]] = defaultdict(list)
+        for each in assignments[step.id]:
+            by_agent[each["agent"]].append(each)
+        if not by_agent:
             yield Finding("lost", f"subtask {step.id} was never assigned")
-        for agent, count in times.items():
-            if count > 1:
-                yield Finding("doubled", f"subtask {step.id} was assigned to {agent} {count} times")
+        for agent, given_to in by_agent.items():
+            if not all(_is_due_again(*each, found) for each in pairwise(given_to)):
+                yield Finding("doubled", f"subtask {step.id} was assigned to {agent} {len(given_to)} times")
             if agent not in step.agents:
                 yield Finding("wrong", f"subtask {step.id} was assigned to {agent}")
         for delivery in assignments[step.id]:
             yield from _upstreams(step, delivery, found)
+
+
+def _is_due_again(before: Row, after: Row, found: Evidence) -> bool:
+    """Tell whether there was a reason to give a subtask again after it was given.
+
+    The agent's conversation was cleaned away, or the subtask was held and then resumed: by then the agent may have had
+    another one in hand.
+    """
+    handed = before["handed_at"] or math.inf
+    cleaned = [at for agent, at in found.cleaned if agent == after["agent"]]
+    resumed = [event["at"] for event in found.events if _is(event, "subtask.resumed", after["subtask_id"])]
+    return any(handed <= at <= after["queued_at"] for at in (*cleaned, *resumed))
+
+
+def _is(event: Row, kind: str, subject: str) -> bool:
+    return bool(event["kind"] == kind and event["subject"] == subject)
 
 
 def _upstreams(step: Step, delivery: Row, found: Evidence) -> Iterator[Finding]:
@@ -170,8 +198,12 @@ def _upstreams(step: Step, delivery: Row, found: Evidence) -> Iterator[Finding]:
 
 
 def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
-    """Check that a subtask's last change before its end was delivered to an agent."""
-    latest: dict[str, str] = {}
+    """Check that a subtask's last change before its end was delivered to an agent.
+
+    An assignment tells it too. One that waits has no text yet, and is withdrawn when the agent, who was given the
+    subtask before, completes it.
+    """
+    latest: dict[str, tuple[str, float]] = {}
     over: set[str] = set()
     for event in found.events:
         if event["kind"] == "subtask.completed":
@@ -179,15 +211,20 @@ def _changes(given: Given, found: Evidence) -> Iterator[Finding]:
         elif event["kind"] == "subtask.updated" and event["subject"] not in over:
             title = _title(event)
             if title is not None:
-                latest[event["subject"]] = title
-    texts: dict[str, list[str]] = defaultdict(list)
+                latest[event["subject"]] = title, event["at"]
+    about: dict[str, list[Row]] = defaultdict(list)
     for delivery in found.deliveries:
-        texts[delivery["subtask_id"] or ""].append(delivery["text"])
-    for subtask_id, title in latest.items():
-        if subtask_id in given.steps and not any(
-            f"Title: {title}\n" in text + "\n" for text in texts[subtask_id]
-        ):
+        about[delivery["subtask_id"] or ""].append(delivery)
+    for subtask_id, (title, at) in latest.items():
+        if subtask_id in given.steps and not any(_tells(each, title, at) for each in about[subtask_id]):
             yield Finding("lost", f"no agent got the new title {title!r} of {subtask_id}")
+
+
+def _tells(delivery: Row, title: str, at: float) -> bool:
+    waited = delivery["kind"] in ASSIGNING and delivery["state"] == "withdrawn"
+    if waited and delivery["queued_at"] <= at <= delivery["completed_at"]:
+        return True
+    return f"Title: {title}\n" in delivery["text"] + "\n"
 
 
 def _title(event: Row) -> str | None:

@@ -22,13 +22,15 @@ def delivery(
 ) -> dict[str, Any]:
     row = {
         "number": number, "id": f"d{number}", "agent": agent, "kind": kind, "subtask_id": subtask, "text": text,
-        "state": "completed", "reason": None, "handed_at": float(number), "attempts": 1,
+        "state": "completed", "reason": None, "queued_at": float(number), "handed_at": float(number),
+        "completed_at": number + 0.5, "attempts": 1,
     }  # fmt: skip
     return row | more
 
 
 def event(kind: str, subject: str | None, key: str, **document: Any) -> dict[str, Any]:
-    return {"kind": kind, "subject": subject, "agent": None, "key": key, "document": json.dumps(document)}
+    row = {"kind": kind, "subject": subject, "agent": None, "key": key, "at": 2.2}
+    return row | {"document": json.dumps(document)}
 
 
 def told(key: str, seq: int, kind: str, **payload: Any) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def clean() -> Evidence:
         ],
         items={"a": done | {"completion_summary": A.summary}, "b": done | {"completion_summary": B.summary}},
         received=[Received(each["agent"], each["id"], each["text"]) for each in deliveries],
+        cleaned=[],
         continued=0,
         sound="ok",
         rejected=Counter(),
@@ -142,6 +145,84 @@ def test_a_context_may_be_withdrawn_and_then_not_received_but_not_dead() -> None
     for handed_at in (None, 4.0):
         found.deliveries[-1].update(state="dead", handed_at=handed_at)
         assert [finding.kind for finding in judge(GIVEN, found)] == ["lost"]
+
+
+def cleaned(at: float) -> Evidence:
+    """Return the evidence of a run in which the transcript of ``two`` was cleaned away at this time."""
+    return dataclasses.replace(clean(), cleaned=[("two", at)])
+
+
+def test_what_was_not_over_is_received_again_once_after_its_conversation_was_cleaned_away() -> None:
+    found = cleaned(2.4)  # the delivery was completed at 2.5
+    found.received[2:] = [each._replace(part=1) for each in found.received[1:]]
+    assert judge(GIVEN, found) == []
+    found.received.append(found.received[-1])
+    assert [finding.kind for finding in judge(GIVEN, found)] == ["doubled"]
+
+
+def test_what_was_over_is_not_received_again_though_its_conversation_was_cleaned_away() -> None:
+    found = cleaned(2.6)
+    found.received[2:] = [each._replace(part=1) for each in found.received[1:]]
+    assert [finding.kind for finding in judge(GIVEN, found)] == ["doubled"]
+
+
+@pytest.mark.parametrize(
+    ("at", "kinds"), [(2.6, []), (1.9, ["doubled"]), (4.1, ["doubled"])], ids=["between", "before", "after"]
+)
+def test_a_subtask_is_given_again_only_where_its_conversation_was_cleaned_away(
+    at: float, kinds: list[str]
+) -> None:
+    found = cleaned(at)
+    found.deliveries.append(
+        found.deliveries[1] | {"number": 4, "id": "d4", "queued_at": 4.0, "handed_at": 4.0}
+    )
+    found.received[2:] = [each._replace(part=1) for each in found.received[2:]]
+    found.received.append(Received("two", "d4", found.deliveries[-1]["text"], part=1))
+    if at < 2:  # everything came after it
+        found.received[:] = [each._replace(part=int(each.agent == "two")) for each in found.received]
+    assert [finding.kind for finding in judge(GIVEN, found)] == kinds
+
+
+@pytest.mark.parametrize(("about", "kinds"), [("b", []), ("a", ["doubled"])], ids=["the subtask", "another"])
+def test_a_subtask_is_given_again_only_where_it_was_held_and_resumed(about: str, kinds: list[str]) -> None:
+    found = clean()
+    found.events.append(event("subtask.resumed", about, "k9"))  # at 2.2
+    found.deliveries.append(
+        found.deliveries[1] | {"number": 4, "id": "d4", "queued_at": 4.0, "handed_at": 4.0}
+    )
+    found.received.append(Received("two", "d4", found.deliveries[-1]["text"]))
+    assert [finding.kind for finding in judge(GIVEN, found)] == kinds
+
+
+@pytest.mark.parametrize(("since", "kinds"), [(2.1, []), (2.3, ["lost"])], ids=["before", "afterwards"])
+def test_a_change_is_told_by_an_assignment_that_waits_until_the_subtask_is_completed(
+    since: float, kinds: list[str]
+) -> None:
+    found = clean()
+    found.deliveries[1].update(text=found.deliveries[1]["text"].replace(", change 1.", ""))
+    found.received[1] = found.received[1]._replace(text=found.deliveries[1]["text"])
+    withdrawn = {"state": "withdrawn", "queued_at": since, "handed_at": None, "completed_at": 2.4}
+    found.deliveries.append(delivery(4, "two", "task_ready", "b", "", **withdrawn))
+    assert [finding.kind for finding in judge(GIVEN, found)] == kinds
+
+
+def test_the_cleaning_of_one_agents_transcript_excuses_no_other() -> None:
+    found = dataclasses.replace(clean(), cleaned=[("one", 2.6)])
+    found.deliveries.append(
+        found.deliveries[1] | {"number": 4, "id": "d4", "queued_at": 4.0, "handed_at": 4.0}
+    )
+    found.received.append(Received("two", "d4", found.deliveries[-1]["text"]))
+    assert [finding.kind for finding in judge(GIVEN, found)] == ["doubled"]
+
+
+def test_what_was_withdrawn_may_have_been_received_only_in_what_was_cleaned_away() -> None:
+    found = cleaned(3.9)
+    withdrawn = {"state": "withdrawn", "reason": "it was completed by one", "completed_at": None}
+    found.deliveries.append(delivery(4, "two", "task_ready", "a", "", **withdrawn))
+    found.received.append(Received("two", "d4", ""))
+    assert judge(GIVEN, found) == []
+    found.received[-1] = found.received[-1]._replace(part=1)
+    assert [finding.kind for finding in judge(GIVEN, found)] == ["wrong"]
 
 
 def test_what_the_model_was_told_is_compared_too() -> None:
