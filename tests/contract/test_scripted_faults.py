@@ -209,8 +209,19 @@ def test_ignore_sigterm(scripted: Claude) -> None:
     assert run.finish(a, b)[-1] == "B completed"
 
 
+def test_sleeps_through_the_end_of_a_background_command(scripted: Claude, gate: Path) -> None:
+    run = _start(scripted, "--allowedTools", "Bash", sleeps_through=True)
+    a = run.send(message({"background": f"until [ -e {gate} ]; do sleep 0.05; done"}, say("started")))
+    run.wait_state(a, "completed")
+    gate.touch()
+    run.wait(lambda event: event.get("subtype") == "background_tasks_changed" and not event["tasks"])
+
+    assert run.finish(a).count("result A completed") == 1
+    assert sum(event["type"] == "result" for event in run.events) == 1
+
+
 def test_every_fault_is_documented_and_tested() -> None:
-    tests = Path(__file__).read_text(encoding="utf-8")
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
 
     assert all(about for about in KNOWN.values())
     assert [name for name in KNOWN if name not in tests] == []

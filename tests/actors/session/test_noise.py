@@ -27,7 +27,7 @@ def test_where_no_event_can_be_read_the_agent_is_blocked_and_it_is_said(
 ) -> None:
     command = scripted.options["command"]
     broken = wrap(scripted, tmp_path / "claude", "sed -u 's/.*/a greeting/'")
-    scripted.start(command=broken, receipt_seconds=1.0)
+    scripted.start(command=broken, receipt_seconds=1.0, max_attempts=1_000_000)
     delivery = scripted.deliver(message(say("at last")))
 
     def is_blocked() -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from actors.protocol.deliveries import DeliveryState
+from actors.protocol.feed import ToolUsed
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import SessionReady, SessionState, TurnEnded
 from actors.session.crashes import HANGS
@@ -35,8 +36,11 @@ def let_time_pass(stage: Stage) -> None:
     """Advance the clock until the silence is noticed; claude's last words may still be on their way."""
 
     def is_noticed() -> bool:
-        stage.clock.advance(LONG)
-        return bool(stage.of_state(SessionState.CRASHED))
+        if stage.of_state(SessionState.CRASHED):
+            return True
+        if stage.clock.pending(SilenceDue):
+            stage.clock.advance(LONG)
+        return False
 
     wait_for(is_noticed, "the end of it")
 
@@ -72,6 +76,7 @@ def test_a_tool_may_be_silent_for_as_long_as_it_runs(scripted: Stage, gate: Path
     scripted.start(silence_seconds=LONG)
     scripted.deliver(message(wait_for_gate(gate), say("built")))
     scripted.wait_tool()
+    scripted.wait_activity(lambda each: isinstance(each, ToolUsed))
     wait_for(lambda: len(scripted.marked()) > 1, "the tool")
     for _ in range(3):
         wait_for(lambda: scripted.clock.pending(SilenceDue), "the watch over its silence")
