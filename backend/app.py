@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, WebSocket
 from starlette.routing import Route
 
 from backend import rest
 from backend.guard import BodyLimit, TokenGuard
-from backend.mcp_door import McpDoor
 from backend.runtime import PRODUCT, Runtime
 from backend.socket import QUEUE_LIMIT, Connection
+from serving import LateApp
+
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 
 def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) -> FastAPI:
@@ -21,7 +25,14 @@ def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) 
         token: the token that clients must send.
         queue_limit: the most characters of live events that may wait for one WebSocket client.
     """
-    tools = McpDoor(runtime)
+
+    def load_tools() -> "StreamableHTTPSessionManager":
+        # The library takes as long to load as all the rest of the backend, and most backends never need it.
+        from backend import mcp  # noqa: PLC0415
+
+        return mcp.Tools(runtime).manager
+
+    tools = LateApp(load_tools)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

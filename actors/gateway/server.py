@@ -1,7 +1,7 @@
 """The gateway's application: all routes, on loopback only."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,8 +15,11 @@ from actors.gateway.body_limit import BodyLimit
 from actors.gateway.events import EventStreams, event_routes
 from actors.gateway.operator import operator_routes
 from actors.gateway.tokens import Tokens
-from actors.gateway.tools_door import ToolsDoor
 from actors.protocol.feed import WritingPaused
+from serving import LateApp
+
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 PRODUCT = "agent-coordinator"
 MAX_BODY_BYTES = 1024 * 1024
@@ -39,7 +42,14 @@ def build_app(
         paused: Returns the pause if the journal can't be written at the moment.
         extra: More routes to serve, each with its own authentication.
     """
-    tools = ToolsDoor(router)
+
+    def load_tools() -> "StreamableHTTPSessionManager":
+        # The library takes longer to load than all else that the coordinator needs, and a claude takes longer still.
+        from actors.gateway.mcp_server import AgentTools  # noqa: PLC0415
+
+        return AgentTools(router).manager()
+
+    tools = LateApp(load_tools)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lambda _app: tools.open())
     app.add_exception_handler(RequestValidationError, _unusable)
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
