@@ -356,8 +356,8 @@ class Conversation:
 
     @property
     def dropped(self) -> Refused | None:
-        """Set where claude has dropped a message, so that a new process is needed; only between turns."""
-        return None if self._has_turn else self._dropped
+        """Set where claude has dropped a message, so that a new process is needed; only once it is idle."""
+        return None if self._has_turn or self._is_running else self._dropped
 
     @property
     def awaits_claude(self) -> bool:
