@@ -55,13 +55,23 @@ class Backend:
         event = self._as_known(message.event)
         if message.source == "backend" and event.seq is not None:
             self._cursor = max(self._cursor, event.seq)
-        is_new = work.record(event, message.source)
-        if event.key is not None and not is_new:
-            self._publisher.resolve(event.key, "published")  # the echo of our own event
-        changes = self._apply(event, work) if is_new else ()
+        is_known = not work.record(event, message.source) or self._is_echo(event)
+        if event.key is not None and is_known:
+            self._publisher.resolve(event.key, "published")
+        changes = () if is_known else self._apply(event, work)
         if isinstance(event, NodeCompleted):
             self._graph.confirm(event.id, event.seq)
         return changes
+
+    def _is_echo(self, event: Event) -> bool:
+        """Return whether this is the echo of news of ours, which must not count as the backend's word.
+
+        It may come long after what it tells of, and after the backend has confirmed what came later. A completion of
+        ours is known by itself, since it is recorded when it is made.
+        """
+        if event.key is None or not isinstance(event, NodeUpdated | AgentBlocked):
+            return False
+        return self._journal.outbox.has(event.key)
 
     def _apply(self, event: Event, work: UnitOfWork) -> Decisions:
         match event:

@@ -142,8 +142,7 @@ class Conversation:
         item = self._receipts.add(delivery)
         if item is not None and self._is_open:
             self._hand_over(item)
-            if self._recovered and not self._has_turn:
-                self._end_recovered()
+            self._settle_recovered()
         return item is not None
 
     def go_on(self) -> None:
@@ -187,6 +186,14 @@ class Conversation:
             self._say(str(uuid4()), CONTINUE)
         elif self._recovered:
             self._end_recovered()
+
+    def _settle_recovered(self) -> None:
+        """Complete recovered deliveries, unless a turn runs, which may be theirs."""
+        if not self._recovered or self._has_turn or self._is_running:
+            return
+        if self._turn is None:
+            self._end_recovered()
+        self._finish_recovered()
 
     def _end_recovered(self) -> None:
         """Complete recovered deliveries with a turn that is over; the history has its last words."""
@@ -245,11 +252,7 @@ class Conversation:
             else:
                 self._step(message_id, DeliveryState.STARTED, receipt="transcript")
                 self._recovered[message_id] = None
-        if self._has_turn:
-            return
-        if self._turn is None and self._recovered:
-            self._end_recovered()
-        self._finish_recovered()
+        self._settle_recovered()
 
     def overdue(self, now: float) -> list[InFlight]:
         """Return the deliveries whose receipt is overdue."""
@@ -274,7 +277,7 @@ class Conversation:
                 reason = f"no receipt from claude after {item.attempts} attempts"
                 self._step(item.delivery.id, DeliveryState.DEAD, reason=reason)
         if self._turn is not None:
-            self._finish_recovered()
+            self._settle_recovered()
 
     # ------------------------------------------------------------ how turns go
 
@@ -292,6 +295,7 @@ class Conversation:
     def running_changed(self, *, is_running: bool) -> None:
         """Note the program's own word on whether a turn is running."""
         self._is_running = is_running
+        self._settle_recovered()
 
     def background_changed(self, tasks: tuple[BackgroundTask, ...], at: str) -> None:
         """Note all work that goes on in the background now.

@@ -41,6 +41,10 @@ class Outbox(Table):
         ).fetchone()
         return None if row is None else orjson.loads(row[0])["id"]
 
+    def has(self, key: str) -> bool:
+        """Return whether one was published, or is to be, under this key."""
+        return self._execute("SELECT 1 FROM publications WHERE key = ?", (key,)).fetchone() is not None
+
     def resolve(self, key: str, state: str, reason: str | None = None) -> None:
         """Record the end of a waiting publication: ``published``, ``sent`` or ``refused``."""
         self._execute(

@@ -12,7 +12,8 @@ from actors.protocol.backend import (
     Resume,
 )
 from actors.protocol.deliveries import DeliveryState, DeliveryStep
-from actors.protocol.events import NodeCompleted, NodeCreated
+from actors.protocol.events import AgentBlocked, NodeCompleted, NodeCreated, NodeUpdated
+from actors.protocol.reports import ReportBlocked, RetrySubtask
 from actors.protocol.router import RouterStarted
 from actors.protocol.sessions import Progressed, SessionChanged, SessionReady, SessionsLost, SessionState
 from tests.actors.router.office import Office
@@ -305,3 +306,36 @@ def test_a_session_that_comes_back_idle_is_not_taken_for_busy(durable: Office) -
     assert durable.kinds("coder") == ["task_ready A"]
     durable.tell(SessionReady(agent="coder", idle=True))
     assert durable.kinds("coder") == ["task_ready A", "task_ready B"]
+
+
+def test_a_late_echo_of_our_own_news_neither_reopens_nor_blocks_anything(durable: Office) -> None:
+    # Given a subtask that was begun and completed, which the backend has confirmed
+    durable.backend_opens()
+    durable.up("a")
+    durable.create("A", "a", key="k-1", seq=1)
+    durable.receive("a", durable.delivered("a")[0], DeliveryState.STARTED, DeliveryState.COMPLETED)
+    durable.report("a")
+    begun, completed = durable.published()
+    assert (begun.event_type, completed.event_type) == ("subtask.updated", "subtask.completed")
+    durable.tell(PublicationConfirmed(key=begun.key), PublicationConfirmed(key=completed.key))
+    # When the echo of its beginning comes only now, for one because the coordinator was killed
+    durable.restart()
+    echo = NodeUpdated(entity="subtask", id="A", status="in_progress", key=begun.key, seq=2)
+    durable.tell(EventReceived(event=echo))
+    durable.up("a")
+    # Then it isn't opened again
+    assert durable.node("A").state == "completed"
+    assert durable.kinds("a") == ["task_ready A"]
+    # And the same with a block that was answered since
+    durable.backend_opens()
+    durable.create("B", "a", key="k-2", seq=3)
+    durable.ask(ReportBlocked, agent="a", way="gateway", reason="which one?", subtask_id="B")
+    blocked = durable.published()[-1]
+    durable.ask(RetrySubtask, subtask_id="B")
+    durable.tell(
+        EventReceived(
+            event=AgentBlocked(agent="a", subtask_id="B", reason="which one?", key=blocked.key, seq=4)
+        )
+    )
+    assert blocked.event_type == "agent.blocked"
+    assert durable.node("B").hold is None

@@ -27,7 +27,7 @@ from actors.session.drives.stream import drive
 from actors.session.drives.stream.drive import StreamDrive
 from actors.session.drives.stream.lock import SessionLock
 from supervisors import Handle
-from tests.actors.session.stage import NAME, NoRoom, Stage, lives
+from tests.actors.session.stage import NAME, NoRoom, Stage, lives, wait_for
 from tests.actors.support import DEADLINE
 from tests.contract.messages import message, say
 from tests.contract.messages import wait_for as wait_for_gate
@@ -219,8 +219,8 @@ def test_a_changed_prompt_is_applied_to_an_idle_session_by_unblocking_it(stage: 
     stage.wait_state(SessionState.READY, 2)
     # Then: it runs anew in its conversation, with what the prompt says now.
     assert stage.pid != before
+    wait_for(lambda: "Bash(npm test:*)" in psutil.Process(stage.pid).cmdline(), "the new command line")
     arguments = psutil.Process(stage.pid).cmdline()
-    assert "Bash(npm test:*)" in arguments
     assert ("--resume", stage.session_id) in pairwise(arguments)
     stage.deliver(message(say("two")))
     assert stage.wait_turn(2).text == "two"
