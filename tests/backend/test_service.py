@@ -54,6 +54,7 @@ def test_a_task_and_its_subtasks_are_created_together(service: TaskService, told
         "assignees": [],
         "dependencies": ["B"],
         "status": "todo",
+        "blocked_reason": "",
         "project": "p",
         "branch": "b",
     }
