@@ -64,14 +64,19 @@ class Backend:
         return changes
 
     def _is_echo(self, event: Event) -> bool:
-        """Return whether this is the echo of news of ours, which must not count as the backend's word.
+        """Return whether this is the echo of news of ours that must not count as the backend's word.
 
-        It may come long after what it tells of, and after the backend has confirmed what came later. A completion of
-        ours is known by itself, since it is recorded when it is made.
+        It may come long after what it tells of, and after the backend has confirmed what came later: so it opens
+        nothing again, and blocks nothing. (That work goes on counts all the same: the backend's word that the subtask
+        is blocked, which followed from ours, may have come just before.) A completion of ours is known by itself, since
+        it is recorded when it is made.
         """
-        if event.key is None or not isinstance(event, NodeUpdated | AgentBlocked):
+        if event.key is None:
             return False
-        return self._journal.outbox.has(event.key)
+        if isinstance(event, NodeUpdated):
+            node = self._graph.get(event.id)
+            return node is not None and node.is_closed and self._journal.outbox.has(event.key)
+        return isinstance(event, AgentBlocked) and self._journal.outbox.has(event.key)
 
     def _apply(self, event: Event, work: UnitOfWork) -> Decisions:
         match event:

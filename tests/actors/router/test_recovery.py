@@ -339,3 +339,29 @@ def test_a_late_echo_of_our_own_news_neither_reopens_nor_blocks_anything(durable
     )
     assert blocked.event_type == "agent.blocked"
     assert durable.node("B").hold is None
+
+
+def test_a_late_word_of_the_backend_that_follows_from_our_block_does_not_hold_for_ever(
+    office: Office,
+) -> None:
+    # Given a block that was answered: the backend was told of it, and that the work goes on
+    office.backend_opens()
+    office.up("a")
+    office.create("A", "a", key="k-1", seq=1)
+    office.receive("a", office.delivered("a")[0], DeliveryState.STARTED)
+    office.ask(ReportBlocked, agent="a", way="gateway", reason="which one?", subtask_id="A")
+    office.ask(RetrySubtask, subtask_id="A")
+    blocked, goes_on = office.published()[-2:]
+    assert (blocked.event_type, goes_on.event_type) == ("agent.blocked", "subtask.updated")
+    # When its own events about both come only now
+    status = NodeUpdated(entity="subtask", id="A", status="blocked", key="its own", seq=2)
+    office.tell(EventReceived(event=status))
+    office.tell(
+        EventReceived(
+            event=AgentBlocked(agent="a", subtask_id="A", reason="which one?", key=blocked.key, seq=3)
+        )
+    )
+    echo = NodeUpdated(entity="subtask", id="A", status="in_progress", key=goes_on.key, seq=4)
+    office.tell(EventReceived(event=echo))
+    # Then the last word counts
+    assert office.node("A").hold is None
