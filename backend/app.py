@@ -8,10 +8,11 @@ from fastapi import FastAPI, WebSocket
 from starlette.routing import Route
 
 from backend import rest
-from backend.guard import BodyLimit, TokenGuard
+from backend.fields import MAX_BODY
+from backend.guard import TokenGuard, too_large
 from backend.runtime import PRODUCT, Runtime
 from backend.socket import QUEUE_LIMIT, Connection
-from serving import LateApp
+from serving import BodyLimit, LateApp
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -49,7 +50,7 @@ def create_app(runtime: Runtime, token: str, *, queue_limit: int = QUEUE_LIMIT) 
     app.router.routes.append(Route("/mcp", tools, methods=["POST"]))
     rest.add_error_handlers(app)
     # The middleware added last runs first.
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, limit=MAX_BODY, refuse=too_large)
     app.add_middleware(TokenGuard, token=token, public=frozenset({"/healthz"}))
 
     @app.get("/healthz")

@@ -1,13 +1,11 @@
-"""ASGI middleware before every interface: the token check, and the limit on request bodies."""
+"""What stands before every interface: the token check, and the refusal of bodies that are too large."""
 
 import hmac
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from backend.fields import MAX_BODY
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class TokenGuard:
@@ -45,50 +43,9 @@ class TokenGuard:
         return any(hmac.compare_digest(each.encode(), self._token) for each in candidates)
 
 
-class BodyLimit:
-    """Answers 413 to a request whose body is larger than the limit, and reads no more than that.
-
-    Args:
-        app: the guarded application.
-        limit: the limit in bytes.
-    """
-
-    def __init__(self, app: ASGIApp, limit: int = MAX_BODY) -> None:
-        self._app = app
-        self._limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read a request's body and pass it on, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body = await self._read(Headers(scope=scope), receive)
-        if body is None:
-            refusal = _refuse(413, "too_large", f"a request body may have {self._limit} bytes at most")
-            await refusal(scope, receive, send)
-        else:
-            await self._app(scope, _replay(body, receive), send)
-
-    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
-        declared = headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > self._limit:
-            return None
-        body = bytearray()
-        more = True
-        while more and len(body) <= self._limit:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        return bytes(body) if len(body) <= self._limit else None
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return first.pop() if first else await receive()
-
-    return replay
+def too_large(limit: int) -> Response:
+    """Return the answer to a request whose body is larger than this limit in bytes."""
+    return _refuse(413, "too_large", f"a request body may have {limit} bytes at most")
 
 
 def _refuse(status: int, code: str, message: str) -> JSONResponse:

@@ -11,12 +11,11 @@ from starlette.routing import Route
 
 from actors.gateway.ask import Router
 from actors.gateway.auth import AgentsOnly
-from actors.gateway.body_limit import BodyLimit
 from actors.gateway.events import EventStreams, event_routes
 from actors.gateway.operator import operator_routes
 from actors.gateway.tokens import Tokens
 from actors.protocol.feed import WritingPaused
-from serving import LateApp
+from serving import BodyLimit, LateApp
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager

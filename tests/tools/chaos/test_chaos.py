@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -45,9 +44,8 @@ def left_behind(home: Path) -> list[list[str]]:
     return found
 
 
-@pytest.mark.parametrize("seed", ["2026", secrets.token_hex(4)], ids=["fixed", "random"])
-def test_whatever_dies_each_context_arrives_once(seed: str, tmp_path: Path) -> None:
-    print(f"seed {seed}")  # noqa: T201 - shown where the test fails, so that it can be run again
+def test_whatever_dies_each_context_arrives_once(tmp_path: Path) -> None:
+    seed = "2026"  # other seeds are for ``scripts/chaos``, which runs for longer too
     # When everything dies at random for a while
     directory = tmp_path / "chaos"
     code, found, errors = chaos("--seed", seed, "--minutes", "0.25", "--keep", str(directory))

@@ -1,8 +1,15 @@
 """The limit on request bodies, before every route."""
 
+from collections.abc import Callable
+
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+def too_large(limit: int) -> Response:  # noqa: ARG001 - others tell it
+    """Return the plainest refusal."""
+    return PlainTextResponse("Request body too large", 413)
 
 
 class BodyLimit:
@@ -13,11 +20,13 @@ class BodyLimit:
     Args:
         app: The application.
         limit: The limit in bytes.
+        refuse: Returns the answer to a larger one, with status 413.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, refuse: Callable[[int], Response] = too_large) -> None:
         self._app = app
         self._limit = limit
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read a request's body and pass it on, or refuse it."""
@@ -26,7 +35,7 @@ class BodyLimit:
             return
         read = await self._read(Headers(scope=scope), receive)
         if read is None:
-            await PlainTextResponse("Request body too large", 413)(scope, receive, send)
+            await self._refuse(self._limit)(scope, receive, send)
         else:
             await self._app(scope, _replay(read, receive), send)
 
