@@ -51,6 +51,8 @@ def test_one_that_gets_no_answer_is_ended_and_resumed(stage: Stage) -> None:
     stage.start(faults={"hang_in_turn": 1}, silence_seconds=LONG)
     delivery = stage.deliver(message(say("after all")))
     stage.wait_transcript(lambda line: line.get("uuid") == delivery)
+    if stage.api:  # else the next claude's request would be the one without an answer
+        stage.api.wait_for(lambda api: bool(api.turns()))
     let_time_pass(stage)
     assert "signal 9" in stage.wait_state(SessionState.CRASHED).detail
     stage.wait_completed(delivery)
