@@ -117,15 +117,17 @@ class Dispatch:
         lane.is_up = True
         if lane.state is not SessionState.READY and not (lane.is_busy and not idle):
             lane.state = SessionState.STARTING
-        work.tell_session(lane.session, Adopt(session_id=lane.session_id))
-        for delivery in lane.under_way():
-            work.tell_session(lane.session, Deliver(delivery=self._lanes.whole(delivery)))
+        self._resume(lane, work)
 
     # ------------------------------------------------------------ conversations
 
     def renew(self, lane: Lane, work: UnitOfWork) -> None:
         """Begin a new conversation, in which the subtask in hand is given again."""
         self._begin(lane, new_id(), work)
+        self._resume(lane, work)
+
+    def _resume(self, lane: Lane, work: UnitOfWork) -> None:
+        """Tell the session its conversation and its outstanding deliveries."""
         work.tell_session(lane.session, Adopt(session_id=lane.session_id))
         for delivery in lane.under_way():
             work.tell_session(lane.session, Deliver(delivery=self._lanes.whole(delivery)))
