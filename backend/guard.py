@@ -1,4 +1,4 @@
-"""What stands before every interface: the token check, and the refusal of bodies that are too large."""
+"""Guards before every interface: the token check, and the refusal of bodies that are too large."""
 
 import hmac
 from urllib.parse import parse_qs

@@ -15,7 +15,7 @@ from actors.workdir import WorkDir
 _SECONDS, _LOOK_SECONDS = 15.0, 0.1
 """How long a start is followed, and the time between looks into the journal."""
 _UP_SECONDS = 1.0
-"""How long a session must be up before it counts as started: a claude that can't run ends at once."""
+"""Seconds that a session must be up before it counts as started: a claude that can't run ends at once."""
 _UP = (SessionState.READY, SessionState.WORKING, SessionState.RATE_LIMITED)
 _DOWN = (SessionState.BLOCKED, SessionState.CRASHED)
 

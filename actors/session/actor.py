@@ -80,7 +80,7 @@ RETRY_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Heard:
-    """What is known of the present process.
+    """The state of the present process.
 
     Attributes:
         goes_on_at: The end of the API's wait that claude has announced, on the monotonic clock.

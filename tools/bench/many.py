@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Held:
-    """What a coordinator holds at one moment: bytes of memory, descriptors, threads, and seconds of processor time."""
+    """Resources in use at one moment: bytes of memory, descriptors, threads, and seconds of processor time."""
 
     memory: int
     descriptors: int

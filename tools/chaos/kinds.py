@@ -22,7 +22,7 @@ THEFT = "backend, with a thief on its port"
 HOOKS, PROGRAM, PROJECT, DESCRIPTORS = "hooks refuse", "program gone", "project gone", "descriptors short"
 LASTING = (HOOKS, PROGRAM, PROJECT, DESCRIPTORS)
 NEEDED_TO_START = (PROGRAM, PROJECT)
-"""What the coordinator refuses to start without: a user error."""
+"""Requirements without which the coordinator refuses to start: a user error."""
 CLEANED_ALIVE, CLEANED_DEAD = "transcript, claude alive", "transcript, claude dead"
 SCRIPTED_ODDS = {
     "coordinator, SIGKILL": 7,

@@ -1,4 +1,4 @@
-"""What lies in the agents' own folder doesn't decide what they may do."""
+"""Files in the agents' own folder don't decide what they may do."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command is about, found by what a person sees."""
+"""The target of a command, found by the name that a person sees."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What agents may tell each other, and how words and new subtasks share an agent."""
+"""Messages between agents, and how words and new subtasks share an agent."""
 
 from pathlib import Path
 

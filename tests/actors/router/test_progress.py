@@ -1,4 +1,4 @@
-"""What the person at the terminal of a running coordinator reads."""
+"""The output that a person reads at the terminal of a running coordinator."""
 
 from structlog.testing import capture_logs
 

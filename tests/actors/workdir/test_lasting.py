@@ -1,4 +1,4 @@
-"""Whether a directory outlasts a reboot."""
+"""Directories that outlast a reboot, and those that don't."""
 
 from pathlib import Path
 
